@@ -1,0 +1,245 @@
+package telemetry
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Span is a stretch of a local day, from minute From up to but without To,
+// counted from midnight on the wall clock; To is at most 1440.
+type Span struct{ From, To int }
+
+// String returns "09:00-18:30".
+func (s Span) String() string {
+	return fmt.Sprintf("%02d:%02d-%02d:%02d", s.From/60, s.From%60, s.To/60, s.To%60)
+}
+
+// ParseSpan reads "09:00-18:30"; the end may be "24:00".
+func ParseSpan(text string) (Span, error) {
+	from, to, ok := strings.Cut(text, "-")
+	f, errF := parseClock(from)
+	t, errT := parseClock(to)
+	if !ok || errF != nil || errT != nil || f >= t {
+		return Span{}, fmt.Errorf("opening hours %q; want a form like 09:00-18:30, within one day", text)
+	}
+	return Span{f, t}, nil
+}
+
+func parseClock(s string) (minutes int, err error) {
+	s = strings.TrimSpace(s)
+	if s == "24:00" {
+		return 24 * 60, nil
+	}
+	t, err := time.Parse("15:04", s)
+	return t.Hour()*60 + t.Minute(), err
+}
+
+// Hours are the opening hours of a week, by weekday from Sunday (0). The zero
+// Hours mean that nothing is known, and count as open around the clock.
+type Hours [7][]Span
+
+// Known reports whether any opening hour is given.
+func (h Hours) Known() bool {
+	for _, day := range h {
+		if len(day) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+var weekdays = [7]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+// MarshalJSON writes {"mon":"09:00-12:00,13:00-18:30", ...}; closed days are left out.
+func (h Hours) MarshalJSON() ([]byte, error) { return json.Marshal(h.byDay()) }
+
+// MarshalYAML writes the same form as MarshalJSON.
+func (h Hours) MarshalYAML() (any, error) { return h.byDay(), nil }
+
+func (h Hours) byDay() map[string]string {
+	out := map[string]string{}
+	for day, spans := range h {
+		var parts []string
+		for _, s := range spans {
+			parts = append(parts, s.String())
+		}
+		if len(parts) > 0 {
+			out[weekdays[day]] = strings.Join(parts, ",")
+		}
+	}
+	return out
+}
+
+// UnmarshalJSON reads what MarshalJSON writes; a key may also be a range of
+// days such as "mon-fri".
+func (h *Hours) UnmarshalJSON(b []byte) error {
+	var days map[string]string
+	if err := json.Unmarshal(b, &days); err != nil {
+		return err
+	}
+	return h.set(days)
+}
+
+// UnmarshalYAML reads the same form as UnmarshalJSON.
+func (h *Hours) UnmarshalYAML(unmarshal func(any) error) error {
+	var days map[string]string
+	if err := unmarshal(&days); err != nil {
+		return err
+	}
+	return h.set(days)
+}
+
+func (h *Hours) set(days map[string]string) error {
+	*h = Hours{}
+	for key, text := range days {
+		if err := h.Add(key, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Add adds the spans in text ("09:00-12:00,13:00-18:30") to the days in key
+// ("mon", or "mon-fri").
+func (h *Hours) Add(key, text string) error {
+	first, last, ranged := strings.Cut(strings.ToLower(strings.TrimSpace(key)), "-")
+	if !ranged {
+		last = first
+	}
+	from, to := weekday(first), weekday(last)
+	if from < 0 || to < 0 {
+		return fmt.Errorf("no weekday %q; want mon, tue, ... or a range such as mon-fri", key)
+	}
+	for day := from; ; day = (day + 1) % 7 {
+		for part := range strings.SplitSeq(text, ",") {
+			span, err := ParseSpan(part)
+			if err != nil {
+				return err
+			}
+			h[day] = append(h[day], span)
+		}
+		if day == to {
+			return nil
+		}
+	}
+}
+
+func weekday(name string) int {
+	for i, w := range weekdays {
+		if strings.HasPrefix(name, w) {
+			return i
+		}
+	}
+	return -1
+}
+
+// Exception replaces the opening hours of one local date.
+type Exception struct {
+	Date   string `json:"date" yaml:"date"`                         // YYYY-MM-DD
+	Closed bool   `json:"closed,omitempty" yaml:"closed,omitempty"` // shut all day
+	Hours  string `json:"hours,omitempty" yaml:"hours,omitempty"`   // "10:00-16:00", when not closed
+	Note   string `json:"note,omitempty" yaml:"note,omitempty"`
+}
+
+// Day is one local day of a site.
+type Day struct {
+	Date       string     // YYYY-MM-DD, in the site's zone
+	Start, End time.Time  // from midnight to the next: 23, 24 or 25 hours
+	Open       []OpenSpan // opening hours, in order; empty when closed
+}
+
+// OpenSpan is a stretch of opening hours as instants.
+type OpenSpan struct{ From, To time.Time }
+
+// Close returns the end of the day's last opening hour; false when it is closed.
+func (d Day) Close() (time.Time, bool) {
+	if len(d.Open) == 0 {
+		return time.Time{}, false
+	}
+	return d.Open[len(d.Open)-1].To, true
+}
+
+// Day returns the local day of the site that holds the instant. A site whose
+// opening hours are not known is open for the whole day. The zone must be
+// valid (see Check); one that is not counts as UTC.
+func (s *Site) Day(at time.Time) Day {
+	loc := s.Location()
+	y, m, d := at.In(loc).Date()
+	return s.dayOf(y, m, d, loc)
+}
+
+// Location returns the site's time zone.
+func (s *Site) Location() *time.Location {
+	if loc, ok := zones.Load(s.Zone); ok {
+		return loc.(*time.Location)
+	}
+	loc, err := time.LoadLocation(s.Zone)
+	if err != nil {
+		return time.UTC
+	}
+	zones.Store(s.Zone, loc)
+	return loc
+}
+
+// zones caches *time.Location by name: LoadLocation reads a file each time, and
+// a fleet asks for the same few dozen zones at each evaluation.
+var zones sync.Map
+
+func (s *Site) dayOf(y int, m time.Month, d int, loc *time.Location) Day {
+	day := Day{Start: midnight(y, m, d, loc), End: midnight(y, m, d+1, loc)}
+	noon := time.Date(y, m, d, 12, 0, 0, 0, loc)
+	day.Date = noon.Format(time.DateOnly)
+	for _, e := range s.Exceptions {
+		if e.Date != day.Date {
+			continue
+		}
+		if span, err := ParseSpan(e.Hours); err == nil && !e.Closed {
+			day.Open = []OpenSpan{day.instants(span, y, m, d, loc)}
+		}
+		return day
+	}
+	if !s.Hours.Known() {
+		day.Open = []OpenSpan{{day.Start, day.End}}
+		return day
+	}
+	for _, span := range s.Hours[noon.Weekday()] {
+		day.Open = append(day.Open, day.instants(span, y, m, d, loc))
+	}
+	return day
+}
+
+func (d Day) instants(s Span, year int, month time.Month, day int, loc *time.Location) OpenSpan {
+	at := func(minutes int) time.Time {
+		switch minutes {
+		case 0:
+			return d.Start
+		case 24 * 60:
+			return d.End
+		}
+		return time.Date(year, month, day, minutes/60, minutes%60, 0, 0, loc)
+	}
+	return OpenSpan{at(s.From), at(s.To)}
+}
+
+// midnight returns the first instant of a local date, or of the next one that
+// there is where a zone skipped the date. Most often that is 00:00; where it is
+// skipped or comes twice, the transition is looked for.
+func midnight(y int, m time.Month, d int, loc *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	want := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	reached := func(at time.Time) bool {
+		y, m, d := at.Date()
+		return !time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Before(want)
+	}
+	if reached(t) && !reached(t.Add(-time.Nanosecond)) {
+		return t
+	}
+	probe := t.Add(-36 * time.Hour)
+	for !reached(probe) {
+		probe = probe.Add(15 * time.Minute) // every transition is at a multiple of it
+	}
+	return probe
+}
