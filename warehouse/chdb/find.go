@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
@@ -20,21 +19,25 @@ type NotFoundError struct{ Tried []string }
 // Error lists the places and gives the command that brings the library.
 func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("the ClickHouse engine (%s %s) is in none of:\n  %s\nbring it with: make setup\nor name its file in %s",
-		fileName(), Version, strings.Join(e.Tried, "\n  "), LibraryEnv)
+		fileName, Version, strings.Join(e.Tried, "\n  "), LibraryEnv)
 }
 
-func fileName() string {
-	if runtime.GOOS == "darwin" {
-		return "libchdb.dylib"
-	}
-	return "libchdb.so"
-}
+// fileName is the same on every system: a library for macOS goes by it too.
+const fileName = "libchdb.so"
 
-// CacheDir returns the folder of the user's cache that holds the library.
+// CacheDir returns the folder that setup puts the library into: the one in
+// BELFRY_ENGINE_DIR, or one in the user's cache.
 func CacheDir() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find the user's cache folder: %w", err)
+	if dir := os.Getenv("BELFRY_ENGINE_DIR"); dir != "" {
+		return dir, nil
+	}
+	cache := os.Getenv("XDG_CACHE_HOME")
+	if cache == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", fmt.Errorf("find the user's cache folder: %w", err)
+		}
+		cache = filepath.Join(home, ".cache")
 	}
 	return filepath.Join(cache, "belfry", "engine", Version), nil
 }
@@ -65,13 +68,13 @@ func usualPlaces() []string {
 	var places []string
 	if exe, err := os.Executable(); err == nil {
 		dir := filepath.Dir(exe)
-		places = append(places, filepath.Join(dir, fileName()), filepath.Join(dir, "lib", fileName()))
+		places = append(places, filepath.Join(dir, fileName), filepath.Join(dir, "lib", fileName))
 	}
 	if dir, err := CacheDir(); err == nil {
-		places = append(places, filepath.Join(dir, fileName()))
+		places = append(places, filepath.Join(dir, fileName))
 	}
 	for _, dir := range []string{"/usr/local/lib", "/usr/lib", "/opt/belfry/lib"} {
-		places = append(places, filepath.Join(dir, fileName()))
+		places = append(places, filepath.Join(dir, fileName))
 	}
 	return places
 }

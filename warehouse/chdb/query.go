@@ -96,8 +96,10 @@ func (e *Engine) bytes(result unsafe.Pointer) []byte {
 }
 
 // Stream runs a query and hands its result over chunk by chunk, so that a large
-// one is never held in memory. A chunk is the engine's: it is valid only during
-// the call. An error of the callback ends the query and is returned.
+// one is never held in memory. Each chunk is a document of the format by itself,
+// with its own header and end where the format has them. A chunk is the
+// engine's: it is valid only during the call. An error of the callback ends the
+// query and is returned.
 func (e *Engine) Stream(ctx context.Context, sql, format string, params map[string]string, chunk func([]byte) error) error {
 	return e.with(ctx, func(c *conn) error {
 		stream := e.call(e.lib.streamQueryWithParams, c, sql, format, params)

@@ -1,0 +1,102 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"github.com/ClickHouse/ch-go/proto"
+
+	"belfry/telemetry"
+)
+
+// encoder turns a batch into ClickHouse's Native format, in memory that it keeps.
+type encoder struct {
+	buf   proto.Buffer
+	delay proto.ColInt64
+	fw    *proto.ColLowCardinality[string]
+	names *proto.ColLowCardinality[string]
+	ends  proto.ColUInt64
+}
+
+func newEncoder() *encoder {
+	return &encoder{fw: new(proto.ColStr).LowCardinality(), names: new(proto.ColStr).LowCardinality()}
+}
+
+const timeType = proto.ColumnType("DateTime64(3, 'UTC')")
+
+// Insert puts the batch into the warehouse. When it returns nil all of it is
+// there; after an error some of it may be, and inserting it again is harmless.
+// The batch is the caller's again when it returns.
+func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
+	defer w.metrics.time("insert", time.Now())
+	e := w.insert.Get().(*encoder)
+	defer w.insert.Put(e)
+	if n := b.Counts.Len(); n > 0 {
+		if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(&b.Counts)); err != nil {
+			return fmt.Errorf("insert %d counts: %w", n, err)
+		}
+	}
+	if n := b.Heartbeats.Len(); n > 0 {
+		if err := w.insertBlock(ctx, e, "raw_heartbeats", n, e.heartbeats(&b.Heartbeats)); err != nil {
+			return fmt.Errorf("insert %d heartbeats: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, rows int, columns []proto.InputColumn) error {
+	e.buf.Reset()
+	if err := (proto.Block{Rows: rows, Columns: len(columns)}).EncodeRawBlock(&e.buf, 0, columns); err != nil {
+		return err
+	}
+	names := ""
+	for i, c := range columns {
+		if i > 0 {
+			names += ", "
+		}
+		names += "`" + c.Name + "`"
+	}
+	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+")", "Native", e.buf.Buf)
+}
+
+func (e *encoder) counts(c *telemetry.Counts) []proto.InputColumn {
+	in, out, interval := proto.ColUInt32(c.In), proto.ColUInt32(c.Out), proto.ColUInt32(c.Interval)
+	return append(e.key(c.Device, c.TS, c.Arrival, c.Offset),
+		proto.InputColumn{Name: "in", Data: &in},
+		proto.InputColumn{Name: "out", Data: &out},
+		proto.InputColumn{Name: "interval", Data: &interval})
+}
+
+func (e *encoder) heartbeats(h *telemetry.Heartbeats) []proto.InputColumn {
+	e.fw.Reset()
+	e.fw.Values = append(e.fw.Values[:0], h.Firmware...)
+	e.names.Reset()
+	e.names.Values = append(e.names.Values[:0], h.Name...)
+	e.ends = e.ends[:0]
+	for _, end := range h.MeasureEnd {
+		e.ends = append(e.ends, uint64(end))
+	}
+	values := proto.ColFloat64(h.Value)
+	return append(e.key(h.Device, h.TS, h.Arrival, h.Offset),
+		proto.InputColumn{Name: "fw", Data: e.fw},
+		proto.InputColumn{Name: "measurements", Data: &proto.ColMap[string, float64]{Offsets: e.ends, Keys: e.names, Values: &values}})
+}
+
+// key returns the columns that both kinds of reading begin with. Device IDs go
+// to the engine as they lie in memory.
+func (e *encoder) key(device []telemetry.DeviceID, ts, arrival, offset []int64) []proto.InputColumn {
+	ids := proto.ColUInt64(unsafe.Slice((*uint64)(unsafe.SliceData(device)), len(device)))
+	times, offsets := proto.ColInt64(ts), proto.ColInt64(offset)
+	e.delay = e.delay[:0]
+	for i, a := range arrival {
+		e.delay = append(e.delay, a-ts[i])
+	}
+	return []proto.InputColumn{
+		{Name: "device", Data: &ids},
+		{Name: "ts", Data: proto.Alias(&times, timeType)},
+		{Name: "delay", Data: &e.delay},
+		{Name: "offset", Data: &offsets},
+	}
+}

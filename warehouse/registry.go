@@ -1,0 +1,106 @@
+package warehouse
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// PutSites copies sites of the registry into the warehouse, as of a revision of
+// the registry. A copy of an older revision does not replace a newer one.
+func (w *Warehouse) PutSites(ctx context.Context, sites []telemetry.Site, revision uint64) error {
+	type row struct {
+		Site     string            `json:"site"`
+		Name     string            `json:"name"`
+		Zone     string            `json:"zone"`
+		Status   string            `json:"status"`
+		Labels   map[string]string `json:"labels"`
+		Contact  string            `json:"contact"`
+		Revision uint64            `json:"revision"`
+	}
+	rows := make([]any, len(sites))
+	for i, s := range sites {
+		rows[i] = row{s.ID, s.Name, s.Zone, string(s.Status), labels(s.Labels), s.Contact, revision}
+	}
+	if err := w.insertRows(ctx, "raw_sites", rows); err != nil {
+		return fmt.Errorf("copy %d sites: %w", len(sites), err)
+	}
+	return nil
+}
+
+// PutDevices copies devices of the registry into the warehouse, as PutSites
+// does with sites.
+func (w *Warehouse) PutDevices(ctx context.Context, devices []telemetry.Device, revision uint64) error {
+	type row struct {
+		ID             uint64            `json:"id"`
+		Device         string            `json:"device"`
+		Site           string            `json:"site"`
+		Status         string            `json:"status"`
+		Labels         map[string]string `json:"labels"`
+		HeartbeatEvery int               `json:"heartbeat_every"`
+		ReadingEvery   int               `json:"reading_every"`
+		InServiceSince string            `json:"in_service_since"`
+		RetiredAt      string            `json:"retired_at"`
+		SelfRegistered bool              `json:"self_registered"`
+		Revision       uint64            `json:"revision"`
+	}
+	rows := make([]any, len(devices))
+	for i, d := range devices {
+		rows[i] = row{uint64(telemetry.IDOf(d.Name)), d.Name, d.Site, string(d.Status), labels(d.Labels), d.HeartbeatEvery,
+			d.ReadingEvery, timestamp(d.InServiceSince), timestamp(d.RetiredAt), d.SelfRegistered, revision}
+	}
+	if err := w.insertRows(ctx, "raw_devices", rows); err != nil {
+		return fmt.Errorf("copy %d devices: %w", len(devices), err)
+	}
+	return nil
+}
+
+// RegistryRevisions returns the revisions of the registry up to which its sites
+// and its devices have been copied.
+func (w *Warehouse) RegistryRevisions(ctx context.Context) (sites, devices uint64, err error) {
+	out, err := w.Query(ctx, "registry_revisions",
+		"SELECT (SELECT max(revision) FROM {db}.raw_sites) AS sites, (SELECT max(revision) FROM {db}.raw_devices) AS devices"+
+			" SETTINGS output_format_json_quote_64bit_integers = 0", "JSONEachRow", nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	var row struct{ Sites, Devices uint64 }
+	if err := json.Unmarshal(out, &row); err != nil {
+		return 0, 0, fmt.Errorf("read the registry's revisions: %w", err)
+	}
+	return row.Sites, row.Devices, nil
+}
+
+func (w *Warehouse) insertRows(ctx context.Context, table string, rows []any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var data []byte
+	for _, r := range rows {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		data = append(append(data, line...), '\n')
+	}
+	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table, "JSONEachRow", data)
+}
+
+// labels returns the map, or an empty one: the engine takes no null there.
+func labels(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// timestamp writes an instant for DateTime64(3, 'UTC'); none is 1970.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return "1970-01-01 00:00:00.000"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.000")
+}

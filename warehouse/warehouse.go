@@ -1,0 +1,142 @@
+// Package warehouse keeps readings in ClickHouse and answers what the analyzer,
+// the API and people ask of them.
+//
+// In go batches of readings and the registry; out come columns for each device
+// and rows for a screen. The same schema and statements run on the engine
+// inside the process and on ClickHouse servers. A batch is in the warehouse
+// when Insert returns nil, and inserting it again changes no answer: a row is
+// known by device, kind, time, arrival and offset, and of a reading's versions
+// the one that arrived last counts. The package decides nothing about
+// readings, and knows no rule and no incident.
+package warehouse
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"belfry/warehouse/chdb"
+	"belfry/warehouse/cluster"
+)
+
+// Options say which ClickHouse to use. With Addresses it is servers, without
+// it is the engine inside the process.
+type Options struct {
+	Path    string // data folder of the engine
+	Library string // file of the engine's library; "" looks in the usual places
+	Conns   int    // statements that run at once in the engine; default 4
+
+	Addresses      []string // host:port of the servers' HTTP interfaces
+	User, Password string
+	TLS            *tls.Config // nil: plain
+
+	Log     *slog.Logger          // nil: discard
+	Metrics prometheus.Registerer // nil: none
+}
+
+// engine is a ClickHouse, wherever it runs: SQL in, bytes in a format out.
+type engine interface {
+	Query(ctx context.Context, sql, format string, params map[string]string) ([]byte, error)
+	Stream(ctx context.Context, sql, format string, params map[string]string, chunk func([]byte) error) error
+	Insert(ctx context.Context, sql, format string, data ...[]byte) error
+	Close()
+}
+
+// Server is a ClickHouse. It holds a database for each tenant.
+type Server struct {
+	engine  engine
+	log     *slog.Logger
+	metrics *metrics
+}
+
+// Open reaches the ClickHouse that the options name. The caller closes it.
+func Open(o Options) (*Server, error) {
+	s := &Server{log: o.Log, metrics: newMetrics(o.Metrics)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if len(o.Addresses) > 0 {
+		s.engine, err = cluster.Open(cluster.Options{Addresses: o.Addresses, User: o.User, Password: o.Password, TLS: o.TLS})
+	} else {
+		s.engine, err = chdb.Open(chdb.Options{Library: o.Library, Path: o.Path, Conns: o.Conns})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close waits for the statements that run and gives the ClickHouse up.
+func (s *Server) Close() { s.engine.Close() }
+
+// Warehouse is one tenant's database.
+type Warehouse struct {
+	*Server
+	db     string
+	insert sync.Pool // of *encoder
+}
+
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+// Database opens a database, creates it when it is missing and brings its
+// schema up to date.
+func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) {
+	if !databaseName.MatchString(name) {
+		return nil, fmt.Errorf("database name %q; want a lower-case letter, then letters, digits and underscores, 63 at most", name)
+	}
+	w := &Warehouse{Server: s, db: name, insert: sync.Pool{New: func() any { return newEncoder() }}}
+	if err := w.migrate(ctx); err != nil {
+		return nil, fmt.Errorf("bring database %s up to date: %w", name, err)
+	}
+	return w, nil
+}
+
+// Name returns the name of the database.
+func (w *Warehouse) Name() string { return w.db }
+
+// Ping returns nil when the ClickHouse answers.
+func (w *Warehouse) Ping(ctx context.Context) error {
+	_, err := w.engine.Query(ctx, "SELECT 1", "Null", nil)
+	return err
+}
+
+// sql writes the database's name where a statement says {db}.
+func (w *Warehouse) sql(statement string) string {
+	return strings.ReplaceAll(statement, "{db}", w.db)
+}
+
+// Query runs a statement in which {db} stands for the database, and returns its
+// result in a ClickHouse format. The name is the label of the metric.
+func (w *Warehouse) Query(ctx context.Context, name, statement, format string, params map[string]string) ([]byte, error) {
+	defer w.metrics.time(name, time.Now())
+	out, err := w.engine.Query(ctx, w.sql(statement), format, params)
+	if err != nil {
+		return nil, fmt.Errorf("query %s: %w", name, err)
+	}
+	return out, nil
+}
+
+// exec runs a statement without a result.
+func (w *Warehouse) exec(ctx context.Context, statement string, params map[string]string) error {
+	_, err := w.engine.Query(ctx, w.sql(statement), "Null", params)
+	return err
+}
+
+// Refused reports whether ClickHouse itself refused a statement, with its code:
+// asking again as it stands will not help, unlike when it cannot be reached.
+func Refused(err error) (code int, ok bool) {
+	var e *chdb.Error
+	if errors.As(err, &e) && e.Code != 0 {
+		return e.Code, true
+	}
+	return 0, false
+}
