@@ -125,5 +125,19 @@ type Batch struct {
 // Len returns the number of readings.
 func (b *Batch) Len() int { return b.Counts.Len() + b.Heartbeats.Len() }
 
+// Append adds the rows of another batch, which stays its owner's.
+func (b *Batch) Append(o *Batch) {
+	c, d := &b.Counts, &o.Counts
+	c.Device, c.TS, c.Arrival, c.Offset = append(c.Device, d.Device...), append(c.TS, d.TS...), append(c.Arrival, d.Arrival...), append(c.Offset, d.Offset...)
+	c.In, c.Out, c.Interval = append(c.In, d.In...), append(c.Out, d.Out...), append(c.Interval, d.Interval...)
+	h, g := &b.Heartbeats, &o.Heartbeats
+	h.Device, h.TS, h.Arrival, h.Offset = append(h.Device, g.Device...), append(h.TS, g.TS...), append(h.Arrival, g.Arrival...), append(h.Offset, g.Offset...)
+	h.Firmware = append(h.Firmware, g.Firmware...)
+	for _, end := range g.MeasureEnd {
+		h.MeasureEnd = append(h.MeasureEnd, len(h.Name)+end)
+	}
+	h.Name, h.Value = append(h.Name, g.Name...), append(h.Value, g.Value...)
+}
+
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() { b.Counts.Reset(); b.Heartbeats.Reset() }

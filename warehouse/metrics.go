@@ -1,6 +1,9 @@
 package warehouse
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,4 +29,32 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 func (m *metrics) time(name string, start time.Time) {
 	m.seconds.WithLabelValues(name).Observe(time.Since(start).Seconds())
+}
+
+// size reports how much room a database takes, when it is asked.
+type size struct{ w *Warehouse }
+
+var sizeDesc = prometheus.NewDesc("belfry_warehouse_bytes", "Bytes on disk of the warehouse's tables, by table.", []string{"table"}, nil)
+
+// Describe implements prometheus.Collector.
+func (s size) Describe(ch chan<- *prometheus.Desc) { ch <- sizeDesc }
+
+// Collect implements prometheus.Collector.
+func (s size) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, err := s.w.Query(ctx, "size", "SELECT table, sum(bytes_on_disk) FROM system.parts WHERE active AND database = '{db}' GROUP BY table ORDER BY table", "TSV", nil)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(sizeDesc, err)
+		return
+	}
+	for line := range bytes.Lines(out) {
+		var table string
+		var n float64
+		if _, err := fmt.Sscanf(string(line), "%s\t%g", &table, &n); err != nil {
+			ch <- prometheus.NewInvalidMetric(sizeDesc, fmt.Errorf("read the size %q: %w", line, err))
+			continue
+		}
+		ch <- prometheus.MustNewConstMetric(sizeDesc, prometheus.GaugeValue, n, table)
+	}
 }

@@ -52,14 +52,15 @@ type engine interface {
 
 // Server is a ClickHouse. It holds a database for each tenant.
 type Server struct {
-	engine  engine
-	log     *slog.Logger
-	metrics *metrics
+	engine   engine
+	log      *slog.Logger
+	metrics  *metrics
+	registry prometheus.Registerer
 }
 
 // Open reaches the ClickHouse that the options name. The caller closes it.
 func Open(o Options) (*Server, error) {
-	s := &Server{log: o.Log, metrics: newMetrics(o.Metrics)}
+	s := &Server{log: o.Log, metrics: newMetrics(o.Metrics), registry: o.Metrics}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -96,6 +97,9 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 	w := &Warehouse{Server: s, db: name, insert: sync.Pool{New: func() any { return newEncoder() }}}
 	if err := w.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("bring database %s up to date: %w", name, err)
+	}
+	if s.registry != nil {
+		s.registry.MustRegister(size{w})
 	}
 	return w, nil
 }

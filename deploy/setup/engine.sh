@@ -6,6 +6,7 @@
 #   engine.sh verify   compare the whole library with the digest recorded beside it
 #
 # BELFRY_ENGINE_DIR     another folder for it
+# BELFRY_ENGINE         a library of your own: then there is nothing to fetch
 # BELFRY_ENGINE_SHA512  the tarball's digest, for a platform without a pin
 #
 # The npm tarball is checked against the pin in engine.sha512 before anything of
@@ -36,7 +37,10 @@ digest() {
 		require("fs").createReadStream(f).on("data", d => h.update(d)).on("end", () => console.log(h.digest(e)))' "$@"
 }
 
-present() { [ -s "$library" ] && [ -s "$library.sha256" ]; }
+present() {
+	[ -z "${BELFRY_ENGINE:-}" ] || [ ! -f "$BELFRY_ENGINE" ] || return 0
+	[ -s "$library" ] && [ -s "$library.sha256" ]
+}
 
 need_npm() {
 	for tool in npm node tar; do
@@ -105,9 +109,9 @@ fetch() {
 
 case "${1:-fetch}" in
 fetch) present || fetch ;;
-path) echo "$library" ;;
+path) echo "${BELFRY_ENGINE:-$library}" ;;
 verify)
-	present || fail "no library at $library; run 'make setup'"
+	[ -s "$library" ] && [ -s "$library.sha256" ] || fail "no library at $library; run 'make setup'"
 	[ "$(digest sha256 hex "$library")" = "$(head -1 "$library.sha256" | cut -d' ' -f1)" ] ||
 		fail "$library is not what was fetched; delete it and run 'make setup'"
 	echo "engine: $library is as it was fetched"

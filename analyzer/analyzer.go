@@ -1,0 +1,359 @@
+package analyzer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"belfry/telemetry"
+)
+
+// Config is what an Analyzer works with.
+type Config struct {
+	Rules *RuleSet
+	Fleet *Fleet
+	Query Query
+	Emit  Emit
+	// States keeps states over restarts; nil keeps none.
+	States States
+
+	// MaxLag is how far the watermark may stay behind before firing conditions
+	// become unknown; 2 minutes when zero.
+	MaxLag time.Duration
+	// Start is where rules begin that have no progress. When zero, an `every` rule
+	// begins at its newest instant and a daily rule with each site's last day.
+	Start time.Time
+	// EachInstant visits every instant of the grid, as a backtest does; without it
+	// a rule that fell behind goes on with its newest instant. Daily rules always
+	// visit each day, for at most two weeks back.
+	EachInstant bool
+	// OnHold is told of each scope whose condition holds at an instant, pending
+	// ones included; nil asks for nothing.
+	OnHold func(Held)
+
+	Log      *slog.Logger          // nil: discard
+	Registry prometheus.Registerer // nil: no metrics
+	Clock    func() time.Time      // to measure how long evaluations take, and nothing else; nil: not measured
+}
+
+// Held says that a rule's condition held for a scope at an instant.
+type Held struct {
+	Rule  *Rule
+	Scope telemetry.Scope
+	At    time.Time
+	Day   string   // local date that the evaluation was about
+	Value *float64 // as in a finding
+}
+
+// Analyzer evaluates rules over a fleet. Its methods may be called from several
+// goroutines; one works at a time.
+type Analyzer struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+
+	mu       sync.Mutex
+	fleet    *Fleet
+	bounds   []*bound
+	orphans  []orphan // states whose rule or scope is gone
+	progress Progress
+	saved    time.Time // progress.At when last saved
+	lagging  bool
+	started  bool
+
+	outbox []telemetry.Finding // to be emitted
+	dirty  []State             // to be saved, after that
+
+	buffers
+	registers
+	alive   []bool     // by device, of the instant at hand
+	present []presence // by scope, of the rule at hand
+}
+
+// orphan is a state that no longer belongs to anything, and why.
+type orphan struct {
+	state  State
+	reason string
+}
+
+// New makes an analyzer that goes on from the states that are kept.
+func New(ctx context.Context, cfg Config) (*Analyzer, error) {
+	cfg.MaxLag = cmp.Or(cfg.MaxLag, 2*time.Minute)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	m, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, err
+	}
+	a := &Analyzer{cfg: cfg, log: cfg.Log, metrics: m, fleet: cfg.Fleet}
+	var states []State
+	if cfg.States != nil {
+		if states, a.progress, err = cfg.States.Load(ctx); err != nil {
+			return nil, fmt.Errorf("load analyzer states: %w", err)
+		}
+	}
+	if a.progress.Rules == nil {
+		a.progress.Rules = map[string]time.Time{}
+	}
+	a.saved = a.progress.At
+	a.rebind(cfg.Rules, cfg.Fleet, states)
+	return a, nil
+}
+
+// SetFleet goes on with another snapshot of the registry. States of scopes that
+// are no longer in it are resolved at the next evaluation.
+func (a *Analyzer) SetFleet(f *Fleet) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rebind(a.cfg.Rules, f, a.states())
+}
+
+// SetRules goes on with another set of rules. A rule that changed and kept its
+// name keeps its states; those of a rule that is gone are resolved.
+func (a *Analyzer) SetRules(s *RuleSet) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rebind(s, a.fleet, a.states())
+}
+
+func (a *Analyzer) states() []State {
+	var all []State
+	for _, b := range a.bounds {
+		for _, slot := range b.slot {
+			if slot > 0 {
+				all = append(all, b.states[slot-1])
+			}
+		}
+	}
+	return all
+}
+
+// rebind lays rules over a fleet and puts the states back in their places.
+func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
+	a.cfg.Rules, a.fleet = rules, f
+	a.bounds = a.bounds[:0:0]
+	a.buffers = buffers{}
+	a.metrics.scopes.Reset()
+	byName := map[string]*bound{}
+	for _, r := range rules.Rules {
+		b := bind(r, f)
+		a.bounds = append(a.bounds, b)
+		byName[r.Name] = b
+	}
+	changed := map[string]bool{}
+	for _, s := range states {
+		b := byName[s.Rule]
+		if b == nil {
+			a.orphans = append(a.orphans, orphan{s, "rule removed"})
+			continue
+		}
+		changed[s.Rule] = changed[s.Rule] || s.RuleHash != b.rule.Hash
+		row, ok := b.row(f, s.Scope)
+		if !ok {
+			a.orphans = append(a.orphans, orphan{s, "no longer in the registry"})
+			continue
+		}
+		*b.state(row) = s
+		b.tell(row, tellOf(&s))
+	}
+	for name, is := range changed {
+		if is {
+			a.log.Info("rule changed, its states are kept", "rule", name)
+		}
+	}
+}
+
+// Evaluate evaluates every rule at each of its instants that is due: later than
+// what is done and not after at. Each is asked as of its own nominal instant, so
+// it does not matter when Evaluate is called.
+//
+// A rule whose scan fails keeps its states and is tried again at the next call;
+// the others go on. The error says why findings or states could not be handed
+// on; they are kept and go first at the next call.
+func (a *Analyzer) Evaluate(ctx context.Context, at time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.evaluate(ctx, at)
+}
+
+func (a *Analyzer) evaluate(ctx context.Context, at time.Time) error {
+	if err := a.deliver(ctx); err != nil {
+		return err
+	}
+	a.resolveOrphans(at)
+	tasks := a.due(at)
+	failed := map[int]bool{}
+	for len(tasks) > 0 {
+		n := 1
+		for n < len(tasks) && tasks[n].at.Equal(tasks[0].at) {
+			n++
+		}
+		if err := a.instant(ctx, tasks[:n], failed); err != nil {
+			return err
+		}
+		tasks = tasks[n:]
+	}
+	for i, b := range a.bounds {
+		if name := b.rule.Name; !failed[i] && at.After(a.progress.Rules[name]) {
+			a.progress.Rules[name] = at
+		}
+	}
+	if at.After(a.progress.At) {
+		a.progress.At = at
+	}
+	a.report()
+	return a.finish(ctx)
+}
+
+// saveEvery bounds how stale the saved progress may be while nothing happens.
+const saveEvery = 30 * time.Second
+
+// finish hands on what is left, and saves the progress now and then.
+func (a *Analyzer) finish(ctx context.Context) error {
+	if len(a.outbox)+len(a.dirty) == 0 && a.progress.At.Sub(a.saved) < saveEvery {
+		return nil
+	}
+	return a.hand(ctx)
+}
+
+// deliver hands on findings and states that are waiting.
+func (a *Analyzer) deliver(ctx context.Context) error {
+	if len(a.outbox)+len(a.dirty) == 0 {
+		return nil
+	}
+	return a.hand(ctx)
+}
+
+// hand emits the findings and then saves the states that they come from: a
+// crash between the two repeats findings and loses none.
+func (a *Analyzer) hand(ctx context.Context) error {
+	if len(a.outbox) > 0 {
+		if err := a.cfg.Emit(ctx, slices.Clone(a.outbox)); err != nil {
+			return fmt.Errorf("emit %d findings: %w", len(a.outbox), err)
+		}
+		a.outbox = a.outbox[:0:0]
+	}
+	if a.cfg.States != nil {
+		if err := a.cfg.States.Save(ctx, a.dirty, a.progress); err != nil {
+			return fmt.Errorf("save %d analyzer states: %w", len(a.dirty), err)
+		}
+	}
+	a.dirty, a.saved = a.dirty[:0], a.progress.At
+	return nil
+}
+
+// due lists the tasks up to an instant, by instant and rule.
+func (a *Analyzer) due(at time.Time) []*task {
+	var tasks []*task
+	for i, b := range a.bounds {
+		from := a.from(b.rule, at)
+		if b.absent && from.Before(a.progress.Hold) {
+			from = a.progress.Hold
+		}
+		if b.rule.Schedule.Anchor != "" {
+			tasks = append(tasks, a.dailyTasks(i, b, from, at)...)
+			continue
+		}
+		for _, t := range b.rule.Schedule.grid(from, at, a.cfg.EachInstant) {
+			tasks = append(tasks, &task{at: t, index: i, bound: b})
+		}
+	}
+	slices.SortStableFunc(tasks, func(x, y *task) int { return x.at.Compare(y.at) })
+	return tasks
+}
+
+// maxCatchUp is how far back a daily rule visits days that it missed.
+const maxCatchUp = 14 * 24 * time.Hour
+
+// from returns the instant up to which a rule is done.
+func (a *Analyzer) from(r *Rule, at time.Time) time.Time {
+	from, ok := a.progress.Rules[r.Name]
+	daily := r.Schedule.Anchor != ""
+	switch {
+	case !ok && !a.cfg.Start.IsZero():
+		return a.cfg.Start
+	case !ok && daily:
+		return at.Add(-24 * time.Hour)
+	case !ok:
+		return at.Add(-r.Schedule.Every)
+	case daily && !a.cfg.EachInstant && from.Before(at.Add(-maxCatchUp)):
+		return at.Add(-maxCatchUp)
+	}
+	return from
+}
+
+// dailyTasks makes one task for each instant at which some site's day is due.
+func (a *Analyzer) dailyTasks(index int, b *bound, from, to time.Time) []*task {
+	var tasks []*task
+	byInstant := map[int64]*task{}
+	for c, calendar := range a.fleet.calendars {
+		for _, d := range b.rule.Schedule.daily(calendar, from, to) {
+			t := byInstant[d.at.UnixMilli()]
+			if t == nil {
+				t = &task{at: d.at, index: index, bound: b, days: map[int32]telemetry.Day{}}
+				byInstant[d.at.UnixMilli()] = t
+				tasks = append(tasks, t)
+			}
+			t.days[int32(c)] = d.day
+		}
+	}
+	return tasks
+}
+
+// instant evaluates the tasks of one instant.
+func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bool) error {
+	tasks = slices.DeleteFunc(tasks, func(t *task) bool { return failed[t.index] })
+	if len(tasks) == 0 {
+		return nil
+	}
+	a.setAlive(tasks[0].at)
+	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}}
+	defer a.giveBack()
+	p.plan(tasks)
+	p.read(ctx)
+	for _, t := range tasks {
+		started := a.now()
+		if err := p.judge(t); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			failed[t.index] = true
+			a.metrics.errors.WithLabelValues(t.bound.rule.Name).Inc()
+			a.log.Warn("rule not evaluated", "rule", t.bound.rule.Name, "at", t.at, "error", err)
+			continue
+		}
+		if !started.IsZero() {
+			a.metrics.seconds.WithLabelValues(t.bound.rule.Name).Observe(a.now().Sub(started).Seconds())
+		}
+		a.progress.Rules[t.bound.rule.Name] = t.at
+	}
+	return a.deliver(ctx)
+}
+
+func (a *Analyzer) now() time.Time {
+	if a.cfg.Clock == nil {
+		return time.Time{}
+	}
+	return a.cfg.Clock()
+}
+
+// resolveOrphans clears what no rule or scope stands for any more.
+func (a *Analyzer) resolveOrphans(at time.Time) {
+	for _, o := range a.orphans {
+		s := o.state
+		if s.Phase != Pending {
+			a.outbox = append(a.outbox, telemetry.Finding{Rule: s.Rule, RuleHash: s.RuleHash, Scope: s.Scope,
+				Condition: telemetry.Clear, At: at, Since: at, Reason: o.reason, Value: s.Value})
+		}
+		s.Phase, s.Unknown, s.At = Inactive, false, at
+		a.dirty = append(a.dirty, s)
+	}
+	a.orphans = nil
+}

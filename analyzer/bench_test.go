@@ -1,0 +1,115 @@
+package analyzer
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"belfry/telemetry"
+)
+
+// prepared answers any scan from one Arrow record that is made beforehand: what
+// is measured is the analyzer alone.
+func prepared(b *testing.B, fleet *Fleet, now time.Time) Query {
+	n := len(fleet.ids)
+	ids := array.NewUint64Builder(memory.DefaultAllocator)
+	columns := map[Fn]arrow.Array{}
+	for _, id := range fleet.ids {
+		ids.Append(uint64(id))
+	}
+	for fn, value := range map[Fn]float64{SumIn: 500, SumOut: 495, SumTotal: 995, Rows: 1440, LastArrival: float64(now.Unix() - 60)} {
+		f := array.NewFloat64Builder(memory.DefaultAllocator)
+		f.Reserve(n)
+		for range n {
+			f.UnsafeAppend(value)
+		}
+		columns[fn] = f.NewArray()
+	}
+	device := ids.NewArray()
+	return func(_ context.Context, s Scan) (arrow.Record, error) {
+		fields := []arrow.Field{{Name: "device", Type: arrow.PrimitiveTypes.Uint64}}
+		all := []arrow.Array{device}
+		for _, c := range s.Columns {
+			fields = append(fields, arrow.Field{Name: c.Fn.String(), Type: arrow.PrimitiveTypes.Float64, Nullable: true})
+			all = append(all, columns[c.Fn])
+		}
+		return array.NewRecord(arrow.NewSchema(fields, nil), all, int64(n)), nil
+	}
+}
+
+const benchRules = `
+rules:
+  - name: suspected-offline
+    scope: device
+    where: { site.status: open }
+    when: silence() > 400d
+    recover: count(heartbeat, 1h) >= 2
+    on_missing: fire
+    every: 5m
+    category: suspected_offline
+  - name: in-out-discrepancy
+    scope: site
+    every: 5m
+    when: abs(sum(in, day) - sum(out, day)) / max(sum(in, day), sum(out, day)) > 10%
+    unless: sum(total, day) < 200 or completeness(day) < 95%
+    recover: abs(sum(in, day) - sum(out, day)) / max(sum(in, day), sum(out, day)) <= 8%
+    category: in_out_discrepancy
+`
+
+func benchFleet(b *testing.B, n int) *Fleet {
+	sites, devices := make([]telemetry.Site, n/20), make([]telemetry.Device, n)
+	for i := range sites {
+		sites[i] = telemetry.Site{ID: fmt.Sprintf("site-%06d", i), Zone: "Europe/Paris", Status: telemetry.SiteOpen}
+	}
+	for i := range devices {
+		devices[i] = telemetry.Device{Name: fmt.Sprintf("device-%07d", i), Site: sites[i%len(sites)].ID, ReadingEvery: 60}
+	}
+	fleet, err := NewFleet(sites, devices)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return fleet
+}
+
+// BenchmarkEvaluate evaluates the two first rules over a calm fleet: time and
+// allocations for each device and instant, without the scan.
+func BenchmarkEvaluate(b *testing.B) {
+	for _, n := range []int{10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("devices=%d", n), func(b *testing.B) {
+			now := time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
+			fleet := benchFleet(b, n)
+			rules, err := Load(File{"bench.yaml", []byte(benchRules)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			a, err := New(b.Context(), Config{Rules: rules, Fleet: fleet, Query: prepared(b, fleet, now),
+				Emit: func(context.Context, []telemetry.Finding) error { return nil }})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := a.Evaluate(b.Context(), now); err != nil {
+				b.Fatal(err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			at := now
+			b.ResetTimer()
+			for b.Loop() {
+				at = at.Add(5 * time.Minute)
+				if err := a.Evaluate(b.Context(), at); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			runtime.ReadMemStats(&after)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/device")
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N*n), "allocs/device")
+		})
+	}
+}

@@ -1,0 +1,117 @@
+package analyzer
+
+import (
+	"fmt"
+	"strings"
+
+	"belfry/telemetry"
+)
+
+// finding says what a move means to the world.
+func (j *judgement) finding(row int, s *State, m move, v verdict, shown shown) telemetry.Finding {
+	r := j.bound.rule
+	scope, site := j.bound.scope(j.fleet, row)
+	f := telemetry.Finding{
+		Rule: r.Name, RuleHash: r.Hash, Scope: scope, Site: site, At: j.at, Since: s.Since,
+		Value: shown.value, Threshold: shown.threshold, Expected: shown.expected(),
+		Category: r.Category, Impact: r.Impact, Urgency: r.Urgency, Renotify: r.Renotify,
+	}
+	if j.columns != nil {
+		f.Evidence = j.evidence(row)
+	}
+	if shown.value != nil && shown.threshold != nil && *shown.threshold != 0 {
+		f.Score = number(*shown.value / *shown.threshold)
+	}
+	switch m {
+	case moveFire, moveAgain:
+		f.Condition = telemetry.Firing
+	case moveClear:
+		f.Condition, f.Since = telemetry.Clear, j.at
+		if !s.Calm.IsZero() {
+			f.Since = s.Calm
+		}
+	case moveUnknown:
+		f.Condition, f.Since = telemetry.Unknown, j.at
+	}
+	f.Reason = j.reason(row, m, v)
+	f.Summary = summarise(r, &f)
+	return f
+}
+
+// reason says why a condition changed when it was not by the rule's `when`.
+func (j *judgement) reason(row int, m move, v verdict) string {
+	switch {
+	case v == verdictGone && j.bound.covered != nil && !j.bound.covered[row]:
+		return "no longer chosen by the rule's where"
+	case v == verdictGone:
+		return "retired"
+	case m == moveUnknown && j.bound.rule.Unless != "":
+		return "unless: " + j.bound.rule.Unless
+	case m == moveUnknown:
+		return "no data"
+	case m == moveAgain:
+		return "known again"
+	}
+	return ""
+}
+
+// expected says what would have been right, in the unit of the comparison.
+func (s shown) expected() string {
+	words := map[string]string{">": "at most ", ">=": "less than ", "<": "at least ", "<=": "more than ", "==": "anything but ", "!=": ""}
+	if s.threshold == nil {
+		return ""
+	}
+	return words[s.leaf.op] + s.leaf.unit.format(*s.threshold)
+}
+
+// summarise fills the rule's template; a rule without one gets a plain sentence.
+func summarise(r *Rule, f *telemetry.Finding) string {
+	device, name := "", f.Scope.Name
+	if f.Scope.Level == telemetry.LevelDevice {
+		device = name
+	}
+	if r.summary != nil {
+		var b strings.Builder
+		if err := r.summary.Execute(&b, summaryData(device, f.Site, name, f.Value, f.Threshold, f.Since)); err == nil {
+			return b.String()
+		} // checked when loaded with numbers and without; what still fails falls back
+	}
+	if name == "" {
+		return fmt.Sprintf("%s: %s", f.Scope.Level, r.Name)
+	}
+	return fmt.Sprintf("%s %s: %s", f.Scope.Level, name, r.Name)
+}
+
+// evidence lists the values of the rule's signals for a row.
+func (j *judgement) evidence(row int) []telemetry.Evidence {
+	all := make([]telemetry.Evidence, 0, len(j.bound.program.uses))
+	for i, u := range j.bound.program.uses {
+		e := telemetry.Evidence{At: j.at, What: u.String(), Value: number(j.columns[i][row])}
+		if c := j.bound.calendarOf(j.fleet, row); c >= 0 && (u.window.kind == windowDay || u.window.kind == windowOpen) {
+			if spans := j.spans(j.task, u, c); len(spans) > 0 {
+				e.At = spans[len(spans)-1].to
+			} else {
+				e.Note = "closed all day"
+			}
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// String writes the signal as a rule does: "sum(in, day)".
+func (u use) String() string {
+	var args []string
+	if u.word != "" {
+		args = append(args, u.word)
+	}
+	switch u.window.kind {
+	case windowTrailing:
+		args = append(args, strings.ReplaceAll(formatSeconds(u.window.length.Seconds()), " ", ""))
+	case windowDay:
+		args = append(args, "day")
+	case windowOpen:
+		args = append(args, "open")
+	}
+	return u.sig.name + "(" + strings.Join(args, ", ") + ")"
+}

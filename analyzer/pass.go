@@ -1,0 +1,384 @@
+package analyzer
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// task is one rule at one instant.
+type task struct {
+	at    time.Time
+	index int // of the rule
+	bound *bound
+	days  map[int32]telemetry.Day // by calendar, of a daily rule: who is due, and the day judged; nil: everyone
+}
+
+// pass evaluates the tasks of one instant: what they need from the warehouse,
+// merged; the device columns made of it; and the buffers behind them.
+type pass struct {
+	*Analyzer
+	at      time.Time
+	scans   []*scanPlan
+	columns map[columnKey]*deviceColumn
+}
+
+// columnKey tells device columns apart: the same signal over the same windows.
+type columnKey struct {
+	use      use
+	schedule Schedule // zero when the windows don't depend on it
+	audience string
+}
+
+// deviceColumn is a signal for each device of the fleet.
+type deviceColumn struct {
+	use    use
+	parts  []part
+	value  []float64
+	expect []float64 // readings expected, for completeness
+	err    error
+}
+
+// part is a signal over devices that share their windows.
+type part struct {
+	scan      *scanPlan
+	columns   []int // of the scan: one for each span
+	calendars []bool
+	spans     []stretch
+}
+
+// scanPlan is a scan and how its rows lie in the fleet.
+type scanPlan struct {
+	Scan
+	calendars []bool // whose devices; nil: all
+	table     *table
+	err       error
+}
+
+// plan collects what the tasks need. Equal columns over the same devices are
+// one, whichever rule asks.
+func (p *pass) plan(tasks []*task) {
+	for _, t := range tasks {
+		for _, u := range t.bound.program.uses {
+			key := p.key(t, u)
+			if p.columns[key] != nil {
+				continue
+			}
+			c := &deviceColumn{use: u}
+			for _, g := range p.audiences(t, u) {
+				c.parts = append(c.parts, p.part(u, g))
+			}
+			p.columns[key] = c
+		}
+	}
+}
+
+func (p *pass) key(t *task, u use) columnKey {
+	k := columnKey{use: u, audience: audienceKey(p.due(t))}
+	if u.window.kind == windowDay || u.window.kind == windowOpen {
+		k.schedule = t.bound.rule.Schedule
+		if k.schedule.Anchor == "" {
+			k.schedule = Schedule{Every: 1} // all grids mean the same day
+		}
+	}
+	return k
+}
+
+func audienceKey(calendars []bool) string {
+	if calendars == nil {
+		return ""
+	}
+	key := make([]byte, len(calendars))
+	for i, in := range calendars {
+		key[i] = '0'
+		if in {
+			key[i] = '1'
+		}
+	}
+	return string(key)
+}
+
+// due returns the calendars that a task is for; nil means all of them.
+func (p *pass) due(t *task) []bool {
+	if t.days == nil || len(t.days) == len(p.fleet.calendars) {
+		return nil
+	}
+	mask := make([]bool, len(p.fleet.calendars))
+	for c := range t.days {
+		mask[c] = true
+	}
+	return mask
+}
+
+// audience is a set of calendars whose windows are the same stretches.
+type audience struct {
+	calendars []bool
+	spans     []stretch
+}
+
+func (p *pass) audiences(t *task, u use) []audience {
+	if u.window.kind != windowDay && u.window.kind != windowOpen {
+		return []audience{{p.due(t), p.spans(t, u, -1)}}
+	}
+	var groups []audience
+	for c := range p.fleet.calendars {
+		if _, due := t.days[int32(c)]; t.days != nil && !due {
+			continue
+		}
+		spans := p.spans(t, u, int32(c))
+		i := slices.IndexFunc(groups, func(g audience) bool { return slices.Equal(g.spans, spans) })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, audience{make([]bool, len(p.fleet.calendars)), spans})
+		}
+		groups[i].calendars[c] = true
+	}
+	if len(groups) == 1 {
+		groups[0].calendars = p.due(t)
+	}
+	return groups
+}
+
+// spans resolves a signal's window for a calendar. What does not add up over
+// several opening spans takes them as one, from the first opening to the last
+// closing.
+func (p *pass) spans(t *task, u use, calendar int32) []stretch {
+	if u.window.kind == windowNone && u.sig.finish == finishNone {
+		return []stretch{{to: t.at}} // last(M): no lower bound
+	}
+	var day telemetry.Day
+	if calendar >= 0 {
+		if t.days != nil {
+			day = t.days[calendar]
+		} else {
+			day = p.fleet.calendars[calendar].complete(t.at)
+		}
+	}
+	spans := t.bound.rule.Schedule.stretches(u.window, t.at, day)
+	if u.sig.merge == mergeNone && len(spans) > 1 {
+		spans = []stretch{{spans[0].from, spans[len(spans)-1].to}}
+	}
+	return spans
+}
+
+// part enters the columns of a signal into the scan for its devices.
+func (p *pass) part(u use, g audience) part {
+	part := part{calendars: g.calendars, spans: g.spans}
+	if len(g.spans) == 0 {
+		return part // closed all day: nothing to ask for
+	}
+	i := slices.IndexFunc(p.scans, func(s *scanPlan) bool { return slices.Equal(s.calendars, g.calendars) })
+	if i < 0 {
+		i = len(p.scans)
+		p.scans = append(p.scans, &scanPlan{Scan: Scan{AsOf: p.at}, calendars: g.calendars})
+	}
+	part.scan = p.scans[i]
+	for _, s := range g.spans {
+		c := u.sig.column(u.word)
+		c.From, c.To = s.from, s.to
+		j := slices.Index(part.scan.Columns, c)
+		if j < 0 {
+			j = len(part.scan.Columns)
+			part.scan.Columns = append(part.scan.Columns, c)
+		}
+		part.columns = append(part.columns, j)
+	}
+	return part
+}
+
+// read runs the scans and makes the device columns. A scan that fails takes
+// down its own columns only.
+func (p *pass) read(ctx context.Context) {
+	for _, s := range p.scans {
+		s.Devices = p.devices(s.calendars)
+		s.table, s.err = p.query(ctx, s.Scan)
+	}
+	for _, c := range p.columns {
+		p.fillColumn(c)
+	}
+	for _, s := range p.scans {
+		if s.table != nil {
+			p.giveTable(s.table)
+		}
+	}
+}
+
+// devices lists the devices of some calendars, ascending; nil for all.
+func (p *pass) devices(calendars []bool) []telemetry.DeviceID {
+	if calendars == nil {
+		return nil
+	}
+	ids := []telemetry.DeviceID{}
+	for row, id := range p.fleet.ids {
+		if calendars[p.fleet.calendarOfDevice(row)] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// fillColumn makes a device column of the scans' columns.
+func (p *pass) fillColumn(c *deviceColumn) {
+	c.value = p.take(len(p.fleet.Devices))
+	fillWith(c.value, c.use.sig.empty)
+	for i := range c.parts {
+		part := &c.parts[i]
+		if part.scan != nil && part.scan.err != nil {
+			c.err = part.scan.err
+			return
+		}
+		for n, column := range part.columns {
+			m := c.use.sig.merge
+			if n == 0 {
+				m = mergeNone
+			}
+			p.scatter(c.value, part, column, m)
+		}
+	}
+	switch c.use.sig.finish {
+	case finishSilence:
+		p.finishSilence(c.value)
+	case finishUnheard:
+		p.finishUnheard(c.value)
+	case finishComplete:
+		p.finishComplete(c)
+	}
+}
+
+// scatter lays a column of a scan into the fleet's rows.
+func (p *pass) scatter(value []float64, part *part, column int, m merge) {
+	t := part.scan.table
+	source, nulls := t.values[column], t.valid[column]
+	if t.rows == nil && nulls == nil && part.calendars == nil && m == mergeNone {
+		copy(value, source)
+		return
+	}
+	for i, v := range source {
+		if v != v || nulls != nil && !nulls.IsValid(i) {
+			continue
+		}
+		row := i
+		if t.rows != nil {
+			if row = int(t.rows[i]); row < 0 {
+				continue
+			}
+		}
+		if part.calendars != nil && !part.calendars[p.fleet.calendarOfDevice(row)] {
+			continue
+		}
+		value[row] = m.join(value[row], v)
+	}
+}
+
+// join brings a further value to what is there; a missing one gives way.
+func (m merge) join(have, v float64) float64 {
+	switch {
+	case have != have || m == mergeNone:
+		return v
+	case m == mergeSum:
+		return have + v
+	case m == mergeMin:
+		return min(have, v)
+	}
+	return max(have, v)
+}
+
+func (p *pass) finishSilence(value []float64) {
+	at := float64(p.at.UnixMilli()) / 1e3
+	for i, last := range value {
+		if last != last {
+			last = p.fleet.since[i]
+		}
+		value[i] = at - last
+	}
+}
+
+func (p *pass) finishUnheard(value []float64) {
+	at := float64(p.at.UnixMilli()) / 1e3
+	for i, last := range value {
+		value[i] = 0
+		if last != last {
+			value[i] = at - p.fleet.since[i]
+		}
+	}
+}
+
+// finishComplete turns rows into rows over rows expected. A device counts from
+// when it came into service, and never for more than is expected of it, so that
+// a talkative one does not stand in for a silent neighbour.
+func (p *pass) finishComplete(c *deviceColumn) {
+	c.expect = p.take(len(c.value))
+	fillWith(c.expect, 0)
+	for _, part := range c.parts {
+		for _, s := range part.spans {
+			from, to := s.from.UnixMilli(), s.to.UnixMilli()
+			for row := range c.expect {
+				if part.calendars == nil || part.calendars[p.fleet.calendarOfDevice(row)] {
+					served := float64(to-max(from, p.fleet.from[row])) / 1e3
+					c.expect[row] += max(0, math.Floor(served/p.fleet.reading[row]))
+				}
+			}
+		}
+	}
+	for row, rows := range c.value {
+		c.value[row] = missing
+		if c.expect[row] > 0 {
+			c.value[row] = min(rows, c.expect[row]) / c.expect[row]
+		}
+	}
+}
+
+// scopeColumn makes a signal for each scope of a rule: the device column itself,
+// or its devices in service taken together.
+func (p *pass) scopeColumn(b *bound, c *deviceColumn) []float64 {
+	if b.scopeOf == nil {
+		return c.value
+	}
+	out := p.take(b.scopes)
+	fillWith(out, missing)
+	if c.expect != nil {
+		return p.scopeCompleteness(b, c, out)
+	}
+	m := c.use.sig.merge
+	for row, scope := range b.scopeOf {
+		if v := c.value[row]; v == v && p.takesPart(b, row) {
+			out[scope] = m.join(out[scope], v)
+		}
+	}
+	return out
+}
+
+func (p *pass) scopeCompleteness(b *bound, c *deviceColumn, out []float64) []float64 {
+	expect := p.take(b.scopes)
+	fillWith(expect, 0)
+	for row, scope := range b.scopeOf {
+		if c.expect[row] > 0 && p.takesPart(b, row) {
+			out[scope] = mergeSum.join(out[scope], c.value[row]*c.expect[row])
+			expect[scope] += c.expect[row]
+		}
+	}
+	for i := range out {
+		out[i] /= expect[i] // NaN stays NaN
+	}
+	return out
+}
+
+// takesPart reports whether a device counts towards its scope.
+func (p *pass) takesPart(b *bound, row int) bool {
+	return p.alive[row] && b.scopeOf[row] >= 0 && (b.members == nil || b.members[row])
+}
+
+func fillWith(column []float64, v float64) {
+	for i := range column {
+		column[i] = v
+	}
+}
+
+// scanError says which scan failed.
+func scanError(s Scan, err error) error {
+	return fmt.Errorf("scan %d columns as of %s: %w", len(s.Columns), s.AsOf.Format(time.RFC3339), err)
+}

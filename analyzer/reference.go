@@ -1,0 +1,43 @@
+package analyzer
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reference returns the reference of the rule language in Markdown, made from
+// the tables that the loader itself reads.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString("## Keys of a rule\n\n| Key | Meaning |\n|---|---|\n")
+	for _, k := range ruleKeys {
+		about := k.about
+		if k.required {
+			about += " (required)"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |\n", k.name, cell(about))
+	}
+	b.WriteString("\n## Signals\n\n| Signal | Gives | Meaning |\n|---|---|---|\n")
+	for _, s := range signals {
+		form, _, _ := strings.Cut(s.form(), ", where")
+		about := s.about
+		if s.later {
+			about += " (not available in this version)"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", cell(form), s.unit, cell(about))
+	}
+	b.WriteString("\nW is a trailing duration such as `1h`, or `day`, or `open`; M is the name of a measurement.\n")
+	b.WriteString("\n## Functions\n\n| Function | Meaning |\n|---|---|\n")
+	for _, f := range functions {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f.name, f.about)
+	}
+	b.WriteString("\n## Fields of `where`\n\n")
+	for _, f := range whereFields {
+		fmt.Fprintf(&b, "- `%s`\n", f)
+	}
+	b.WriteString("- `site.label.NAME`\n- `label.NAME`, a label of the device\n")
+	return b.String()
+}
+
+// cell escapes what would end a cell of a Markdown table.
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

@@ -1,0 +1,131 @@
+package analyzer
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"text/template"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// File is a rule file: its name, as faults print it, and its bytes.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// RuleSet is a set of rules that were checked together.
+type RuleSet struct {
+	Rules []*Rule // in the order of the files
+}
+
+// Rule returns the rule of that name, or nil.
+func (s *RuleSet) Rule(name string) *Rule {
+	i := slices.IndexFunc(s.Rules, func(r *Rule) bool { return r.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return s.Rules[i]
+}
+
+// Rule is one checked rule. It is read-only once loaded.
+type Rule struct {
+	Name  string          `json:"name"`
+	About string          `json:"about,omitempty"`
+	Scope telemetry.Level `json:"scope"`
+	Group string          `json:"group,omitempty"` // label whose values make the groups
+	Where Filter          `json:"where,omitempty"`
+
+	When    string `json:"when"`
+	Recover string `json:"recover,omitempty"`
+	Unless  string `json:"unless,omitempty"`
+
+	OnMissing OnMissing `json:"on_missing"`
+	Schedule  Schedule  `json:"schedule"`
+
+	For           time.Duration `json:"for,omitempty"`
+	KeepFiringFor time.Duration `json:"keep_firing_for,omitempty"`
+
+	Category  string        `json:"category"`
+	Impact    string        `json:"impact"`
+	Urgency   string        `json:"urgency"`
+	Renotify  time.Duration `json:"renotify,omitempty"`
+	Summary   string        `json:"summary,omitempty"`
+	Params    []Param       `json:"params,omitempty"`
+	Overrides []Override    `json:"override,omitempty"`
+
+	Hash string `json:"-"` // of everything above, not of comments and layout
+	File string `json:"-"` // where it stands
+	Line int    `json:"-"`
+
+	when, recover, unless *node
+	summary               *template.Template
+}
+
+// Param is a named number of a rule.
+type Param struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"` // in the unit's base: seconds, or 1 for 100 %
+	Unit  Unit    `json:"unit"`
+}
+
+// Override gives parameters another value where its filter matches; of several
+// that match, the last one counts.
+type Override struct {
+	Where  Filter  `json:"where"`
+	Params []Param `json:"params"`
+}
+
+// OnMissing says what becomes of a scope in service whose condition cannot be
+// computed for lack of data.
+type OnMissing string
+
+// What a rule may do without data.
+const (
+	MissingKeep    OnMissing = "keep"    // stay as it was
+	MissingUnknown OnMissing = "unknown" // as with `unless`
+	MissingFire    OnMissing = "fire"    // as if `when` held
+	MissingResolve OnMissing = "resolve" // as if it had recovered
+)
+
+// hash identifies what the rule says.
+func (r *Rule) hash() string {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return "" // a checked rule holds finite numbers and strings only
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// exprs lists the rule's expressions that are there.
+func (r *Rule) exprs() []*node {
+	var all []*node
+	for _, n := range []*node{r.when, r.recover, r.unless} {
+		if n != nil {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// uses lists the rule's signals, each once.
+func (r *Rule) uses() []use {
+	var all []use
+	for _, n := range r.exprs() {
+		for _, u := range usesOf(n) {
+			if !slices.Contains(all, u) {
+				all = append(all, u)
+			}
+		}
+	}
+	return all
+}
+
+// absence reports whether the rule is about what did not come.
+func (r *Rule) absence() bool {
+	return slices.ContainsFunc(r.uses(), func(u use) bool { return u.sig.absence })
+}

@@ -1,0 +1,143 @@
+// Package api is belfry's HTTP door: it reads requests, asks the parts that it is
+// given, and writes what they answer.
+//
+// It decides who may do what (the rights beside each route) and nothing else.
+// What a caller may not see answers exactly like what does not exist. Errors
+// become statuses in one place (problem.go); what is not known there is a 500
+// with a plain sentence outside and the whole chain in the log.
+//
+// The OpenAPI document at /openapi.json is generated from the handlers' types, so
+// that it can't drift from them. The package opens no listener: New returns a
+// fiber app, which its owner serves on a socket or in memory.
+package api
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+)
+
+// Limits of request bodies, in bytes, before and after decompression.
+const (
+	MaxBody      = 1 << 20
+	MaxTelemetry = 32 << 20
+	MaxImport    = 256 << 20
+)
+
+const base = "/api/v1"
+
+// app is the API under construction and at work.
+type app struct {
+	Parts
+	api     huma.API
+	seconds *prometheus.HistogramVec
+}
+
+// New returns the API over its parts. It starts nothing and listens nowhere.
+func New(parts Parts) *fiber.App {
+	if parts.Log == nil {
+		parts.Log = slog.New(slog.DiscardHandler)
+	}
+	if parts.Now == nil {
+		parts.Now = time.Now
+	}
+	a := &app{Parts: parts, seconds: newMetrics(parts.Registerer)}
+	f := fiber.New(fiber.Config{
+		AppName: "belfry", DisableStartupMessage: true, StrictRouting: true, CaseSensitive: true,
+		Immutable:    true, // what a request said outlives it on timelines
+		BodyLimit:    MaxImport,
+		ReadTimeout:  2 * time.Minute, // a slow client has that long for headers and body
+		IdleTimeout:  2 * time.Minute,
+		ErrorHandler: a.fiberError,
+	})
+	f.Server().HeaderReceived = bodyLimit
+	f.Use(a.around)
+	a.api = humafiber.New(f, a.config())
+	a.api.UseMiddleware(a.guard)
+	a.routes()
+	a.plain(f)
+	return f
+}
+
+func (a *app) config() huma.Config {
+	c := huma.DefaultConfig("belfry", a.Version)
+	c.Info.Description = "Telemetry in, incidents out: the API of belfry, which watches fleets of people-counting devices."
+	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil // no assets from elsewhere, no $schema members
+	c.RejectUnknownQueryParameters = true
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {
+		Type: "http", Scheme: "bearer", Description: "A token of the form bf_<id>_<secret>, from POST /api/v1/tokens.",
+	}}
+	return c
+}
+
+// bodyLimit lets only the routes that need it receive large bodies. It is asked
+// when the headers are in, before the body is read.
+func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	return fasthttp.RequestConfig{MaxRequestBodySize: limitOf(string(h.RequestURI()))}
+}
+
+func limitOf(uri string) int {
+	path, _, _ := strings.Cut(uri, "?")
+	switch path {
+	case base + "/telemetry":
+		return MaxTelemetry
+	case base + "/devices/import":
+		return MaxImport
+	}
+	return MaxBody
+}
+
+// routes is the whole API: method, path, who may ask, what it does.
+func (a *app) routes() {
+	route(a, "POST", "/telemetry", senders, "Send readings", a.postTelemetry,
+		status(202), fails(400, 413, 415, 429, 503), body(telemetryBody))
+	route(a, "GET", "/ingest", operators, "How far ingestion is, by partition", a.getIngest, fails(503))
+	route(a, "GET", "/ingest/dead", operators, "Records that were refused", a.listDead, fails(503))
+
+	route(a, "GET", "/sites", viewers, "List sites", a.listSites)
+	route(a, "POST", "/sites", managers, "Make a site", a.postSite, status(201), fails(409))
+	route(a, "GET", "/sites/{id}", viewers, "One site", a.getSite, fails(404))
+	route(a, "PATCH", "/sites/{id}", managers, "Change a site", a.patchSite, fails(404, 412, 428))
+	route(a, "GET", "/devices", viewers, "List devices", a.listDevices)
+	route(a, "POST", "/devices", managers, "Make a device", a.postDevice, status(201), fails(409))
+	route(a, "POST", "/devices/import", managers, "Make or update many sites and devices, all or none", a.importDevices,
+		fails(400, 413, 415), body(importBody))
+	route(a, "GET", "/devices/{name}", viewers, "One device", a.getDevice, fails(404))
+	route(a, "PATCH", "/devices/{name}", managers, "Change a device", a.patchDevice, fails(404, 412, 428))
+	route(a, "GET", "/devices/{name}/readings", viewers, "A device's counts", a.getReadings, fails(404, 503))
+
+	route(a, "GET", "/incidents", viewers, "List incidents, the newest first", a.listIncidents)
+	route(a, "POST", "/incidents", reporters, "Report an incident", a.postIncident, status(201))
+	route(a, "GET", "/incidents/{ref}", viewers, "One incident", a.getIncident, fails(404))
+	route(a, "POST", "/incidents/{ref}/transitions", reporters, "Move an incident on", a.postTransition, fails(404, 409, 412))
+	route(a, "GET", "/incidents/{ref}/timeline", viewers, "What happened to an incident", a.getTimeline, fails(404))
+	route(a, "GET", "/incidents/{ref}/evidence", viewers, "The readings that show it", a.getEvidence, fails(404))
+	route(a, "POST", "/incidents/{ref}/comments", reporters, "Say something about an incident", a.postComment, status(201), fails(404))
+
+	route(a, "GET", "/rules", staff, "List the running rules", a.listRules, fails(503))
+	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404, 503))
+	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules, fails(503))
+	route(a, "POST", "/rules/backtest", operators, "Run rules over stored history", a.backtest, fails(503), patience(30*time.Minute))
+
+	route(a, "GET", "/tokens", admins, "List tokens", a.listTokens)
+	route(a, "POST", "/tokens", admins, "Make a token", a.postToken, status(201))
+	route(a, "DELETE", "/tokens/{id}", admins, "Revoke a token", a.deleteToken, status(204), fails(404))
+
+	route(a, "GET", "/version", everybody, "Which belfry this is, and who you are", a.getVersion)
+}
+
+// plain are the paths beside the API. They need no token: they listen on
+// loopback unless their owner says otherwise, and name nothing of a tenant.
+func (a *app) plain(f *fiber.App) {
+	f.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	f.Get("/readyz", a.readyz)
+	f.Get("/metrics", a.metrics)
+	f.Get("/docs", a.docs)
+	f.Get("/problems/:name", a.problemPage)
+}

@@ -1,0 +1,361 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"belfry/incidents"
+	"belfry/telemetry"
+)
+
+// Incident is an incident as the API shows it.
+type Incident struct {
+	Ref           string                 `json:"ref" example:"INC-000123"`
+	Version       int64                  `json:"version"`
+	Origin        incidents.Origin       `json:"origin" enum:"rule,person"`
+	State         incidents.State        `json:"state" enum:"new,in_progress,pending,resolved,closed,cancelled"`
+	Condition     telemetry.Condition    `json:"condition" enum:"firing,clear,unknown,none" doc:"What the analyzer holds to be true"`
+	Since         time.Time              `json:"since,omitzero" doc:"When the condition began to hold"`
+	EvaluatedAt   time.Time              `json:"evaluated_at,omitzero" doc:"Instant of the newest finding"`
+	Category      string                 `json:"category"`
+	Priority      int                    `json:"priority" doc:"1 (most) to 4"`
+	Impact        incidents.Impact       `json:"impact,omitempty"`
+	Urgency       incidents.Urgency      `json:"urgency,omitempty"`
+	Level         int                    `json:"level" doc:"Of support: 1, 2 or 3"`
+	Summary       string                 `json:"summary"`
+	Description   string                 `json:"description,omitempty"`
+	Site          string                 `json:"site,omitempty"`
+	Device        string                 `json:"device,omitempty"`
+	Rule          string                 `json:"rule,omitempty"`
+	RuleHash      string                 `json:"rule_hash,omitempty"`
+	Scope         *telemetry.Scope       `json:"scope,omitempty"`
+	Value         *float64               `json:"value,omitempty" doc:"What was seen"`
+	Threshold     *float64               `json:"threshold,omitempty" doc:"What it was held against"`
+	Score         *float64               `json:"score,omitempty"`
+	Expected      string                 `json:"expected,omitempty"`
+	Occurrences   int                    `json:"occurrences" doc:"How often the rule has fired"`
+	LastFiredAt   time.Time              `json:"last_fired_at,omitzero"`
+	Late          bool                   `json:"late,omitempty" doc:"Found after data arrived late"`
+	Muted         bool                   `json:"muted,omitempty" doc:"Resolved by force: silent until the condition is clear"`
+	Reporter      string                 `json:"reporter,omitempty"`
+	Assignee      string                 `json:"assignee,omitempty"`
+	Reopened      int                    `json:"reopened,omitempty" doc:"How often it was reopened"`
+	RecurrenceOf  string                 `json:"recurrence_of,omitempty" doc:"The incident of the same rule and scope before it"`
+	Resolution    *incidents.Resolution  `json:"resolution,omitempty"`
+	OpenedAt      time.Time              `json:"opened_at"`
+	UpdatedAt     time.Time              `json:"updated_at"`
+	FirstResponse time.Time              `json:"first_response_at,omitzero"`
+	ResolvedAt    time.Time              `json:"resolved_at,omitzero"`
+	ClosedAt      time.Time              `json:"closed_at,omitzero"`
+	Allowed       []incidents.Transition `json:"allowed" doc:"What you may ask for next"`
+}
+
+func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
+	v := Incident{
+		Ref: i.Ref, Version: i.Version, Origin: i.Origin, State: i.State, Condition: i.Condition, Since: i.Since,
+		EvaluatedAt: i.EvaluatedAt, Category: i.Category, Priority: i.Priority, Impact: i.Impact, Urgency: i.Urgency,
+		Level: i.Level, Summary: i.Summary, Description: i.Description, Site: i.Site, Device: i.Device, Rule: i.Rule,
+		RuleHash: i.RuleHash, Value: i.Value, Threshold: i.Threshold, Score: i.Score, Expected: i.Expected,
+		Occurrences: i.Occurrences, LastFiredAt: i.LastFiredAt, Late: i.Late, Muted: i.Muted, Reporter: i.Reporter,
+		Assignee: i.Assignee, Reopened: i.Reopened, RecurrenceOf: i.RecurrenceOf, OpenedAt: i.OpenedAt,
+		UpdatedAt: i.UpdatedAt, FirstResponse: i.FirstResponse, ResolvedAt: i.ResolvedAt, ClosedAt: i.ClosedAt,
+		Allowed: incidents.Allowed(i.State, actor),
+	}
+	if i.Rule != "" {
+		v.Scope = &i.Scope
+	}
+	if i.Resolution.Code != "" {
+		v.Resolution = &i.Resolution
+	}
+	return v
+}
+
+type incidentOut struct {
+	ETag string `header:"ETag"`
+	Body Incident
+}
+
+func incidentAnswer(ctx context.Context, i incidents.Incident, err error) (*incidentOut, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &incidentOut{etag(i.Version), incidentView(i, actorOf(ctx))}, nil
+}
+
+type incidentsIn struct {
+	Site         string    `query:"site" maxLength:"128"`
+	Device       string    `query:"device" maxLength:"128"`
+	Category     string    `query:"category" maxLength:"128"`
+	Rule         string    `query:"rule" maxLength:"128"`
+	State        string    `query:"state" enum:"new,in_progress,pending,resolved,closed,cancelled"`
+	Condition    string    `query:"condition" enum:"firing,clear,unknown,none"`
+	Level        int       `query:"level" minimum:"1" maximum:"3"`
+	Priority     int       `query:"priority" minimum:"1" maximum:"4"`
+	Assignee     string    `query:"assignee" maxLength:"128"`
+	Q            string    `query:"q" maxLength:"200" doc:"Words of the summary"`
+	UpdatedSince time.Time `query:"updated_since"`
+	Limit        int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
+	Cursor       string    `query:"cursor" maxLength:"512"`
+}
+
+func (a *app) listIncidents(ctx context.Context, in *incidentsIn) (*listOut[Incident], error) {
+	before, err := fromCursor("incident", in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	actor := actorOf(ctx)
+	list, err := a.Desk.List(ctx, incidents.Query{
+		Site: in.Site, Device: in.Device, Category: in.Category, Rule: in.Rule, State: incidents.State(in.State),
+		Condition: telemetry.Condition(in.Condition), Level: in.Level, Priority: in.Priority, Assignee: in.Assignee,
+		Q: in.Q, UpdatedSince: in.UpdatedSince, Before: before, Limit: in.Limit + 1,
+	}, actor)
+	if err != nil {
+		return nil, err
+	}
+	list, next := page(list, in.Limit, "incident", func(i incidents.Incident) string { return i.Ref })
+	views := make([]Incident, len(list))
+	for n, i := range list {
+		views[n] = incidentView(i, actor)
+	}
+	return listed(views, next), nil
+}
+
+// IncidentPath names an incident in a path.
+type IncidentPath struct {
+	Ref string `path:"ref" maxLength:"64" example:"INC-000123"`
+}
+
+func (in IncidentPath) missing(err error) error {
+	if errors.Is(err, incidents.ErrNotFound) {
+		return notFound("incident", unescaped(in.Ref))
+	}
+	return err
+}
+
+func (a *app) getIncident(ctx context.Context, in *IncidentPath) (*incidentOut, error) {
+	inc, err := a.Desk.Get(ctx, in.Ref, actorOf(ctx))
+	return incidentAnswer(ctx, inc, in.missing(err))
+}
+
+// Repeatable is a POST that may come again.
+type Repeatable struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"130" doc:"Your own key; the same request under it is done once and answered alike for a day"`
+	RawBody        []byte
+}
+
+// once scopes the key to who asks and to the route; the hash covers the path
+// and the body, so that another request under the same key is noticed.
+func (r Repeatable) once(ctx context.Context, route, path string) *incidents.Once {
+	key := strings.Trim(r.IdempotencyKey, `"`)
+	if key == "" {
+		return nil
+	}
+	sum := sha256.Sum256(append([]byte(path+"\n"), r.RawBody...))
+	return &incidents.Once{Key: strings.Join([]string{tokenOf(ctx).Name, route, key}, "\n"), Hash: hex.EncodeToString(sum[:])}
+}
+
+type reportIn struct {
+	Repeatable
+	Body struct {
+		Summary     string            `json:"summary" minLength:"1" maxLength:"300" doc:"One sentence"`
+		Description string            `json:"description,omitempty" maxLength:"20000"`
+		Category    string            `json:"category,omitempty" maxLength:"128" doc:"user_report/other when left out"`
+		Site        string            `json:"site,omitempty" maxLength:"128" doc:"Needed, unless a device or the token says it"`
+		Device      string            `json:"device,omitempty" maxLength:"128"`
+		Impact      incidents.Impact  `json:"impact,omitempty" enum:"client,site,device"`
+		Urgency     incidents.Urgency `json:"urgency,omitempty" enum:"high,medium,low"`
+	}
+}
+
+func (a *app) postIncident(ctx context.Context, in *reportIn) (*incidentOut, error) {
+	b := in.Body
+	site, err := a.placeOf(ctx, b.Site, b.Device)
+	if err != nil {
+		return nil, err
+	}
+	inc, err := a.Desk.Report(ctx, incidents.NewReport{
+		Summary: b.Summary, Description: b.Description, Category: b.Category, Site: site, Device: b.Device,
+		Impact: b.Impact, Urgency: b.Urgency, Once: in.once(ctx, "POST /incidents", ""),
+	}, actorOf(ctx), a.Now())
+	return incidentAnswer(ctx, inc, err)
+}
+
+// placeOf returns the site of a report, and refuses places that are not there
+// or not the token's to see.
+func (a *app) placeOf(ctx context.Context, site, device string) (string, error) {
+	only := tokenOf(ctx).Site
+	if device != "" {
+		row, err := a.Registry.Device(ctx, device)
+		if errors.Is(err, incidents.ErrNotFound) || err == nil && only != "" && row.Site != only {
+			return "", oneFault("device", "there is no such device")
+		}
+		if err == nil && site != "" && site != row.Site {
+			return "", oneFault("site", "the device is not there")
+		}
+		return row.Site, err
+	}
+	if site == "" {
+		site = only
+	}
+	if site == "" {
+		return "", oneFault("site", "is missing; want a site or a device")
+	}
+	_, err := a.Registry.Site(ctx, site)
+	if errors.Is(err, incidents.ErrNotFound) || err == nil && only != "" && site != only {
+		return "", oneFault("site", "there is no such site")
+	}
+	return site, err
+}
+
+type transitionIn struct {
+	IncidentPath
+	Repeatable
+	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that it is meant for; any version when left out"`
+	Body    struct {
+		Transition incidents.Transition `json:"transition" enum:"take,assign,resolve,close" doc:"What is to happen"`
+		Assignee   string               `json:"assignee,omitempty" maxLength:"128" doc:"assign: to whom"`
+		Code       string               `json:"code,omitempty" maxLength:"64" doc:"resolve: the resolution code"`
+		Cause      string               `json:"cause,omitempty" maxLength:"128" doc:"resolve: the cause code"`
+		Summary    string               `json:"summary,omitempty" maxLength:"20000" doc:"resolve: what was done"`
+		Force      bool                 `json:"force,omitempty" doc:"resolve: although the condition is not clear"`
+		Reason     string               `json:"reason,omitempty" maxLength:"20000" doc:"Why; needed with force"`
+	}
+}
+
+func (a *app) postTransition(ctx context.Context, in *transitionIn) (*incidentOut, error) {
+	b := in.Body
+	version, err := versionOf(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	inc, err := a.Desk.Transition(ctx, in.Ref, incidents.Request{
+		Transition: b.Transition, Version: version, Assignee: b.Assignee, Code: b.Code, Cause: b.Cause,
+		Summary: b.Summary, Force: b.Force, Reason: b.Reason, Once: in.once(ctx, "POST /incidents/transitions", in.Ref),
+	}, actorOf(ctx), a.Now())
+	return incidentAnswer(ctx, inc, in.missing(err))
+}
+
+// versionOf reads the one version that If-Match names; 0 for any. The store
+// compares it in the transaction that makes the change.
+func versionOf(header string) (int64, error) {
+	header = strings.TrimSpace(header)
+	if header == "" || header == "*" {
+		return 0, nil
+	}
+	version, err := strconv.ParseInt(strings.Trim(header, `"`), 10, 64)
+	if err != nil || etag(version) != header || version < 1 {
+		return 0, newProblem("stale", "If-Match names %s, which is no version of it", header)
+	}
+	return version, nil
+}
+
+// Event is an entry of a timeline as the API shows it.
+type Event struct {
+	Seq     int64                `json:"seq"`
+	At      time.Time            `json:"at"`
+	Actor   string               `json:"actor"`
+	Source  incidents.Source     `json:"source"`
+	Request string               `json:"request,omitempty" doc:"X-Request-Id of the request that made it"`
+	Kind    incidents.Transition `json:"kind"`
+	Before  map[string]any       `json:"before" doc:"The fields that changed, as they were"`
+	After   map[string]any       `json:"after" doc:"The same fields, as they became"`
+	Text    string               `json:"text,omitempty"`
+	Private bool                 `json:"internal,omitempty" doc:"For the desk's eyes only"`
+}
+
+// bookkeeping are fields that only the machine reads.
+var bookkeeping = []string{"key", "open_key", "evaluated", "touched"}
+
+func eventView(e incidents.Event) (Event, error) {
+	v := Event{Seq: e.Seq, At: e.At, Actor: e.Actor, Source: e.Source, Request: e.Request, Kind: e.Kind, Text: e.Text, Private: e.Internal}
+	for _, side := range []struct {
+		text json.RawMessage
+		into *map[string]any
+	}{{e.Before, &v.Before}, {e.After, &v.After}} {
+		if err := json.Unmarshal(side.text, side.into); err != nil {
+			return v, err
+		}
+		for _, name := range bookkeeping {
+			delete(*side.into, name)
+		}
+	}
+	return v, nil
+}
+
+type timelineIn struct {
+	IncidentPath
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"200"`
+	Cursor string `query:"cursor" maxLength:"512"`
+}
+
+func (a *app) getTimeline(ctx context.Context, in *timelineIn) (*listOut[Event], error) {
+	place, err := fromCursor("event", in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	after, err := strconv.ParseInt("0"+place, 10, 64)
+	if err != nil {
+		return nil, oneFault("cursor", "is none of this list")
+	}
+	events, last, err := a.Desk.Timeline(ctx, in.Ref, after, in.Limit, actorOf(ctx))
+	if err != nil {
+		return nil, in.missing(err)
+	}
+	views := make([]Event, len(events))
+	for i, e := range events {
+		if views[i], err = eventView(e); err != nil {
+			return nil, err
+		}
+	}
+	next := ""
+	if last > 0 {
+		next = toCursor("event", strconv.FormatInt(last, 10))
+	}
+	return listed(views, next), nil
+}
+
+// Shown is what showed a finding, each time the rule fired.
+type Shown struct {
+	Seq      int64                `json:"seq" doc:"The entry of the timeline"`
+	At       time.Time            `json:"at"`
+	Evidence []telemetry.Evidence `json:"evidence"`
+}
+
+func (a *app) getEvidence(ctx context.Context, in *IncidentPath) (*listOut[Shown], error) {
+	events, err := a.Desk.Evidence(ctx, in.Ref, actorOf(ctx))
+	if err != nil {
+		return nil, in.missing(err)
+	}
+	views := make([]Shown, len(events))
+	for i, e := range events {
+		views[i] = Shown{e.Seq, e.At, e.Evidence}
+	}
+	return listed(views, ""), nil
+}
+
+type commentIn struct {
+	IncidentPath
+	Repeatable
+	Body struct {
+		Text     string `json:"text" minLength:"1" maxLength:"20000"`
+		Internal bool   `json:"internal,omitempty" doc:"For the desk's eyes only"`
+	}
+}
+
+type commentOut struct{ Body Event }
+
+func (a *app) postComment(ctx context.Context, in *commentIn) (*commentOut, error) {
+	event, err := a.Desk.Comment(ctx, in.Ref, incidents.Request{Text: in.Body.Text, Internal: in.Body.Internal,
+		Once: in.once(ctx, "POST /incidents/comments", in.Ref)}, actorOf(ctx), a.Now())
+	if err != nil {
+		return nil, in.missing(err)
+	}
+	view, err := eventView(event)
+	return &commentOut{view}, err
+}

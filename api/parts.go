@@ -1,0 +1,179 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"belfry/incidents"
+	"belfry/telemetry"
+)
+
+// Parts are what the API stands on. Desk, Registry and Tokens are needed; a nil
+// function answers 503: this process does not run that part.
+type Parts struct {
+	Tenant   string // whose tokens open this door
+	Desk     *incidents.Desk
+	Registry Registry
+	Tokens   Tokens
+
+	// Intake writes the readings in a body to the log and returns when the log has
+	// them: how many were taken, and which lines were not. The body is the caller's
+	// again afterwards. An error means that nothing may be taken as accepted.
+	Intake func(ctx context.Context, body []byte, at time.Time) (accepted int, bad []BadLine, err error)
+	// Readings returns a device's counts, summed over steps, in order of time.
+	Readings func(ctx context.Context, q ReadingsQuery) ([]Reading, error)
+	// Rules returns the running rules, in the order of their names.
+	Rules func(ctx context.Context) ([]Rule, error)
+	// CheckRules returns every fault of the rule files; none when they can run.
+	CheckRules func(ctx context.Context, files []RuleFile) ([]FileFault, error)
+	// Backtest runs rules over stored history; a FaultyRules error says that they
+	// can't run.
+	Backtest func(ctx context.Context, q BacktestQuery) (json.RawMessage, error)
+	// Ingest says how far ingestion is.
+	Ingest func(ctx context.Context) (Ingest, error)
+	// Dead returns refused records, the newest first, and where to go on.
+	Dead func(ctx context.Context, limit int, cursor string) ([]DeadLetter, string, error)
+	// Ready says of each part by name whether it answers; nil means that it does.
+	Ready func(ctx context.Context) map[string]error
+
+	Metrics    http.Handler          // of GET /metrics
+	Registerer prometheus.Registerer // for the API's own metrics; may be nil
+	Version    string
+	Now        func() time.Time // time.Now when nil
+	Log        *slog.Logger     // discards when nil
+}
+
+// Registry holds sites and devices. Its errors are those of incidents.
+type Registry interface {
+	Sites(ctx context.Context, q incidents.SiteQuery) ([]incidents.SiteRow, error)
+	Site(ctx context.Context, id string) (incidents.SiteRow, error)
+	CreateSite(ctx context.Context, s telemetry.Site) (incidents.SiteRow, error)
+	UpdateSite(ctx context.Context, s telemetry.Site, version int64) (incidents.SiteRow, error)
+	Devices(ctx context.Context, q incidents.DeviceQuery) ([]incidents.DeviceRow, error)
+	Device(ctx context.Context, name string) (incidents.DeviceRow, error)
+	CreateDevice(ctx context.Context, d telemetry.Device) (incidents.DeviceRow, error)
+	UpdateDevice(ctx context.Context, d telemetry.Device, version int64) (incidents.DeviceRow, error)
+	Import(ctx context.Context, sites []telemetry.Site, devices []telemetry.Device) error
+}
+
+// Tokens holds the keys to the API.
+type Tokens interface {
+	Authenticate(ctx context.Context, text string, at time.Time) (incidents.Token, error)
+	CreateToken(ctx context.Context, t incidents.Token, at time.Time) (token incidents.Token, secret string, err error)
+	Tokens(ctx context.Context, tenant string) ([]incidents.Token, error)
+	RevokeToken(ctx context.Context, tenant, id string, at time.Time) error
+}
+
+// ErrBusy says that the log is behind and takes no more for the moment.
+var ErrBusy = errors.New("the log is behind")
+
+// BadLine is one reading that was refused.
+type BadLine struct {
+	Line   int    `json:"line" doc:"Its line, or its place in the array, from 1"`
+	Reason string `json:"reason" doc:"The reason's short name"`
+	Detail string `json:"detail,omitempty" doc:"What is wrong, and what is wanted"`
+}
+
+// ReadingsQuery asks for the counts of a device in the span (From, To].
+type ReadingsQuery struct {
+	Device   string
+	From, To time.Time
+	Step     time.Duration // 0: as they were sent
+	Limit    int
+}
+
+// Reading is what a device counted in the step that ends at TS.
+type Reading struct {
+	TS       time.Time `json:"ts" doc:"End of the interval or step"`
+	In       int64     `json:"in"`
+	Out      int64     `json:"out"`
+	Readings int64     `json:"readings" doc:"How many readings make this up"`
+}
+
+// Rule is a running rule.
+type Rule struct {
+	Name     string `json:"name"`
+	About    string `json:"about,omitempty"`
+	Scope    string `json:"scope" doc:"device, site, group(LABEL) or tenant"`
+	Category string `json:"category"`
+	When     string `json:"when" doc:"Its condition"`
+	Schedule string `json:"schedule" doc:"every 5m, at close+60m, ..."`
+	Hash     string `json:"hash" doc:"Of the rule's text"`
+	Source   string `json:"source,omitempty" doc:"The file that it stands in"`
+	Text     string `json:"text,omitempty" doc:"The rule as it is written"`
+}
+
+// RuleFile is the text of a rule file.
+type RuleFile struct {
+	Name string `json:"name" maxLength:"256" doc:"What the file is called in messages"`
+	Text string `json:"text" maxLength:"500000" doc:"YAML"`
+}
+
+// FileFault is one thing wrong in a rule file.
+type FileFault struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Wrong  string `json:"wrong" doc:"What is wrong; what is wanted"`
+}
+
+// FaultyRules is the error of rules that can't run.
+type FaultyRules []FileFault
+
+// Error lists the faults as file:line:col: text.
+func (f FaultyRules) Error() string {
+	text := ""
+	for i, x := range f {
+		if i > 0 {
+			text += "\n"
+		}
+		text += fmt.Sprintf("%s:%d:%d: %s", x.File, x.Line, x.Column, x.Wrong)
+	}
+	return text
+}
+
+// BacktestQuery asks what rules would have found in the span (From, To].
+type BacktestQuery struct {
+	Files    []RuleFile `json:"files,omitempty" maxItems:"100" doc:"The rules; the running ones when left out"`
+	From     time.Time  `json:"from"`
+	To       time.Time  `json:"to"`
+	Labels   string     `json:"labels,omitempty" maxLength:"900000" doc:"What is known to be wrong, as CSV, to measure against"`
+	Findings bool       `json:"findings,omitempty" doc:"Whether to list each finding"`
+}
+
+// Ingest says how far ingestion is.
+type Ingest struct {
+	Topic      string      `json:"topic"`
+	Watermark  time.Time   `json:"watermark,omitzero" doc:"Everything that arrived by then is in the warehouse"`
+	Partitions []Partition `json:"partitions"`
+}
+
+// Partition is one partition of the log.
+type Partition struct {
+	Partition  int       `json:"partition"`
+	End        int64     `json:"end" doc:"Offset of the next record to be written"`
+	Done       int64     `json:"done" doc:"Offset of the next record to be ingested"`
+	LagRecords int64     `json:"lag_records"`
+	LagSeconds float64   `json:"lag_seconds"`
+	Newest     time.Time `json:"newest,omitzero" doc:"Newest event time seen"`
+	Paused     bool      `json:"paused,omitempty"`
+	Error      string    `json:"error,omitempty" doc:"Why it does not go on"`
+}
+
+// DeadLetter is a record, or a part of one, that was refused.
+type DeadLetter struct {
+	ID        string    `json:"id"`
+	At        time.Time `json:"at"`
+	Reason    string    `json:"reason"`
+	Detail    string    `json:"detail,omitempty"`
+	Partition int       `json:"partition" doc:"Where it came from"`
+	Offset    int64     `json:"offset"`
+	Body      string    `json:"body" doc:"What was sent, cut at 4096 bytes"`
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is the configuration file. Every key can also be given as an
+// environment variable: log.sync as BELFRY_LOG_SYNC, lists with commas.
+type Config struct {
+	Data      string          `yaml:"data"`       // data folder
+	Listen    string          `yaml:"listen"`     // address of the API
+	Insecure  bool            `yaml:"insecure"`   // allow listening beyond loopback without TLS
+	Roles     []string        `yaml:"roles"`      // parts that run: ingest, analyzer, api
+	TLS       Certificate     `yaml:"tls"`        // of the API
+	LogLevel  string          `yaml:"log_level"`  // debug, info, warn or error
+	LogFormat string          `yaml:"log_format"` // text or json
+	Log       LogConfig       `yaml:"log"`
+	Warehouse WarehouseConfig `yaml:"warehouse"`
+	Ingest    IngestConfig    `yaml:"ingest"`
+	Analyzer  AnalyzerConfig  `yaml:"analyzer"`
+}
+
+// LogConfig says where the log of readings is: brokers, or without any the
+// broker inside the process.
+type LogConfig struct {
+	Brokers    []string  `yaml:"brokers"`
+	Topic      string    `yaml:"topic"`
+	Partitions int       `yaml:"partitions"` // of a topic that belfry creates
+	Listen     string    `yaml:"listen"`     // address of the broker inside the process
+	Sync       bool      `yaml:"sync"`       // the broker inside the process survives power loss
+	TLS        ClientTLS `yaml:"tls"`
+	SASL       SASL      `yaml:"sasl"`
+}
+
+// WarehouseConfig says where ClickHouse is: servers, or without any address the
+// engine inside the process.
+type WarehouseConfig struct {
+	Library   string    `yaml:"library"`   // file of the engine's library
+	Addresses []string  `yaml:"addresses"` // host:port of the servers' HTTP interfaces
+	User      string    `yaml:"user"`
+	Password  string    `yaml:"password"`
+	TLS       ClientTLS `yaml:"tls"`
+}
+
+// IngestConfig tunes the consumer.
+type IngestConfig struct {
+	BatchReadings int           `yaml:"batch_readings"` // a batch is written when it has so many readings
+	BatchWait     time.Duration `yaml:"batch_wait"`     // or when its first one is so old
+}
+
+// AnalyzerConfig says which rules run.
+type AnalyzerConfig struct {
+	Rules  []string      `yaml:"rules"`   // rule files; none: the shipped catalogue
+	MaxLag time.Duration `yaml:"max_lag"` // behind by more, conditions are unknown
+}
+
+// Certificate is a server's certificate and key, as PEM files.
+type Certificate struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// ClientTLS says how a server is trusted.
+type ClientTLS struct {
+	Enabled bool   `yaml:"enabled"`
+	CA      string `yaml:"ca"`   // PEM file; "" trusts what the system trusts
+	Cert    string `yaml:"cert"` // of this client, when the server asks
+	Key     string `yaml:"key"`
+}
+
+// SASL is how the consumer signs in to the brokers.
+type SASL struct {
+	Mechanism string `yaml:"mechanism"` // plain, scram-sha-256 or scram-sha-512
+	User      string `yaml:"user"`
+	Password  string `yaml:"password"`
+}
+
+var roles = []string{"ingest", "analyzer", "api"}
+
+func defaultConfig() Config {
+	return Config{
+		Data: "belfry-data", Listen: "127.0.0.1:8080", Roles: roles, LogLevel: "info", LogFormat: "text",
+		Log:      LogConfig{Topic: "belfry.default.telemetry", Partitions: 4, Listen: "127.0.0.1:9092"},
+		Analyzer: AnalyzerConfig{MaxLag: 2 * time.Minute},
+	}
+}
+
+// loadConfig reads the file (none when path is "") and then the environment,
+// given as os.Environ gives it. Unknown keys and variables are refused.
+func loadConfig(path string, environ []string) (Config, error) {
+	c := defaultConfig()
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return c, fmt.Errorf("read the configuration: %w", err)
+		}
+		if err := decodeConfig(path, string(text), &c); err != nil {
+			return c, err
+		}
+	}
+	if err := applyEnvironment(&c, environ); err != nil {
+		return c, err
+	}
+	return c, c.check()
+}
+
+func decodeConfig(path, text string, c *Config) error {
+	err := yaml.NewDecoder(strings.NewReader(text), yaml.Strict()).Decode(c)
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
+	}
+	var at yaml.Error
+	if errors.As(err, &at) && at.GetToken() != nil {
+		p := at.GetToken().Position
+		return fmt.Errorf("%s:%d:%d: %s", path, p.Line, p.Column, at.GetMessage())
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// otherVariables start with BELFRY_ and are no configuration keys.
+var otherVariables = []string{"BELFRY_CONFIG", "BELFRY_ENGINE", "BELFRY_ENGINE_DIR", "BELFRY_TOKEN", "BELFRY_KAFKA_DIR"}
+
+func applyEnvironment(c *Config, environ []string) error {
+	fields := map[string]reflect.Value{}
+	configFields(reflect.ValueOf(c).Elem(), "BELFRY", fields)
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, "BELFRY_") || slices.Contains(otherVariables, name) || strings.HasPrefix(name, "BELFRY_TEST_") {
+			continue
+		}
+		field, ok := fields[name]
+		if !ok {
+			return fmt.Errorf("environment variable %s is no configuration key; see deploy/belfry.example.yaml for the keys", name)
+		}
+		text := value
+		if field.Kind() == reflect.Slice {
+			text = "[" + value + "]"
+		}
+		if err := yaml.Unmarshal([]byte(text), field.Addr().Interface()); err != nil {
+			return fmt.Errorf("environment variable %s: a value of the form %s is wanted", name, field.Type())
+		}
+	}
+	return nil
+}
+
+func configFields(v reflect.Value, prefix string, into map[string]reflect.Value) {
+	for i := range v.NumField() {
+		name := prefix + "_" + strings.ToUpper(v.Type().Field(i).Tag.Get("yaml"))
+		if f := v.Field(i); f.Kind() == reflect.Struct {
+			configFields(f, name, into)
+		} else {
+			into[name] = f
+		}
+	}
+}
+
+func (c *Config) check() error {
+	for _, r := range c.Roles {
+		if !slices.Contains(roles, r) {
+			return fmt.Errorf("roles: no role %q; want some of %s", r, strings.Join(roles, ", "))
+		}
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		return errors.New("tls: cert and key belong together; give both or neither")
+	}
+	for key, address := range map[string]string{"listen": c.Listen, "log.listen": c.Log.Listen} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return fmt.Errorf("%s: %q; want host:port, such as 127.0.0.1:8080", key, address)
+		}
+	}
+	if !loopback(c.Listen) && c.TLS.Cert == "" && !c.Insecure {
+		return fmt.Errorf("listen: %s is beyond this machine; give tls.cert and tls.key, or say --insecure", c.Listen)
+	}
+	if len(c.Log.Brokers) == 0 && !loopback(c.Log.Listen) {
+		return fmt.Errorf("log.listen: %s is beyond this machine, and the broker inside the process asks nobody for a password; use 127.0.0.1, or name real brokers in log.brokers", c.Log.Listen)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		return fmt.Errorf("log_level: %q; want debug, info, warn or error", c.LogLevel)
+	}
+	return nil
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// clientConfig returns what crypto/tls needs; nil when TLS is off.
+func (t ClientTLS) clientConfig() (*tls.Config, error) {
+	if !t.Enabled {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read the authority's certificate: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM form", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read the client's certificate: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}

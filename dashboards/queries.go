@@ -1,0 +1,94 @@
+package dashboards
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+)
+
+// Query is one query of a dashboard: of a panel, or of a variable.
+type Query struct {
+	Dashboard string // name of its file, without the ending
+	Panel     string // title of the panel, or $NAME of the variable
+	SQL       bool   // ClickHouse SQL; otherwise PromQL
+	Text      string // with Grafana's macros and variables
+}
+
+// Queries returns all queries of all dashboards, in a fixed order.
+func Queries() ([]Query, error) {
+	built, err := all()
+	if err != nil {
+		return nil, err
+	}
+	var out []Query
+	for _, name := range slices.Sorted(maps.Keys(built)) {
+		d := built[name]
+		for _, v := range d.Templating.List {
+			if v.Type == "query" && v.Query != nil && v.Query.String != nil {
+				out = append(out, Query{name, "$" + v.Name, true, *v.Query.String})
+			}
+		}
+		for _, p := range d.Panels {
+			if p.Panel == nil || p.Panel.Title == nil {
+				continue
+			}
+			for _, target := range p.Panel.Targets {
+				q, err := queryOf(target)
+				if err != nil {
+					return nil, fmt.Errorf("dashboard %s, panel %s: %w", name, *p.Panel.Title, err)
+				}
+				q.Dashboard, q.Panel = name, *p.Panel.Title
+				out = append(out, q)
+			}
+		}
+	}
+	return out, nil
+}
+
+func queryOf(target variants.Dataquery) (Query, error) {
+	switch t := target.(type) {
+	case sqlQuery:
+		return Query{SQL: true, Text: t.SQL}, nil
+	case prometheus.Dataquery:
+		return Query{Text: t.Expr}, nil
+	case *prometheus.Dataquery:
+		return Query{Text: t.Expr}, nil
+	}
+	return Query{}, fmt.Errorf("a query of type %T", target)
+}
+
+// Shown is what a person looks at in Grafana.
+type Shown struct {
+	From, To time.Time
+	Sites    []string // chosen in the variable site
+	Database string   // put before the views; "" leaves it to the connection
+}
+
+var (
+	timeFilter = regexp.MustCompile(`\$__timeFilter\(([^)]*)\)`)
+	viewName   = regexp.MustCompile(`\b(FROM|JOIN) ([a-z]+)`)
+)
+
+// Expand replaces Grafana's macros and variables as Grafana and its plugins do.
+func (q Query) Expand(s Shown) string {
+	if !q.SQL {
+		return strings.ReplaceAll(q.Text, "$__rate_interval", "1m")
+	}
+	stamp := func(t time.Time) string { return fmt.Sprintf("toDateTime(%d)", t.Unix()) }
+	chosen := make([]string, len(s.Sites))
+	for i, site := range s.Sites {
+		chosen[i] = "'" + strings.ReplaceAll(site, "'", `\'`) + "'"
+	}
+	text := timeFilter.ReplaceAllString(q.Text, "$1 >= "+stamp(s.From)+" AND $1 <= "+stamp(s.To))
+	if s.Database != "" {
+		text = viewName.ReplaceAllString(text, "$1 "+s.Database+".$2")
+	}
+	return strings.NewReplacer("$__fromTime", stamp(s.From), "$__toTime", stamp(s.To),
+		"${site:singlequote}", strings.Join(chosen, ",")).Replace(text)
+}

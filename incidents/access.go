@@ -1,0 +1,88 @@
+package incidents
+
+import (
+	"slices"
+	"time"
+)
+
+// Role says what a principal may do.
+type Role string
+
+// The roles. A device may send telemetry and nothing else.
+const (
+	Admin       Role = "admin"
+	Manager     Role = "manager"
+	FirstLine   Role = "first_line"
+	SecondLine  Role = "second_line"
+	NOC         Role = "noc"
+	SiteManager Role = "site_manager"
+	DeviceRole  Role = "device"
+)
+
+// Roles are all roles, from the one that may do most.
+var Roles = []Role{Admin, Manager, SecondLine, FirstLine, NOC, SiteManager, DeviceRole}
+
+// desk are the roles that work on incidents.
+var desk = []Role{Admin, Manager, SecondLine, FirstLine}
+
+// Known reports whether there is such a role.
+func (r Role) Known() bool { return slices.Contains(Roles, r) }
+
+// OnDesk reports whether the role works on incidents, and so reads internal notes.
+func (r Role) OnDesk() bool { return slices.Contains(desk, r) }
+
+// Source says which way an event came in.
+type Source string
+
+// The sources.
+const (
+	ByAnalyzer Source = "analyzer"
+	ByTimer    Source = "timer"
+	ByAPI      Source = "api"
+)
+
+// Actor is who or what does something. The zero Actor may do nothing.
+type Actor struct {
+	Name    string // of the principal, or of the part of belfry that acts by itself
+	Role    Role   // "" for what acts by itself
+	Site    string // the one site that the principal sees; "" for all
+	Source  Source
+	Request string // id of the request, for the timeline
+}
+
+// automatic reports whether the actor is belfry itself.
+func (a Actor) automatic() bool { return a.Source == ByAnalyzer || a.Source == ByTimer }
+
+// Sees reports whether the actor may know that the incident exists.
+func (a Actor) Sees(inc *Incident) bool { return a.Site == "" || a.Site == inc.Site }
+
+// Token is a key to the API, without its secret.
+type Token struct {
+	ID        string    `json:"id"`   // eight characters; the token reads bf_<id>_<secret>
+	Name      string    `json:"name"` // of the principal; stands on timelines
+	Role      Role      `json:"role"`
+	Tenant    string    `json:"tenant"`
+	Site      string    `json:"site,omitempty"` // the one site that it sees; "" for all
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	LastUsed  time.Time `json:"last_used,omitzero"` // to the minute
+	RevokedAt time.Time `json:"revoked_at,omitzero"`
+}
+
+// Check returns what is wrong with a token that is to be made at that time.
+func (t Token) Check(at time.Time) error {
+	var f faults
+	if t.Name == "" || len(t.Name) > 128 {
+		f.add("name", "has %d bytes; want 1 to 128", len(t.Name))
+	}
+	if !t.Role.Known() {
+		f.add("role", "no role %q; want one of %v", t.Role, Roles)
+	}
+	if t.Role == SiteManager && t.Site == "" {
+		f.add("site", "is missing; a site manager's token needs one")
+	}
+	if !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(at) {
+		f.add("expires_at", "is in the past")
+	}
+	return f.err()
+}

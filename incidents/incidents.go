@@ -1,0 +1,148 @@
+// Package incidents turns findings and people's reports into work.
+//
+// A finding says that something needs attention; it comes from the analyzer. A
+// report comes from a person. Findings with the same key fold into one Incident,
+// so a flapping counter asks for help once rather than ninety times, and an
+// Incident moves only through the transitions in lifecycle.go. Every move is
+// appended to the incident's timeline and never rewritten: the row is only what
+// the timeline adds up to (Replay).
+//
+// An incident has two axes. Its condition says what the analyzer holds to be
+// true and is written by findings alone; its state says how far the work has got
+// and is written by people and timers. A finding that clears does not close what
+// a person owns.
+//
+// The package knows nothing of series, rules, SQL or HTTP. It is given the time
+// of each event and never reads the clock, so a replayed day opens the same
+// incidents as the day itself did. It keeps its incidents in a Store, which it
+// declares, and also holds the words of who may do what (Role, Actor) and of the
+// registry of sites and devices, which lives in the same database.
+package incidents
+
+import (
+	"time"
+
+	"belfry/telemetry"
+)
+
+// State says how far the work on an incident has got.
+type State string
+
+// The states. Absent is that of an incident before its first event.
+const (
+	Absent     State = ""
+	New        State = "new"
+	InProgress State = "in_progress"
+	Pending    State = "pending"
+	Resolved   State = "resolved"
+	Closed     State = "closed"
+	Cancelled  State = "cancelled"
+)
+
+// States are the states that an incident can be in, in the order of work.
+var States = []State{New, InProgress, Pending, Resolved, Closed, Cancelled}
+
+// Origin says where an incident comes from.
+type Origin string
+
+// The origins.
+const (
+	FromRule   Origin = "rule"
+	FromPerson Origin = "person"
+)
+
+// Incident is one piece of work for the helpdesk. It is a value: whoever holds
+// one may keep it, and nothing but Apply makes the next version of it.
+type Incident struct {
+	Ref     string `json:"ref"`     // INC-000123
+	Version int64  `json:"version"` // number of events so far
+	Origin  Origin `json:"origin"`
+
+	// What is wrong, as the analyzer sees it.
+	Condition   telemetry.Condition `json:"condition"`
+	Since       time.Time           `json:"since,omitzero"`        // when the condition began to hold, in event time
+	ConditionAt time.Time           `json:"condition_at,omitzero"` // when the condition was last seen to change
+	EvaluatedAt time.Time           `json:"evaluated_at,omitzero"` // instant of the newest finding taken in
+	Evaluated   []Seen              `json:"evaluated,omitempty"`   // findings taken in for that very instant, and late ones
+	Value       *float64            `json:"value,omitempty"`
+	Threshold   *float64            `json:"threshold,omitempty"`
+	Score       *float64            `json:"score,omitempty"`
+	Expected    string              `json:"expected,omitempty"`
+	Occurrences int                 `json:"occurrences,omitempty"` // how often the rule has fired
+	LastFiredAt time.Time           `json:"last_fired_at,omitzero"`
+	Late        bool                `json:"late,omitempty"`  // found after data arrived late
+	Muted       bool                `json:"muted,omitempty"` // resolved by force: findings are held back until the condition is clear
+
+	// What it is about.
+	Key      string          `json:"key,omitempty"`      // fingerprint: rule and scope; "" when a person reported it
+	OpenKey  string          `json:"open_key,omitempty"` // Key while it can absorb findings, else ""
+	Rule     string          `json:"rule,omitempty"`
+	RuleHash string          `json:"rule_hash,omitempty"`
+	Scope    telemetry.Scope `json:"scope,omitzero"`
+	Site     string          `json:"site,omitempty"`
+	Device   string          `json:"device,omitempty"`
+
+	// How it is worked on.
+	State         State      `json:"state"`
+	Category      string     `json:"category,omitempty"`
+	Impact        Impact     `json:"impact,omitempty"`
+	Urgency       Urgency    `json:"urgency,omitempty"`
+	Priority      int        `json:"priority,omitempty"` // 1 (most) to 4
+	Level         int        `json:"level,omitempty"`    // of support: 1, 2 or 3
+	Summary       string     `json:"summary,omitempty"`
+	Description   string     `json:"description,omitempty"`
+	Reporter      string     `json:"reporter,omitempty"`
+	Assignee      string     `json:"assignee,omitempty"`
+	Touched       bool       `json:"touched,omitempty"` // a person has acted on it
+	Reopened      int        `json:"reopened,omitempty"`
+	RecurrenceOf  string     `json:"recurrence_of,omitempty"`
+	Resolution    Resolution `json:"resolution,omitzero"`
+	OpenedAt      time.Time  `json:"opened_at,omitzero"`
+	UpdatedAt     time.Time  `json:"updated_at,omitzero"` // newest time on the timeline
+	FirstResponse time.Time  `json:"first_response,omitzero"`
+	ResolvedAt    time.Time  `json:"resolved_at,omitzero"`
+	ClosedAt      time.Time  `json:"closed_at,omitzero"`
+}
+
+// Seen remembers a finding that was taken in, so that it does nothing when it
+// comes again.
+type Seen struct {
+	At        time.Time           `json:"at"`
+	Condition telemetry.Condition `json:"condition"`
+	Late      bool                `json:"late,omitempty"`
+}
+
+// Resolution says how an incident ended. The zero Resolution is that of one
+// that has not ended.
+type Resolution struct {
+	Code    string `json:"code"`              // one of ResolutionCodes
+	Cause   string `json:"cause,omitempty"`   // cause code
+	Summary string `json:"summary,omitempty"` // what was done, for the next one who meets this
+	Forced  string `json:"forced,omitempty"`  // why it was resolved though the condition was not clear
+}
+
+// Recovered is the resolution code of what ended by itself.
+const Recovered = "recovered"
+
+// ResolutionCodes are the codes that a person may resolve with, and what they mean.
+var ResolutionCodes = map[string]string{
+	"fixed":          "the cause was found and removed",
+	"workaround":     "it works again; the cause is still there",
+	Recovered:        "it came back by itself",
+	"site_closed":    "the site is shut; nothing was wrong",
+	"replaced":       "the device was exchanged",
+	"configuration":  "the device, the registry or the rule was set wrongly",
+	"false_positive": "nothing was wrong; the rule should not have fired",
+	"duplicate":      "another incident covers it",
+	"no_action":      "nothing could or needed to be done",
+}
+
+// KeyOf returns the fingerprint of a rule and a scope. Findings with the same
+// key belong to the same incident while it can absorb them. The separator can't
+// be part of a name: names have no control characters.
+func KeyOf(rule string, scope telemetry.Scope) string {
+	return rule + "\x1f" + string(scope.Level) + "\x1f" + scope.Name
+}
+
+// Ended reports whether no work on the incident remains.
+func (s State) Ended() bool { return s == Resolved || s == Closed || s == Cancelled }

@@ -1,0 +1,216 @@
+package incidents
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// Transition is the name of a change of an incident, and the kind of the event
+// that records it.
+type Transition string
+
+// The transitions. Those that people ask for are listed by Allowed.
+const (
+	Open        Transition = "open"         // a finding opens it
+	Report      Transition = "report"       // a person opens it
+	Repeat      Transition = "repeat"       // the rule fires again while it is open
+	Observe     Transition = "observe"      // its condition changes without firing anew
+	AutoResolve Transition = "auto_resolve" // recovered before anybody touched it
+	Reopen      Transition = "reopen"       // the rule fires again soon after it was resolved
+	Supersede   Transition = "supersede"    // the rule fires again too late; a new one takes over the key
+	Take        Transition = "take"
+	Assign      Transition = "assign"
+	Resolve     Transition = "resolve"
+	Close       Transition = "close"
+	Comment     Transition = "comment"
+)
+
+// Request asks for a transition.
+type Request struct {
+	Transition Transition
+	Version    int64 // the version that it is meant for; 0 for any
+
+	Assignee string // assign
+	Code     string // resolve: one of ResolutionCodes
+	Cause    string // resolve: cause code
+	Summary  string // resolve: what was done
+	Force    bool   // resolve: although the condition is not clear
+	Reason   string // why; needed with Force
+	Text     string // comment
+	Internal bool   // comment: for the desk's eyes only
+
+	Once *Once // makes the request safe to repeat; nil when it is not
+
+	finding  *telemetry.Finding // open, repeat, observe, reopen
+	report   *NewReport         // report
+	ref      string             // open, report: the reference to be
+	priority int                // open, report
+	previous string             // open: the incident of the same key before it
+}
+
+// move is one row of the table of transitions.
+type move struct {
+	name   Transition
+	from   []State
+	to     State  // "" leaves the state as it is
+	by     []Role // who may ask for it; nil when only belfry itself may
+	guards []func(*change) error
+	effect func(*change)
+}
+
+// change is a transition under way.
+type change struct {
+	inc   *Incident // being changed
+	req   *Request
+	actor Actor
+	at    time.Time
+}
+
+var (
+	open      = []State{New, InProgress, Pending}
+	reporters = []Role{Admin, Manager, SecondLine, FirstLine, SiteManager}
+)
+
+// moves is the whole life cycle: single, bulk and automatic changes all go
+// through it. A pair of state and transition that is not here is refused.
+var moves = []move{
+	{Open, []State{Absent}, New, nil, nil, (*change).open},
+	{Report, []State{Absent}, New, reporters, guards((*change).reported), (*change).report},
+	{Repeat, open, "", nil, nil, (*change).repeat},
+	{Observe, States, "", nil, guards((*change).listening), (*change).observe},
+	{AutoResolve, []State{New}, Resolved, nil, guards((*change).untouched, (*change).clear), (*change).autoResolve},
+	{Reopen, []State{Resolved}, InProgress, nil, guards((*change).unmuted), (*change).reopen},
+	{Supersede, []State{Resolved}, "", nil, nil, (*change).release},
+	{Take, []State{New, InProgress}, InProgress, desk, guards((*change).categorised), (*change).take},
+	{Assign, []State{New, InProgress}, InProgress, desk, guards((*change).categorised, (*change).assignable), (*change).assign},
+	{Resolve, open, Resolved, desk, guards((*change).resolvable, (*change).clearOrForced), (*change).resolve},
+	{Close, []State{Resolved}, Closed, desk, nil, (*change).close},
+	{Comment, States, "", reporters, guards((*change).speaking), (*change).comment},
+}
+
+func guards(g ...func(*change) error) []func(*change) error { return g }
+
+func moveOf(name Transition) *move {
+	for i := range moves {
+		if moves[i].name == name {
+			return &moves[i]
+		}
+	}
+	return nil
+}
+
+func (m *move) mayBe(a Actor) bool {
+	if m.by == nil || a.automatic() {
+		return a.automatic()
+	}
+	return slices.Contains(m.by, a.Role)
+}
+
+// Allowed returns the transitions that the actor may ask for in that state. The
+// incident's other circumstances may still stand against one of them.
+func Allowed(s State, a Actor) []Transition {
+	out := []Transition{}
+	for i := range moves {
+		m := &moves[i]
+		if m.by != nil && s != Absent && m.mayBe(a) && slices.Contains(m.from, s) {
+			out = append(out, m.name)
+		}
+	}
+	return out
+}
+
+// Apply is the one way to change an incident: it returns the next version and
+// the event that records the step. A change that changes nothing (taking what is
+// already one's own) returns the incident as it was and an Event with Seq 0.
+//
+// The errors are, in this order: InvalidError for an unknown transition,
+// ForbiddenError, ErrStale, ConflictError for the state, then what the guards
+// of the transition say (InvalidError or ConflictError).
+func Apply(inc Incident, req Request, actor Actor, at time.Time) (Incident, Event, error) {
+	m := moveOf(req.Transition)
+	if m == nil {
+		return inc, Event{}, noTransition(req.Transition)
+	}
+	if !m.mayBe(actor) {
+		return inc, Event{}, &ForbiddenError{"transition-not-yours",
+			fmt.Sprintf("the role %q may not %s an incident", actor.Role, m.name)}
+	}
+	if req.Version != 0 && req.Version != inc.Version {
+		return inc, Event{}, fmt.Errorf("%s is at version %d, not %d: %w", inc.Ref, inc.Version, req.Version, ErrStale)
+	}
+	if !slices.Contains(m.from, inc.State) {
+		return inc, Event{}, &ConflictError{"not-allowed-in-state",
+			fmt.Sprintf("an incident that is %s can't be changed by %s", inc.State, m.name), inc.State, Allowed(inc.State, actor)}
+	}
+	return m.apply(inc, req, actor, at.UTC().Truncate(time.Millisecond))
+}
+
+func noTransition(name Transition) error {
+	return &InvalidError{[]Fault{{"transition", fmt.Sprintf("no transition %q; want one of %v", name, Askable())}}}
+}
+
+// Askable returns the transitions that people may ask for, in table order.
+func Askable() []Transition {
+	out := []Transition{}
+	for i := range moves {
+		if moves[i].by != nil && moves[i].name != Report && moves[i].name != Comment {
+			out = append(out, moves[i].name)
+		}
+	}
+	return out
+}
+
+func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Incident, Event, error) {
+	next := inc
+	c := &change{inc: &next, req: &req, actor: actor, at: at}
+	for _, guard := range m.guards {
+		if err := guard(c); err != nil {
+			return inc, Event{}, withAllowed(err, Allowed(inc.State, actor))
+		}
+	}
+	if m.to != "" {
+		next.State = m.to
+	}
+	m.effect(c)
+	if !actor.automatic() {
+		next.Touched = next.Touched || m.name != Report
+	}
+	before, after, err := diff(&inc, &next)
+	if err != nil {
+		return inc, Event{}, fmt.Errorf("record %s of %s: %w", m.name, inc.Ref, err)
+	}
+	if len(after) == len("{}") && m.name != Comment {
+		return inc, Event{}, nil
+	}
+	next.Version++
+	next.UpdatedAt = later(inc.UpdatedAt, at)
+	return next, c.event(m.name, before, after), nil
+}
+
+func withAllowed(err error, allowed []Transition) error {
+	var conflict *ConflictError
+	if errors.As(err, &conflict) {
+		conflict.Allowed = allowed
+	}
+	return err
+}
+
+func (c *change) event(kind Transition, before, after []byte) Event {
+	e := Event{
+		Ref: c.inc.Ref, Seq: c.inc.Version, At: c.at, Kind: kind, Before: before, After: after,
+		Actor: c.actor.Name, Source: c.actor.Source, Request: c.actor.Request,
+		Text: c.req.Text, Internal: c.req.Internal,
+	}
+	if e.Text == "" {
+		e.Text = c.req.Reason
+	}
+	if f := c.req.finding; f != nil {
+		e.Text = f.Reason
+		e.Evidence = f.Evidence
+	}
+	return e
+}

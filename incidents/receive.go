@@ -1,0 +1,146 @@
+package incidents
+
+import (
+	"context"
+	"fmt"
+
+	"belfry/telemetry"
+)
+
+// findingsAtOnce is how many findings share a transaction: enough that the
+// commit costs little for each, few enough that people don't wait behind them.
+const findingsAtOnce = 1000
+
+// Receive takes in findings, in order. It may be given the same findings again,
+// in the same order, after a crash or an error: those that were taken in do
+// nothing. It is the analyzer's Emit.
+func (d *Desk) Receive(ctx context.Context, findings []telemetry.Finding) error {
+	for len(findings) > 0 {
+		n := min(len(findings), findingsAtOnce)
+		if err := d.receive(ctx, findings[:n]); err != nil {
+			return fmt.Errorf("receive %d findings: %w", n, err)
+		}
+		findings = findings[n:]
+	}
+	return nil
+}
+
+func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error {
+	var in *intake
+	err := d.store.Update(ctx, func(tx Tx) error {
+		latest, err := tx.Latest(keysOf(findings))
+		if err != nil {
+			return err
+		}
+		in = &intake{desk: d, tx: tx, latest: latest}
+		for i := range findings {
+			if err := in.take(&findings[i]); err != nil {
+				return fmt.Errorf("rule %s, %s: %w", findings[i].Rule, findings[i].Scope, err)
+			}
+		}
+		return tx.Save(in.steps)
+	})
+	if err == nil {
+		d.metrics.count(in.steps)
+		d.metrics.suppressed.WithLabelValues("silence").Add(float64(in.muted))
+	}
+	return err
+}
+
+func keysOf(findings []telemetry.Finding) []string {
+	keys := make([]string, 0, len(findings))
+	seen := make(map[string]bool, len(findings))
+	for i := range findings {
+		if k := KeyOf(findings[i].Rule, findings[i].Scope); !seen[k] {
+			seen[k] = true
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// intake is a batch of findings under way in one transaction.
+type intake struct {
+	desk   *Desk
+	tx     Tx
+	latest map[string]Incident // newest incident of each key, as changed so far
+	steps  []Step
+	muted  int
+}
+
+func (in *intake) take(f *telemetry.Finding) error {
+	inc, known := in.latest[KeyOf(f.Rule, f.Scope)]
+	if known && inc.has(*f) {
+		return nil
+	}
+	switch f.Condition {
+	case telemetry.Firing:
+		return in.firing(inc, f)
+	case telemetry.Clear, telemetry.Unknown:
+		return in.quiet(inc, f)
+	}
+	return fmt.Errorf("a finding can't have the condition %q", f.Condition)
+}
+
+// firing opens, repeats or reopens.
+func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
+	switch {
+	case inc.State == Absent:
+		return in.open(inc, f)
+	case inc.Muted:
+		in.muted++
+		return nil
+	case inc.State == Closed || inc.State == Cancelled:
+		return in.open(inc, f)
+	case inc.State == Resolved && f.At.Sub(inc.ResolvedAt) > in.desk.config.ReopenWindow:
+		if err := in.apply(inc, Request{Transition: Supersede}, f); err != nil {
+			return err
+		}
+		return in.open(inc, f)
+	case inc.State == Resolved:
+		return in.apply(inc, Request{Transition: Reopen, finding: f}, f)
+	case inc.Condition == telemetry.Unknown && !f.Since.After(inc.LastFiredAt):
+		// It was known to fire before we lost sight of it: no new occurrence.
+		return in.apply(inc, Request{Transition: Observe, finding: f}, f)
+	}
+	return in.apply(inc, Request{Transition: Repeat, finding: f}, f)
+}
+
+// quiet takes in that a condition is clear or unknown. What nobody opened has
+// nothing to clear, and what has ended listens no longer.
+func (in *intake) quiet(inc Incident, f *telemetry.Finding) error {
+	switch {
+	case inc.State == Absent, inc.Condition == f.Condition:
+		return nil
+	case inc.State.Ended() && !(inc.Muted && f.Condition == telemetry.Clear):
+		return nil
+	}
+	if err := in.apply(inc, Request{Transition: Observe, finding: f}, f); err != nil {
+		return err
+	}
+	inc = in.latest[inc.Key]
+	if inc.State == New && !inc.Touched && inc.Condition == telemetry.Clear && in.desk.config.StableFor == 0 {
+		return in.apply(inc, Request{Transition: AutoResolve}, f)
+	}
+	return nil
+}
+
+func (in *intake) open(previous Incident, f *telemetry.Finding) error {
+	ref, err := in.tx.NextRef()
+	if err != nil {
+		return err
+	}
+	priority := in.desk.config.Matrix.Priority(Impact(f.Impact), Urgency(f.Urgency))
+	req := Request{Transition: Open, finding: f, ref: ref, priority: priority, previous: previous.Ref}
+	return in.apply(Incident{}, req, f)
+}
+
+func (in *intake) apply(inc Incident, req Request, f *telemetry.Finding) error {
+	s, err := step(inc, req, Actor{Name: "analyzer", Source: ByAnalyzer}, f.At)
+	if err != nil || s.Event.Seq == 0 {
+		return err
+	}
+	in.steps = append(in.steps, s)
+	in.latest[s.After.Key] = s.After
+	return nil
+}

@@ -1,0 +1,35 @@
+package incidents
+
+import "belfry/telemetry"
+
+// SiteRow is a site as the registry holds it.
+type SiteRow struct {
+	telemetry.Site
+	Version  int64 // of this site, from 1
+	Revision int64 // of the registry, when the site last changed
+}
+
+// DeviceRow is a device as the registry holds it.
+type DeviceRow struct {
+	telemetry.Device
+	Version  int64 // of this device, from 1
+	Revision int64 // of the registry, when the device last changed
+}
+
+// SiteQuery selects sites, in the order of their ids.
+type SiteQuery struct {
+	Only   string               // one site alone; "" for all
+	Status telemetry.SiteStatus // "" for any
+	Q      string               // part of the id or the name
+	After  string               // start after this id
+	Limit  int
+}
+
+// DeviceQuery selects devices, in the order of their names.
+type DeviceQuery struct {
+	Site   string                 // "" for any
+	Status telemetry.DeviceStatus // "" for any
+	Q      string                 // part of the name
+	After  string                 // start after this name
+	Limit  int
+}

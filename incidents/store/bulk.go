@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// rowsAtOnce is how many rows one INSERT statement carries. The driver's cost of
+// a statement is some microseconds; shared by that many rows it no longer shows.
+const rowsAtOnce = 64
+
+// bulk inserts rows many at a time.
+type bulk struct {
+	into    string // "t (a, b)"
+	columns int
+	suffix  string // "ON CONFLICT ..."
+}
+
+func (b bulk) sql(rows int) string {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", b.columns), ",") + "),"
+	return "INSERT INTO " + b.into + " VALUES " + strings.TrimSuffix(strings.Repeat(row, rows), ",") + " " + b.suffix
+}
+
+// insert writes n rows; row appends the values of row i. It returns how many
+// rows were inserted or changed.
+func (b bulk) insert(ctx context.Context, tx *sql.Tx, n int, row func(args []any, i int) ([]any, error)) (changed int64, err error) {
+	var full *sql.Stmt
+	args := make([]any, 0, rowsAtOnce*b.columns)
+	for from := 0; from < n; from += rowsAtOnce {
+		to := min(from+rowsAtOnce, n)
+		args = args[:0]
+		for i := from; i < to; i++ {
+			if args, err = row(args, i); err != nil {
+				return changed, err
+			}
+		}
+		if to-from < rowsAtOnce {
+			return b.exec(changed, func() (sql.Result, error) { return tx.ExecContext(ctx, b.sql(to-from), args...) })
+		}
+		if full == nil {
+			if full, err = tx.PrepareContext(ctx, b.sql(rowsAtOnce)); err != nil {
+				return changed, fmt.Errorf("insert into %s: %w", b.into, err)
+			}
+			defer full.Close()
+		}
+		if changed, err = b.exec(changed, func() (sql.Result, error) { return full.ExecContext(ctx, args...) }); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+func (b bulk) exec(before int64, run func() (sql.Result, error)) (int64, error) {
+	result, err := run()
+	if err != nil {
+		return before, fmt.Errorf("insert into %s: %w", b.into, err)
+	}
+	n, err := result.RowsAffected()
+	return before + n, err
+}

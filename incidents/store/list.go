@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"belfry/incidents"
+)
+
+// filter is a WHERE clause under way.
+type filter struct {
+	terms []string
+	args  []any
+}
+
+func (f *filter) add(term string, args ...any) {
+	f.terms = append(f.terms, term)
+	f.args = append(f.args, args...)
+}
+
+// text adds "column = value" unless the value is empty.
+func (f *filter) text(column, value string) {
+	if value != "" {
+		f.add(column+" = ?", value)
+	}
+}
+
+// words asks for every word of q in one of the columns, as it is.
+func (f *filter) words(q string, columns ...string) {
+	for word := range strings.FieldsSeq(q) {
+		var either []string
+		for _, c := range columns {
+			either = append(either, "instr("+c+", ?) > 0")
+			f.args = append(f.args, word)
+		}
+		f.terms = append(f.terms, "("+strings.Join(either, " OR ")+")")
+	}
+}
+
+func (f *filter) where() string {
+	if len(f.terms) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(f.terms, " AND ")
+}
+
+// Incidents implements incidents.Store.
+func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents.Incident, error) {
+	var f filter
+	f.text("site", q.Site)
+	f.text("device", q.Device)
+	f.text("category", q.Category)
+	f.text("assignee", q.Assignee)
+	f.text("rule", q.Rule)
+	f.text("state", string(q.State))
+	f.text("condition", string(q.Condition))
+	if q.Level > 0 {
+		f.add("level = ?", q.Level)
+	}
+	if q.Priority > 0 {
+		f.add("priority = ?", q.Priority)
+	}
+	f.words(fold(q.Q), "words")
+	id := "id"
+	if !q.UpdatedSince.IsZero() {
+		f.add("updated_at >= ?", q.UpdatedSince.UnixMilli())
+		id = "+id" // what changed lately is few: find it by its index, then sort
+	}
+	if before, ok := idOf(q.Before); ok {
+		f.add(id+" < ?", before)
+	}
+	list, err := rowsOf(ctx, t.read, "SELECT data FROM incidents"+f.where()+" ORDER BY "+id+" DESC LIMIT ?", append(f.args, q.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list incidents: %w", err)
+	}
+	return list, nil
+}
+
+// Events implements incidents.Store.
+func (t *Tickets) Events(ctx context.Context, ref string, after int64, limit int) ([]incidents.Event, error) {
+	id, ok := idOf(ref)
+	if !ok {
+		return nil, incidents.ErrNotFound
+	}
+	rows, err := t.read.QueryContext(ctx, `SELECT seq, at, actor, source, request, kind, before, after, text, internal, evidence
+		FROM events WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?`, id, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read the timeline of %s: %w", ref, err)
+	}
+	defer rows.Close()
+	var list []incidents.Event
+	for rows.Next() {
+		e, err := scanEvent(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read the timeline of %s: %w", ref, err)
+		}
+		e.Ref = ref
+		list = append(list, e)
+	}
+	return list, rows.Err()
+}
+
+func scanEvent(rows *sql.Rows) (e incidents.Event, err error) {
+	var at sql.NullInt64
+	var before, after string
+	var evidence sql.NullString
+	err = rows.Scan(&e.Seq, &at, &e.Actor, &e.Source, &e.Request, &e.Kind, &before, &after, &e.Text, &e.Internal, &evidence)
+	if err != nil {
+		return e, err
+	}
+	e.At, e.Before, e.After = timeOf(at), json.RawMessage(before), json.RawMessage(after)
+	if evidence.Valid {
+		err = json.Unmarshal([]byte(evidence.String), &e.Evidence)
+	}
+	return e, err
+}
+
+// Tally implements incidents.Store.
+func (t *Tickets) Tally(ctx context.Context) ([]incidents.Tally, error) {
+	rows, err := t.read.QueryContext(ctx, "SELECT category, state, level, priority, count FROM tallies WHERE count > 0")
+	if err != nil {
+		return nil, fmt.Errorf("tally incidents: %w", err)
+	}
+	defer rows.Close()
+	var list []incidents.Tally
+	for rows.Next() {
+		var n incidents.Tally
+		if err := rows.Scan(&n.Category, &n.State, &n.Level, &n.Priority, &n.Count); err != nil {
+			return nil, fmt.Errorf("tally incidents: %w", err)
+		}
+		list = append(list, n)
+	}
+	return list, rows.Err()
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"belfry/analyzer"
+)
+
+// States keeps what the analyzer remembers. It is the analyzer.States of the
+// tenant, in the same database as its incidents.
+type States struct{ *database }
+
+// States returns the analyzer's states in this database.
+func (t *Tickets) States() States { return States{t.database} }
+
+var stateRows = bulk{
+	into:    "analyzer_states (rule, level, scope, rule_hash, phase, unknown, since, calm, at, value)",
+	columns: 10,
+	suffix: `ON CONFLICT DO UPDATE SET rule_hash = excluded.rule_hash, phase = excluded.phase, unknown = excluded.unknown,
+		since = excluded.since, calm = excluded.calm, at = excluded.at, value = excluded.value`,
+}
+
+// Save keeps the changed states and the progress, together or not at all.
+func (s States) Save(ctx context.Context, changed []analyzer.State, p analyzer.Progress) error {
+	progress, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("write the analyzer's progress: %w", err)
+	}
+	var kept []*analyzer.State
+	err = s.update(ctx, func(tx *sql.Tx) error {
+		kept = kept[:0]
+		for i := range changed {
+			if changed[i].Phase != analyzer.Inactive {
+				kept = append(kept, &changed[i])
+			} else if err := forget(ctx, tx, &changed[i]); err != nil {
+				return err
+			}
+		}
+		_, err := stateRows.insert(ctx, tx, len(kept), func(args []any, i int) ([]any, error) {
+			c := kept[i]
+			return append(args, c.Rule, string(c.Scope.Level), c.Scope.Name, c.RuleHash, string(c.Phase), c.Unknown,
+				nanos(c.Since), nanos(c.Calm), nanos(c.At), c.Value), nil
+		})
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO analyzer_progress VALUES (1, ?) ON CONFLICT DO UPDATE SET data = excluded.data", string(progress))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save %d states of the analyzer: %w", len(changed), err)
+	}
+	return nil
+}
+
+func forget(ctx context.Context, tx *sql.Tx, s *analyzer.State) error {
+	_, err := tx.ExecContext(ctx, "DELETE FROM analyzer_states WHERE rule = ? AND level = ? AND scope = ?",
+		s.Rule, string(s.Scope.Level), s.Scope.Name)
+	return err
+}
+
+// Load returns every state kept, and the progress; both empty at first.
+func (s States) Load(ctx context.Context) (list []analyzer.State, p analyzer.Progress, err error) {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // both from the same instant
+	if err != nil {
+		return nil, p, fmt.Errorf("load the analyzer's states: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	if p, err = loadProgress(ctx, tx); err != nil {
+		return nil, p, err
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT rule, level, scope, rule_hash, phase, unknown, since, calm, at, value FROM analyzer_states")
+	if err != nil {
+		return nil, p, fmt.Errorf("load the analyzer's states: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var st analyzer.State
+		var since, calm, at sql.NullInt64
+		if err := rows.Scan(&st.Rule, &st.Scope.Level, &st.Scope.Name, &st.RuleHash, &st.Phase, &st.Unknown, &since, &calm, &at, &st.Value); err != nil {
+			return nil, p, fmt.Errorf("load the analyzer's states: %w", err)
+		}
+		st.Since, st.Calm, st.At = fromNanos(since), fromNanos(calm), fromNanos(at)
+		list = append(list, st)
+	}
+	return list, p, rows.Err()
+}
+
+func loadProgress(ctx context.Context, tx *sql.Tx) (p analyzer.Progress, err error) {
+	var data string
+	err = tx.QueryRowContext(ctx, "SELECT data FROM analyzer_progress").Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(data), &p)
+	}
+	if err != nil {
+		return p, fmt.Errorf("load the analyzer's progress: %w", err)
+	}
+	return p, nil
+}
+
+func nanos(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(ns sql.NullInt64) time.Time {
+	if !ns.Valid {
+		return time.Time{}
+	}
+	return time.Unix(0, ns.Int64).UTC()
+}

@@ -1,0 +1,316 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"belfry/incidents"
+	"belfry/telemetry"
+)
+
+// Tickets is the database of one tenant. It is the incidents.Store of its desk,
+// and holds its registry and its analyzer's states.
+type Tickets struct{ *database }
+
+// Open opens the ticket database in that file, making it when it is missing.
+// The caller closes it after everything that uses it has ended.
+func Open(ctx context.Context, path string) (*Tickets, error) {
+	db, err := open(ctx, path, "tickets")
+	if err != nil {
+		return nil, err
+	}
+	err = db.update(ctx, func(tx *sql.Tx) error { return haveUnassigned(ctx, tx) })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make the site %s in %s: %w", telemetry.Unassigned, path, err), db.Close())
+	}
+	return &Tickets{db}, nil
+}
+
+// Update runs one transaction.
+func (t *Tickets) Update(ctx context.Context, fn func(incidents.Tx) error) error {
+	return t.update(ctx, func(tx *sql.Tx) error {
+		t := &ticketTx{ctx: ctx, tx: tx}
+		if err := fn(t); err != nil {
+			return err
+		}
+		return t.saveNumber()
+	})
+}
+
+type ticketTx struct {
+	ctx  context.Context
+	tx   *sql.Tx
+	last int64 // newest number drawn; 0 when none was
+}
+
+const prefix = "INC-"
+
+func refOf(id int64) string { return fmt.Sprintf(prefix+"%06d", id) }
+
+// idOf returns the number of a reference; false when it is none.
+func idOf(ref string) (int64, bool) {
+	digits, ok := strings.CutPrefix(ref, prefix)
+	id, err := strconv.ParseInt(digits, 10, 64)
+	return id, ok && err == nil && refOf(id) == ref
+}
+
+// NextRef implements incidents.Tx. The counter is read once and written back at
+// the end of the transaction; nobody else writes in between.
+func (t *ticketTx) NextRef() (string, error) {
+	if t.last == 0 {
+		err := t.tx.QueryRowContext(t.ctx, "SELECT value FROM counters WHERE name = 'incident'").Scan(&t.last)
+		if err != nil {
+			return "", fmt.Errorf("draw a reference: %w", err)
+		}
+	}
+	t.last++
+	return refOf(t.last), nil
+}
+
+func (t *ticketTx) saveNumber() error {
+	if t.last == 0 {
+		return nil
+	}
+	if _, err := t.tx.ExecContext(t.ctx, "UPDATE counters SET value = ? WHERE name = 'incident'", t.last); err != nil {
+		return fmt.Errorf("save the newest reference: %w", err)
+	}
+	return nil
+}
+
+// querier is what a transaction and a pool have in common.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Get implements incidents.Tx.
+func (t *ticketTx) Get(ref string) (incidents.Incident, error) { return incident(t.ctx, t.tx, ref) }
+
+// Incident implements incidents.Store.
+func (t *Tickets) Incident(ctx context.Context, ref string) (incidents.Incident, error) {
+	return incident(ctx, t.read, ref)
+}
+
+func incident(ctx context.Context, db querier, ref string) (incidents.Incident, error) {
+	id, ok := idOf(ref)
+	if !ok {
+		return incidents.Incident{}, incidents.ErrNotFound
+	}
+	list, err := rowsOf(ctx, db, "SELECT data FROM incidents WHERE id = ?", id)
+	if err != nil {
+		return incidents.Incident{}, fmt.Errorf("read %s: %w", ref, err)
+	}
+	if len(list) == 0 {
+		return incidents.Incident{}, incidents.ErrNotFound
+	}
+	return list[0], nil
+}
+
+// rowsOf runs a query for the column data of incidents.
+func rowsOf(ctx context.Context, db querier, query string, args ...any) (list []incidents.Incident, err error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var data sql.RawBytes
+		var inc incidents.Incident
+		if err := rows.Scan(&data); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(data, &inc); err != nil {
+			return nil, fmt.Errorf("read an incident's row: %w", err)
+		}
+		list = append(list, inc)
+	}
+	return list, rows.Err()
+}
+
+// Latest implements incidents.Tx.
+func (t *ticketTx) Latest(keys []string) (map[string]incidents.Incident, error) {
+	const atOnce = 500
+	out := make(map[string]incidents.Incident, len(keys))
+	for chunk := range slices.Chunk(keys, atOnce) {
+		args := make([]any, len(chunk))
+		for i, k := range chunk {
+			args[i] = k
+		}
+		marks := strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")
+		list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents WHERE id IN
+			(SELECT MAX(id) FROM incidents WHERE key <> '' AND key IN (`+marks+`) GROUP BY key)`, args...)
+		if err != nil {
+			return nil, fmt.Errorf("read the newest incidents of %d keys: %w", len(chunk), err)
+		}
+		for _, inc := range list {
+			out[inc.Key] = inc
+		}
+	}
+	return out, nil
+}
+
+// Recovered implements incidents.Tx.
+func (t *ticketTx) Recovered(since time.Time, limit int) ([]incidents.Incident, error) {
+	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents
+		WHERE recovered_at IS NOT NULL AND recovered_at <= ? ORDER BY recovered_at, id LIMIT ?`, since.UnixMilli(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read what has recovered: %w", err)
+	}
+	return list, nil
+}
+
+// Save implements incidents.Tx.
+func (t *ticketTx) Save(steps []incidents.Step) error {
+	if err := t.saveRows(steps); err != nil {
+		return err
+	}
+	if err := t.saveEvents(steps); err != nil {
+		return err
+	}
+	return t.saveTallies(steps)
+}
+
+var incidentRows = bulk{
+	into: `incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee,
+		level, priority, updated_at, recovered_at, words, data)`,
+	columns: 17,
+	suffix: `ON CONFLICT (id) DO UPDATE SET open_key = excluded.open_key, version = excluded.version,
+		state = excluded.state, condition = excluded.condition, category = excluded.category, site = excluded.site,
+		device = excluded.device, assignee = excluded.assignee, level = excluded.level, priority = excluded.priority,
+		updated_at = excluded.updated_at, recovered_at = excluded.recovered_at, words = excluded.words, data = excluded.data`,
+}
+
+// saveRows writes the last version of each incident, in the order of their
+// numbers: one that gives up its key is older than the one that takes it over.
+func (t *ticketTx) saveRows(steps []incidents.Step) error {
+	last := make(map[string]*incidents.Incident, len(steps))
+	for i := range steps {
+		last[steps[i].After.Ref] = &steps[i].After
+	}
+	type row struct {
+		id  int64
+		inc *incidents.Incident
+	}
+	rows := make([]row, 0, len(last))
+	for ref, inc := range last {
+		id, ok := idOf(ref)
+		if !ok {
+			return fmt.Errorf("save an incident: %q is no reference", ref)
+		}
+		rows = append(rows, row{id, inc})
+	}
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+	_, err := incidentRows.insert(t.ctx, t.tx, len(rows), func(args []any, i int) ([]any, error) {
+		inc := rows[i].inc
+		data, err := json.Marshal(inc)
+		if err != nil {
+			return nil, fmt.Errorf("write %s: %w", inc.Ref, err)
+		}
+		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
+			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
+			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), fold(inc.Summary), string(data)), nil
+	})
+	return err
+}
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func recoveredAt(inc *incidents.Incident) any {
+	if inc.State == incidents.New && inc.Condition == telemetry.Clear && !inc.Touched {
+		return millis(inc.ConditionAt)
+	}
+	return nil
+}
+
+func fold(s string) string { return strings.ToLower(s) }
+
+var eventRows = bulk{
+	into:    "events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence)",
+	columns: 12,
+}
+
+func (t *ticketTx) saveEvents(steps []incidents.Step) error {
+	_, err := eventRows.insert(t.ctx, t.tx, len(steps), func(args []any, i int) ([]any, error) {
+		e := &steps[i].Event
+		id, _ := idOf(e.Ref)
+		var evidence any
+		if len(e.Evidence) > 0 {
+			text, err := json.Marshal(e.Evidence)
+			if err != nil {
+				return nil, fmt.Errorf("write the evidence of %s: %w", e.Ref, err)
+			}
+			evidence = string(text)
+		}
+		return append(args, id, e.Seq, e.At.UnixMilli(), e.Actor, string(e.Source), e.Request, string(e.Kind),
+			string(e.Before), string(e.After), e.Text, e.Internal, evidence), nil
+	})
+	return err
+}
+
+func (t *ticketTx) saveTallies(steps []incidents.Step) error {
+	deltas := map[incidents.Tally]int64{}
+	sort := func(inc *incidents.Incident) incidents.Tally {
+		return incidents.Tally{Category: inc.Category, State: inc.State, Level: inc.Level, Priority: inc.Priority}
+	}
+	for i := range steps {
+		if steps[i].Before.State != incidents.Absent {
+			deltas[sort(&steps[i].Before)]--
+		}
+		deltas[sort(&steps[i].After)]++
+	}
+	for k, n := range deltas {
+		if n == 0 {
+			continue
+		}
+		_, err := t.tx.ExecContext(t.ctx, `INSERT INTO tallies VALUES (?,?,?,?,?)
+			ON CONFLICT DO UPDATE SET count = count + excluded.count`, k.Category, string(k.State), k.Level, k.Priority, n)
+		if err != nil {
+			return fmt.Errorf("count incidents: %w", err)
+		}
+	}
+	return nil
+}
+
+// Recall implements incidents.Tx.
+func (t *ticketTx) Recall(key string) (*incidents.Answer, error) {
+	var a incidents.Answer
+	var at sql.NullInt64
+	err := t.tx.QueryRowContext(t.ctx, "SELECT hash, body, at FROM answers WHERE key = ?", key).Scan(&a.Hash, &a.Body, &at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for the answer to a repeated request: %w", err)
+	}
+	a.At = timeOf(at)
+	return &a, nil
+}
+
+// Remember implements incidents.Tx.
+func (t *ticketTx) Remember(key string, a incidents.Answer) error {
+	_, err := t.tx.ExecContext(t.ctx, "INSERT INTO answers VALUES (?,?,?,?)", key, a.Hash, a.Body, a.At.UnixMilli())
+	if err != nil {
+		return fmt.Errorf("keep the answer for a repeated request: %w", err)
+	}
+	return nil
+}
+
+// Forget implements incidents.Tx.
+func (t *ticketTx) Forget(before time.Time) error {
+	if _, err := t.tx.ExecContext(t.ctx, "DELETE FROM answers WHERE at < ?", before.UnixMilli()); err != nil {
+		return fmt.Errorf("forget old answers: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package ingest
+
+import (
+	"bytes"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// BadLine is an object of a body that was refused.
+type BadLine struct {
+	Line   int    `json:"line"`  // where it begins, from 1
+	Index  int    `json:"index"` // which object of the body, from 0
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+// Split takes a body of NDJSON, a JSON array or one object apart into records,
+// one for each reading, keyed by device, and lists what it refuses. It judges
+// by the rules of Decoder, with the given instant for the arrival. The records
+// have no Time yet; their values alias the body.
+func Split(body []byte, at time.Time) (records []Record, bad []BadLine) {
+	var batch telemetry.Batch
+	var rejects []Reject
+	var accepted []span
+	d := NewDecoder(0)
+	d.accepted = &accepted
+	d.Decode(body, at.UnixMilli(), 0, &batch, &rejects)
+
+	records = make([]Record, len(accepted))
+	size := 0
+	for _, s := range accepted {
+		size += len(s.device)
+	}
+	keys := make([]byte, 0, size) // one allocation for all of them
+	for i, s := range accepted {
+		begin := len(keys)
+		keys = append(keys, s.device...)
+		records[i] = Record{Key: keys[begin:len(keys):len(keys)], Value: body[s.from:s.to]}
+	}
+	line, counted := 1, 0
+	for i := range rejects {
+		r := &rejects[i]
+		line += bytes.Count(body[counted:r.At], []byte{'\n'})
+		counted = r.At
+		bad = append(bad, BadLine{Line: line, Index: r.Index, Reason: r.Reason, Detail: r.Detail})
+	}
+	return records, bad
+}

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"belfry/analyzer"
+	"belfry/analyzer/catalogue"
+	"belfry/api"
+	"belfry/telemetry"
+)
+
+type rulesCommand struct {
+	Check    rulesCheckCommand    `cmd:"" help:"Check rule files: prints every fault as file:line:col."`
+	List     rulesListCommand     `cmd:"" help:"List the running rules."`
+	Backtest rulesBacktestCommand `cmd:"" help:"Run rules over stored readings and say what they would have found."`
+}
+
+// ruleFiles are rule files with their texts.
+type ruleFiles []analyzer.File
+
+// readRuleFiles reads the files that the patterns match; without a pattern they
+// are the shipped ones.
+func readRuleFiles(patterns []string) (ruleFiles, error) {
+	if len(patterns) == 0 {
+		return catalogue.Files(), nil
+	}
+	var files ruleFiles
+	for _, pattern := range patterns {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("rule files %s: %w", pattern, err)
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("no rule file matches %s", pattern)
+		}
+		for _, name := range names {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return nil, fmt.Errorf("read the rules: %w", err)
+			}
+			files = append(files, analyzer.File{Name: name, Data: data})
+		}
+	}
+	return files, nil
+}
+
+type rulesCheckCommand struct {
+	Files []string `arg:"" help:"Rule files."`
+	JSON  bool     `help:"Print the faults as JSON."`
+}
+
+// Run prints the faults of the files, or how many rules they hold.
+func (c *rulesCheckCommand) Run(t *terminal) error {
+	files, err := readRuleFiles(c.Files)
+	if err != nil {
+		return err
+	}
+	set, err := analyzer.Load(files...)
+	var faults analyzer.Faults
+	if err != nil && !errors.As(err, &faults) {
+		return err
+	}
+	if c.JSON {
+		if err := t.printJSON(append(analyzer.Faults{}, faults...)); err != nil {
+			return err
+		}
+	}
+	if len(faults) > 0 {
+		if !c.JSON {
+			fmt.Fprintln(t.out, faults)
+		}
+		return fmt.Errorf("%d faults", len(faults))
+	}
+	if !c.JSON {
+		fmt.Fprintf(t.out, "%d rules, no faults\n", len(set.Rules))
+	}
+	return nil
+}
+
+type rulesListCommand struct {
+	JSON bool `help:"Print JSON."`
+}
+
+// Run lists the running rules, or without a running belfry those that would run.
+func (c *rulesListCommand) Run(ctx context.Context, t *terminal) error {
+	client, err := t.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.close()
+	var rules struct {
+		Items []api.Rule `json:"items"`
+	}
+	if err := client.call(ctx, "GET", "/api/v1/rules", nil, &rules); err != nil {
+		return err
+	}
+	if c.JSON {
+		return t.printJSON(rules.Items)
+	}
+	var rows [][]string
+	for _, r := range rules.Items {
+		rows = append(rows, []string{r.Name, r.Scope, r.Category, r.Schedule, r.When})
+	}
+	return t.printTable("RULE SCOPE CATEGORY SCHEDULE WHEN", rows)
+}
+
+type rulesBacktestCommand struct {
+	Files []string `arg:"" optional:"" help:"Rule files; without any, the running rules."`
+	From  string   `help:"Begin: RFC 3339 or a date (UTC). Default: 28 days before the end." placeholder:"TIME"`
+	To    string   `help:"End. Default: now." placeholder:"TIME"`
+	JSON  bool     `help:"Print the whole report as JSON, with each finding and its evidence."`
+}
+
+// Run asks for a backtest and prints its report.
+func (c *rulesBacktestCommand) Run(ctx context.Context, t *terminal) error {
+	ask := api.BacktestQuery{Findings: true}
+	var err error
+	if ask.From, ask.To, err = c.span(time.Now()); err != nil {
+		return usageError{err}
+	}
+	if len(c.Files) > 0 {
+		files, err := readRuleFiles(c.Files)
+		if err != nil {
+			return err
+		}
+		if _, err := analyzer.Load(files...); err != nil {
+			return fmt.Errorf("the rules can't run:\n%w", err)
+		}
+		for _, f := range files {
+			ask.Files = append(ask.Files, api.RuleFile{Name: f.Name, Text: string(f.Data)})
+		}
+	}
+	client, err := t.connect(ctx, "warehouse")
+	if err != nil {
+		return err
+	}
+	defer client.close()
+	bar := t.progress(-1, "backtest")
+	var answer json.RawMessage
+	err = client.call(ctx, "POST", "/api/v1/rules/backtest", ask, &answer)
+	_ = bar.Finish()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err := t.out.Write(append(answer, '\n'))
+		return err
+	}
+	var report analyzer.Report
+	if err := json.Unmarshal(answer, &report); err != nil {
+		return fmt.Errorf("read the report: %w", err)
+	}
+	return t.printReport(&report)
+}
+
+func (c *rulesBacktestCommand) span(now time.Time) (from, to time.Time, err error) {
+	to = now.UTC().Truncate(time.Second)
+	if c.To != "" {
+		if to, err = parseTime(c.To); err != nil {
+			return from, to, fmt.Errorf("--to: %w", err)
+		}
+	}
+	from = to.AddDate(0, 0, -28)
+	if c.From != "" {
+		if from, err = parseTime(c.From); err != nil {
+			return from, to, fmt.Errorf("--from: %w", err)
+		}
+	}
+	if !from.Before(to) {
+		return from, to, fmt.Errorf("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
+	}
+	return from, to, nil
+}
+
+func parseTime(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04", time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; want a form like 2026-03-27T11:00:00Z or 2026-03-27", text)
+}
+
+func (t *terminal) printReport(r *analyzer.Report) error {
+	fmt.Fprintf(t.out, "%s to %s: %d devices on %d sites, %d readings\n\n",
+		r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Devices, r.Sites, r.Rows)
+	var rows [][]string
+	for _, x := range r.Rules {
+		rows = append(rows, []string{x.Rule, strconv.Itoa(x.Opened), strconv.Itoa(x.Cleared), strconv.Itoa(x.HitDays),
+			strconv.Itoa(x.Scopes), fmt.Sprintf("%.2f", x.PerThousandWeek)})
+	}
+	if err := t.printTable("RULE OPENED CLEARED DAYS-HELD SCOPES PER-1000-DEVICES-AND-WEEK", rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, f := range r.Findings {
+		rows = append(rows, []string{f.At.Format(time.RFC3339), f.Rule, f.Scope.String(), string(f.Condition), f.Summary})
+	}
+	fmt.Fprintln(t.out)
+	return t.printTable("AT RULE SCOPE CONDITION SUMMARY", rows)
+}
+
+// openRules reads and checks the rules that are to run.
+func (p *process) openRules() (err error) {
+	p.ruleFiles = p.options.rules
+	if p.ruleFiles == nil {
+		if p.ruleFiles, err = readRuleFiles(p.config.Analyzer.Rules); err != nil {
+			return err
+		}
+	}
+	if p.rules, err = analyzer.Load(p.ruleFiles...); err != nil {
+		return fmt.Errorf("the rules can't run:\n%w", err)
+	}
+	return nil
+}
+
+// listRules is GET /api/v1/rules.
+func (p *process) listRules(context.Context) ([]api.Rule, error) {
+	var out []api.Rule
+	for _, r := range p.rules.Rules {
+		scope := string(r.Scope)
+		if r.Group != "" {
+			scope = "group(" + r.Group + ")"
+		}
+		out = append(out, api.Rule{Name: r.Name, About: r.About, Scope: scope, Category: r.Category, When: r.When,
+			Schedule: r.Schedule.String(), Hash: r.Hash, Source: r.File})
+	}
+	return out, nil
+}
+
+// checkRules is POST /api/v1/rules/check.
+func (p *process) checkRules(_ context.Context, files []api.RuleFile) ([]api.FileFault, error) {
+	_, err := loadAsked(files)
+	var faulty api.FaultyRules
+	if errors.As(err, &faulty) {
+		return faulty, nil
+	}
+	return nil, err
+}
+
+// loadAsked loads rules that came over the API; their faults are api.FaultyRules.
+func loadAsked(asked []api.RuleFile) (*analyzer.RuleSet, error) {
+	var files ruleFiles
+	for _, f := range asked {
+		files = append(files, analyzer.File{Name: f.Name, Data: []byte(f.Text)})
+	}
+	set, err := analyzer.Load(files...)
+	var faults analyzer.Faults
+	if !errors.As(err, &faults) {
+		return set, err
+	}
+	var faulty api.FaultyRules
+	for _, f := range faults {
+		wrong := f.What
+		if f.Want != "" {
+			wrong += "; " + f.Want
+		}
+		faulty = append(faulty, api.FileFault{File: f.File, Line: f.Line, Column: f.Col, Wrong: wrong})
+	}
+	return nil, faulty
+}
+
+// backtest is POST /api/v1/rules/backtest.
+func (p *process) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMessage, error) {
+	rules := p.rules
+	if len(q.Files) > 0 {
+		var err error
+		if rules, err = loadAsked(q.Files); err != nil {
+			return nil, err
+		}
+	}
+	fleet, err := p.fleet.read(ctx) // its own: an analyzer's fleet is for it alone
+	if err != nil {
+		return nil, fmt.Errorf("read the registry: %w", err)
+	}
+	report, err := analyzer.Backtest(ctx, analyzer.BacktestConfig{Rules: rules, Fleet: fleet, Load: p.loadAll, From: q.From, To: q.To})
+	if err != nil {
+		return nil, err
+	}
+	if !q.Findings {
+		report.Findings = nil
+	}
+	return json.Marshal(report)
+}
+
+// loadAll brings the readings of a span into memory.
+func (p *process) loadAll(ctx context.Context, from, to time.Time) (*telemetry.Batch, error) {
+	all := &telemetry.Batch{}
+	return all, p.warehouse.Load(ctx, from, to, func(b *telemetry.Batch) error {
+		all.Append(b)
+		return nil
+	})
+}
+
+// runAnalyzer evaluates the rules until the context ends.
+func (p *process) runAnalyzer(ctx context.Context) error {
+	if p.options.begin != nil {
+		select {
+		case <-p.options.begin:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	ticks := make(chan time.Time)
+	done := make(chan error, 1)
+	go func() { done <- p.analyzer.Run(ctx, ticks, p.consumer.Watermark) }()
+	for {
+		select {
+		case <-ctx.Done():
+			close(ticks)
+			return <-done
+		case at := <-tick.C:
+			fleet, changed, err := p.fleet.fleet(ctx)
+			if err != nil {
+				p.log.Warn("the analyzer goes on with the registry it has", "error", err)
+			} else if changed {
+				p.analyzer.SetFleet(fleet)
+			}
+			select {
+			case ticks <- at.UTC():
+			case <-ctx.Done():
+			}
+		}
+	}
+}
