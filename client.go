@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"belfry/api"
 )
@@ -172,7 +173,8 @@ func (c *client) ingested(ctx context.Context) (ingested, error) {
 	if err != nil {
 		return ingested{}, err
 	}
-	families, err := new(expfmt.TextParser).TextToMetricFamilies(bytes.NewReader(text))
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
 	if err != nil {
 		return ingested{}, fmt.Errorf("read the metrics: %w", err)
 	}

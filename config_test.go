@@ -23,7 +23,7 @@ func TestTheExampleConfigurationIsTheDefault(t *testing.T) {
 
 func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "belfry.yaml")
-	text := "listen: 127.0.0.1:1\nlog: {sync: false, brokers: [a:1]}\n"
+	text := "listen: 127.0.0.1:1\nlog:\n  sync: false\n  brokers: [kafka:1]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -41,10 +41,10 @@ func TestAWrongConfigurationIsRefusedInWords(t *testing.T) {
 	for text, want := range map[string]string{
 		"listen: 127.0.0.1:1\nlissten: x\n": "2:1",
 		"log:\n  snyc: true\n":              "2:3",
-		"log: {sync: maybe}\n":              "1:12",
+		"log: {sync: maybe}\n":              "1:13",
 		"roles: [cook]\n":                   `no role "cook"`,
 		"listen: 0.0.0.0:8080\n":            "--insecure",
-		"log: {listen: '0.0.0.0:9092'}\n":   "--insecure",
+		"log: {listen: '0.0.0.0:9092'}\n":   "log.brokers",
 		"tls: {cert: a.pem}\n":              "belong together",
 		"listen: nowhere\n":                 "host:port",
 		"log_level: loud\n":                 "debug, info",

@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"warehouse/chdb":     {},
 	"telemetry":          {},
 	"dashboards":         {},
+	"deploy/setup":       {},
 }
 
 func TestImportsGoDownAndPackagesSayWhatTheyAre(t *testing.T) {

@@ -42,7 +42,7 @@ func (c *tokensCreateCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	var made struct {
 		incidents.Token
-		Secret string `json:"token"`
+		Secret string `json:"secret"`
 	}
 	if err := api.call(ctx, "POST", "/api/v1/tokens", ask, &made); err != nil {
 		return err

@@ -113,3 +113,29 @@ func BenchmarkEvaluate(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReel asks for the silence of 1,000 devices with a year of hourly
+// readings each, every five minutes, as a backtest does.
+func BenchmarkReel(b *testing.B) {
+	batch, start := &telemetry.Batch{}, time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	for d := range 1000 {
+		name := fmt.Sprint("device-", d)
+		for h := range 8760 {
+			at := start.Add(time.Duration(h) * time.Hour)
+			addCount(batch, name, at, at, 1, 1)
+		}
+	}
+	reel := NewReel(batch)
+	s := Scan{Columns: []Column{{Fn: LastArrival}}}
+	i := 0
+	for b.Loop() {
+		i++
+		s.AsOf = start.Add(time.Duration(i) * 5 * time.Minute)
+		record, err := reel.Query(b.Context(), s)
+		if err != nil {
+			b.Fatal(err)
+		}
+		record.Release()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/device")
+}

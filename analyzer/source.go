@@ -36,9 +36,13 @@ func (s *source) refuse() string {
 	if bytes.IndexByte(s.data, 0) >= 0 {
 		return "the file holds a zero byte"
 	}
-	depth := 0
+	depth, keys := 0, 0
 	for i, c := range s.data {
 		switch c {
+		case ':':
+			if keys++; keys > maxKeys {
+				return "the file has too many keys in one place"
+			}
 		case '[', '{':
 			depth++
 		case ']', '}':
@@ -50,6 +54,9 @@ func (s *source) refuse() string {
 			}
 			if indent > 2*maxNesting {
 				return "the file nests too deep"
+			}
+			if strings.IndexByte(string(s.data[i+1:i+1+indent]), '-') >= 0 {
+				keys = 0
 			}
 		}
 		if depth > maxNesting {

@@ -199,6 +199,11 @@ func TestEveryOperationAnswersWhatIsDocumented(t *testing.T) {
 	if err := json.Unmarshal([]byte(raw.text), &doc); err != nil {
 		t.Fatal(err)
 	}
+	for _, ref := range regexp.MustCompile(`"\$ref":"#/components/schemas/(\w+)"`).FindAllStringSubmatch(raw.text, -1) {
+		if doc.Components.Schemas[ref[1]] == nil {
+			t.Errorf("the document refers to %s, which is not in it", ref[1])
+		}
+	}
 	operations := 0
 	for path, item := range doc.Paths {
 		for method, op := range item {
@@ -213,7 +218,10 @@ func TestEveryOperationAnswersWhatIsDocumented(t *testing.T) {
 
 // document is what the test reads of an OpenAPI document.
 type document struct {
-	Paths map[string]map[string]operation `json:"paths"`
+	Paths      map[string]map[string]operation `json:"paths"`
+	Components struct {
+		Schemas map[string]any `json:"schemas"`
+	} `json:"components"`
 }
 
 type operation struct {

@@ -52,7 +52,8 @@ func New(parts Parts) *fiber.App {
 		AppName: "belfry", DisableStartupMessage: true, StrictRouting: true, CaseSensitive: true,
 		Immutable:    true, // what a request said outlives it on timelines
 		BodyLimit:    MaxImport,
-		ReadTimeout:  2 * time.Minute, // a slow client has that long for headers and body
+		ReadTimeout:  10 * time.Second, // for the headers; bodyLimit gives more for the body
+		WriteTimeout: 2 * time.Minute,
 		IdleTimeout:  2 * time.Minute,
 		ErrorHandler: a.fiberError,
 	})
@@ -76,18 +77,20 @@ func (a *app) config() huma.Config {
 	return c
 }
 
-// bodyLimit lets only the routes that need it receive large bodies. It is asked
-// when the headers are in, before the body is read.
+// bodyLimit lets only the routes that need it receive large bodies, and gives a
+// slow client its time for them. It is asked when the headers are in, before the
+// body is read.
 func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	return fasthttp.RequestConfig{MaxRequestBodySize: limitOf(string(h.RequestURI()))}
+	return fasthttp.RequestConfig{MaxRequestBodySize: limitOf(string(h.RequestURI())), ReadTimeout: 2 * time.Minute}
 }
 
+// limitOf returns the limit of a request's address, with or without a host.
 func limitOf(uri string) int {
 	path, _, _ := strings.Cut(uri, "?")
-	switch path {
-	case base + "/telemetry":
+	switch _, path, _ = strings.Cut(path, base); path {
+	case "/telemetry":
 		return MaxTelemetry
-	case base + "/devices/import":
+	case "/devices/import":
 		return MaxImport
 	}
 	return MaxBody
@@ -96,9 +99,9 @@ func limitOf(uri string) int {
 // routes is the whole API: method, path, who may ask, what it does.
 func (a *app) routes() {
 	route(a, "POST", "/telemetry", senders, "Send readings", a.postTelemetry,
-		status(202), fails(400, 413, 415, 429, 503), body(telemetryBody))
-	route(a, "GET", "/ingest", operators, "How far ingestion is, by partition", a.getIngest, fails(503))
-	route(a, "GET", "/ingest/dead", operators, "Records that were refused", a.listDead, fails(503))
+		status(202), fails(400, 413, 415, 429), body(telemetryBody))
+	route(a, "GET", "/ingest", operators, "How far ingestion is, by partition", a.getIngest)
+	route(a, "GET", "/ingest/dead", operators, "Records that were refused", a.listDead)
 
 	route(a, "GET", "/sites", viewers, "List sites", a.listSites)
 	route(a, "POST", "/sites", managers, "Make a site", a.postSite, status(201), fails(409))
@@ -110,7 +113,7 @@ func (a *app) routes() {
 		fails(400, 413, 415), body(importBody))
 	route(a, "GET", "/devices/{name}", viewers, "One device", a.getDevice, fails(404))
 	route(a, "PATCH", "/devices/{name}", managers, "Change a device", a.patchDevice, fails(404, 412, 428))
-	route(a, "GET", "/devices/{name}/readings", viewers, "A device's counts", a.getReadings, fails(404, 503))
+	route(a, "GET", "/devices/{name}/readings", viewers, "A device's counts", a.getReadings, fails(404))
 
 	route(a, "GET", "/incidents", viewers, "List incidents, the newest first", a.listIncidents)
 	route(a, "POST", "/incidents", reporters, "Report an incident", a.postIncident, status(201))
@@ -120,10 +123,10 @@ func (a *app) routes() {
 	route(a, "GET", "/incidents/{ref}/evidence", viewers, "The readings that show it", a.getEvidence, fails(404))
 	route(a, "POST", "/incidents/{ref}/comments", reporters, "Say something about an incident", a.postComment, status(201), fails(404))
 
-	route(a, "GET", "/rules", staff, "List the running rules", a.listRules, fails(503))
-	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404, 503))
-	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules, fails(503))
-	route(a, "POST", "/rules/backtest", operators, "Run rules over stored history", a.backtest, fails(503), patience(30*time.Minute))
+	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
+	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))
+	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules)
+	route(a, "POST", "/rules/backtest", operators, "Run rules over stored history", a.backtest, patience(30*time.Minute))
 
 	route(a, "GET", "/tokens", admins, "List tokens", a.listTokens)
 	route(a, "POST", "/tokens", admins, "Make a token", a.postToken, status(201))

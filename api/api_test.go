@@ -366,6 +366,8 @@ func TestImportTakesAllOrNothing(t *testing.T) {
 	good := `{"sites":[{"id":"oslo"}],"devices":[{"name":"FC-1","site":"oslo"},{"name":"FC-3"}]}`
 	h.call("admin", "POST", "/api/v1/devices/import", zipped(t, []byte(good)), "Content-Encoding", "gzip").want(t, 200, `"devices":2`)
 	h.call("admin", "GET", "/api/v1/devices/FC-1", "").want(t, 200, "oslo")
+	hours := `{"sites":[{"id":"a","hours":{"mon":"late"}},{"id":"b","zone":"x"}],"devices":[{"name":""}]}`
+	h.call("admin", "POST", "/api/v1/devices/import", hours).want(t, 422, "3 faults")
 	h.call("admin", "POST", "/api/v1/devices/import", `{"doors":[]}`).want(t, 400, "doors")
 	h.call("paris", "POST", "/api/v1/devices/import", good).want(t, 403, "")
 }
@@ -388,6 +390,9 @@ func TestTelemetry(t *testing.T) {
 	if got != reading+"\n" {
 		t.Errorf("the intake was given %q", got)
 	}
+	many := strings.Repeat(reading+"\n", 2*MaxBody/len(reading))
+	h.call("device", "POST", "/api/v1/telemetry", many).want(t, 202, "")
+	h.call("device", "POST", "/api/v1/telemetry", zipped(t, make([]byte, MaxTelemetry+1)), "Content-Encoding", "gzip").want(t, 413, "unpacks")
 	bad := h.call("device", "POST", "/api/v1/telemetry", reading+"\nbad").want(t, 400, `"line":2`)
 	if bad.json["accepted"] != 1.0 || bad.json["bad"] != 1.0 || bad.json["type"] != "/problems/bad-lines" {
 		t.Errorf("got %s", bad.text)

@@ -202,26 +202,40 @@ func (a *app) importDevices(ctx context.Context, in *importIn) (*importOut, erro
 	if err := d.Decode(&file); err != nil {
 		return nil, newProblem("bad-request", "byte %d: %s", d.InputOffset(), err)
 	}
-	var faults []incidents.Fault
-	sites := make([]telemetry.Site, len(file.Sites))
-	for i, s := range file.Sites {
-		site, err := s.site()
-		if err != nil {
-			faults = append(faults, incidents.Fault{Field: fmt.Sprintf("sites[%d]", i), Wrong: err.Error()})
-		}
-		sites[i] = site
-	}
-	if len(faults) > 0 {
-		return nil, &incidents.InvalidError{Faults: faults}
-	}
-	devices := make([]telemetry.Device, len(file.Devices))
-	for i := range file.Devices {
-		devices[i] = file.Devices[i].device()
+	sites, devices, err := words(file.Sites, file.Devices)
+	if err != nil {
+		return nil, err
 	}
 	if err := a.Registry.Import(ctx, sites, devices); err != nil {
 		return nil, err
 	}
 	return &importOut{Imported{len(sites), len(devices)}}, nil
+}
+
+// words turns views into what they mean. When hours can't be read, the error has
+// that and whatever else can be told without the registry.
+func words(siteViews []Site, deviceViews []Device) (sites []telemetry.Site, devices []telemetry.Device, err error) {
+	var unread, other []incidents.Fault
+	for i, view := range siteViews {
+		site, err := view.site()
+		if err != nil {
+			unread = append(unread, incidents.Fault{Field: fmt.Sprintf("sites[%d]", i), Wrong: err.Error()})
+		} else if err := site.Check(); err != nil {
+			other = append(other, incidents.Fault{Field: fmt.Sprintf("sites[%d]", i), Wrong: err.Error()})
+		}
+		sites = append(sites, site)
+	}
+	devices = make([]telemetry.Device, len(deviceViews))
+	for i := range deviceViews {
+		devices[i] = deviceViews[i].device()
+		if err := devices[i].Check(); err != nil {
+			other = append(other, incidents.Fault{Field: fmt.Sprintf("devices[%d]", i), Wrong: err.Error()})
+		}
+	}
+	if len(unread) > 0 {
+		return nil, nil, &incidents.InvalidError{Faults: append(unread, other...)}
+	}
+	return sites, devices, nil // the registry finds the other faults again, beside those that only it can find
 }
 
 // maxReadings is how many steps one answer holds.

@@ -49,34 +49,54 @@ func (f *filter) where() string {
 
 // Incidents implements incidents.Store.
 func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents.Incident, error) {
-	var f filter
-	f.text("site", q.Site)
-	f.text("device", q.Device)
-	f.text("category", q.Category)
-	f.text("assignee", q.Assignee)
-	f.text("rule", q.Rule)
-	f.text("state", string(q.State))
-	f.text("condition", string(q.Condition))
-	if q.Level > 0 {
-		f.add("level = ?", q.Level)
-	}
-	if q.Priority > 0 {
-		f.add("priority = ?", q.Priority)
-	}
-	f.words(fold(q.Q), "words")
-	id := "id"
-	if !q.UpdatedSince.IsZero() {
-		f.add("updated_at >= ?", q.UpdatedSince.UnixMilli())
-		id = "+id" // what changed lately is few: find it by its index, then sort
-	}
-	if before, ok := idOf(q.Before); ok {
-		f.add(id+" < ?", before)
-	}
-	list, err := rowsOf(ctx, t.read, "SELECT data FROM incidents"+f.where()+" ORDER BY "+id+" DESC LIMIT ?", append(f.args, q.Limit)...)
+	f := conditions(q)
+	// The inner query finds the page by its indexes; only the page's rows, which
+	// are long, are then read.
+	list, err := rowsOf(ctx, t.read, `SELECT data FROM incidents WHERE id IN (SELECT id FROM incidents`+f.where()+
+		` ORDER BY `+f.id+` DESC LIMIT ?) ORDER BY id DESC`, append(f.args, q.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list incidents: %w", err)
 	}
 	return list, nil
+}
+
+// conditions turns a query into SQL, and says by a plus sign which indexes would
+// be the wrong choice: without statistics the planner can't know that a site has
+// few incidents and a state many, or that what changed lately is little.
+func conditions(q incidents.Query) incidentFilter {
+	f := incidentFilter{id: "id"}
+	common := ""
+	if q.Site != "" || q.Device != "" || q.Assignee != "" || !q.UpdatedSince.IsZero() {
+		common = "+"
+	}
+	f.text("site", q.Site)
+	f.text("device", q.Device)
+	f.text("assignee", q.Assignee)
+	f.text(common+"category", q.Category)
+	f.text(common+"state", string(q.State))
+	f.text("condition", string(q.Condition))
+	f.text("rule", q.Rule)
+	if q.Level > 0 {
+		f.add(common+"level = ?", q.Level)
+	}
+	if q.Priority > 0 {
+		f.add(common+"priority = ?", q.Priority)
+	}
+	f.words(fold(q.Q), "words")
+	if !q.UpdatedSince.IsZero() {
+		f.add("updated_at >= ?", q.UpdatedSince.UnixMilli())
+		f.id = "+id"
+	}
+	if before, ok := idOf(q.Before); ok {
+		f.add(f.id+" < ?", before)
+	}
+	return f
+}
+
+// incidentFilter is a filter with the way that the id is to be written in it.
+type incidentFilter struct {
+	filter
+	id string
 }
 
 // Events implements incidents.Store.

@@ -381,12 +381,22 @@ func TestAFileThatIsNoDatabaseIsNamed(t *testing.T) {
 	}
 }
 
-func TestListsUseAnIndex(t *testing.T) {
+func TestListsUseTheRightIndex(t *testing.T) {
 	s, ctx := openTickets(t), context.Background()
-	for _, column := range []string{"site", "device", "category", "state", "priority", "assignee"} {
-		plan := explain(ctx, t, s, "SELECT data FROM incidents WHERE "+column+" = ? AND id < ? ORDER BY id DESC LIMIT 50", "x", 100)
-		if !strings.Contains(plan, "incidents_"+column) || strings.Contains(plan, "TEMP B-TREE") {
-			t.Errorf("by %s: %s", column, plan)
+	for index, q := range map[string]incidents.Query{
+		"incidents_site":     {Site: "x", State: incidents.New, Category: "c", Priority: 1, Level: 1, Before: "INC-000100"},
+		"incidents_device":   {Device: "x", State: incidents.New},
+		"incidents_assignee": {Assignee: "x", State: incidents.New},
+		"incidents_category": {Category: "x"},
+		"incidents_state":    {State: incidents.New},
+		"incidents_priority": {Priority: 1},
+		"incidents_level":    {Level: 3},
+		"incidents_updated":  {UpdatedSince: noon, State: incidents.New},
+	} {
+		f := conditions(q)
+		plan := explain(ctx, t, s, "SELECT id FROM incidents"+f.where()+" ORDER BY "+f.id+" DESC LIMIT 50", f.args...)
+		if !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE") && q.UpdatedSince.IsZero() {
+			t.Errorf("want %s: %s", index, plan)
 		}
 	}
 	plan := explain(ctx, t, s, "SELECT MAX(id) FROM incidents WHERE key <> '' AND key IN (?,?) GROUP BY key", "x", "y")

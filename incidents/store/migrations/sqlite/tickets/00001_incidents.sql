@@ -38,6 +38,7 @@ CREATE INDEX incidents_device ON incidents (device);
 CREATE INDEX incidents_category ON incidents (category);
 CREATE INDEX incidents_state ON incidents (state);
 CREATE INDEX incidents_priority ON incidents (priority);
+CREATE INDEX incidents_level ON incidents (level);
 CREATE INDEX incidents_assignee ON incidents (assignee);
 CREATE INDEX incidents_updated ON incidents (updated_at);
 
