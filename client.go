@@ -36,7 +36,7 @@ type client struct {
 func (t *terminal) connect(ctx context.Context, parts ...string) (*client, error) {
 	config := t.config
 	config.Roles = append([]string{"api"}, parts...)
-	p, err := newProcess(ctx, config, processOptions{log: t.logger(), private: true})
+	p, err := newProcess(ctx, config, processOptions{log: t.quietLogger(), private: true})
 	var held *heldError
 	if errors.As(err, &held) {
 		return t.remote(held)

@@ -57,18 +57,14 @@ func (c *demoCommand) Run(ctx context.Context, t *terminal) error {
 	if config.Data == defaultConfig().Data {
 		config.Data = "belfry-demo-data" // not among somebody's own readings
 	}
-	if config.LogLevel == defaultConfig().LogLevel {
-		config.LogLevel = "warn"
-	}
 	began := time.Now()
 	loaded := make(chan struct{})
-	quiet := terminal{config: config, out: t.out, err: t.err}
-	p, err := newProcess(ctx, config, processOptions{log: quiet.logger(), begin: loaded, since: began.Add(-36 * time.Hour),
+	p, err := newProcess(ctx, config, processOptions{log: t.quietLogger(), begin: loaded, since: began.Add(-36 * time.Hour),
 		rules: ruleFiles{analyzer.File{Name: "demo.rules.yaml", Data: demoRules}}})
 	if err != nil {
 		return err
 	}
-	d := &demo{terminal: &quiet, process: p}
+	d := &demo{terminal: t, process: p}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.run(ctx) })
 	group.Go(func() error { return ended(ctx, d.run(ctx, c, began, loaded)) })
@@ -285,7 +281,7 @@ try, in another terminal:
 
 what happens (Ctrl-C ends it):
 `, len(d.fleet.Devices()), len(d.fleet.Sites()), len(zones), sent, took.Seconds(),
-		p.url(), p.connection().Brokers[0], p.config.Log.Topic, p.token, p.token, p.url(), p.token, p.url(), d.back, d.config.Data)
+		p.url(), p.connection().Brokers[0], p.config.Log.Topic, p.token, p.token, p.url(), p.token, p.url(), d.back, p.config.Data)
 }
 
 // follow prints what becomes of incidents, and now and then the rate of readings.

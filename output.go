@@ -13,10 +13,18 @@ import (
 	"golang.org/x/term"
 )
 
-// logger returns the program's log, which goes to standard error.
+// logger returns the log of a program that serves; it goes to standard error.
 func (t *terminal) logger() *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(t.config.LogLevel)) // checked with the configuration
+	return t.loggerFrom(level)
+}
+
+// quietLogger returns the log of a command that ends by itself: what it did it
+// prints, so only what is wrong is logged.
+func (t *terminal) quietLogger() *slog.Logger { return t.loggerFrom(slog.LevelWarn) }
+
+func (t *terminal) loggerFrom(level slog.Level) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if t.config.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(t.err, options))

@@ -93,7 +93,7 @@ func (t *terminal) intake(api *client) (*ingest.Intake, error) {
 	}
 	way := logConnection(t.config.Log)
 	way.Brokers = api.held.Brokers
-	return ingest.NewIntake(ingest.IntakeOptions{Connection: way, Topic: api.held.Topic, Now: time.Now, Log: t.logger()})
+	return ingest.NewIntake(ingest.IntakeOptions{Connection: way, Topic: api.held.Topic, Now: time.Now, Log: t.quietLogger()})
 }
 
 func (c *replayCommand) speed() (float64, error) {

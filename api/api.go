@@ -14,6 +14,7 @@ package api
 import (
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,6 +38,7 @@ type app struct {
 	Parts
 	api     huma.API
 	seconds *prometheus.HistogramVec
+	unready sync.Map // part to the error that it was last seen with, "" for none
 }
 
 // New returns the API over its parts. It starts nothing and listens nowhere.

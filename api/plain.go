@@ -42,14 +42,26 @@ func (a *app) readyz(c *fiber.Ctx) error {
 			parts[name] = "ok"
 			if err != nil {
 				parts[name], ready = "failing", false
-				a.Log.Warn("not ready", "part", name, "error", err)
 			}
+			a.tellReady(name, err)
 		}
 	}
 	if !ready {
 		c.Status(fiber.StatusServiceUnavailable).Set(fiber.HeaderRetryAfter, "5")
 	}
 	return c.JSON(fiber.Map{"ready": ready, "parts": parts})
+}
+
+// tellReady logs what a part answers, when it is not what it answered before:
+// the page is asked for every few seconds.
+func (a *app) tellReady(part string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if was, _ := a.unready.Swap(part, text); text != "" && was != text {
+		a.Log.Warn("not ready", "part", part, "error", text)
+	}
 }
 
 func (a *app) metrics(c *fiber.Ctx) error {
