@@ -21,6 +21,7 @@ type Consumer struct {
 	dead    *deadLetters
 	metrics *metrics
 	tracker tracker
+	working sync.WaitGroup // a goroutine for each partition
 
 	mu       sync.Mutex
 	decoders map[int]*Decoder // by partition; they outlive generations, to keep what they know
@@ -72,9 +73,29 @@ func (c *Consumer) Run(ctx context.Context) error {
 			c.start(generation)
 		}
 	}
-	err = group.Close() // waits for the partitions' goroutines, then leaves
+	c.leave(group)
 	watching.Wait()
-	return err
+	return nil
+}
+
+// leave ends the membership and waits for the partitions' goroutines, so that
+// the sink is out of use. It does not wait for ever for the group: kafka-go may
+// be in the middle of joining, or the broker away. The group then finds out by
+// itself when the session times out.
+func (c *Consumer) leave(group *kafka.ConsumerGroup) {
+	left := make(chan struct{})
+	go func() {
+		_ = group.Close()
+		close(left)
+	}()
+	timer := time.NewTimer(c.o.Drain + time.Second)
+	defer timer.Stop()
+	select {
+	case <-left:
+	case <-timer.C:
+		c.o.Log.Warn("could not leave the consumer group in time; its session will end by itself", "group", c.o.Group)
+	}
+	c.working.Wait()
 }
 
 func (c *Consumer) close() {
@@ -131,7 +152,11 @@ func (c *Consumer) start(g *kafka.Generation) {
 	c.o.Log.Info("partitions assigned", "group", c.o.Group, "generation", g.ID, "partitions", len(mine))
 	for _, a := range mine {
 		w := c.worker(g, a)
-		g.Start(w.run)
+		c.working.Add(1)
+		g.Start(func(ctx context.Context) {
+			defer c.working.Done()
+			w.run(ctx)
+		})
 	}
 }
 
