@@ -105,7 +105,7 @@ func TestNeverHeardOf(t *testing.T) {
 	w := newWorld(t, `
 rules:
   - { name: never, scope: device, when: unheard() > 24h, every: 5m, category: never_seen }
-  - { name: silent, scope: device, when: silence() > 72h, every: 5m, category: x }
+  - { name: silent, scope: device, when: silence() > 72h, every: 5m, category: x, on_missing: fire }
 `, []telemetry.Site{shop}, []telemetry.Device{{Name: "since", Site: "shop", InServiceSince: monday}, {Name: "ever", Site: "shop"}, {Name: "later", Site: "shop", InServiceSince: monday.Add(240 * time.Hour)}})
 	w.expect(monday.Add(24 * time.Hour))
 	w.expect(monday.Add(25*time.Hour), "firing since")
@@ -326,6 +326,7 @@ func TestWhileThePipelineLagsNothingIsKnown(t *testing.T) {
 		}
 		w.heard(now, want...)
 	}
+	advance(monday, time.Time{}) // nothing is known of the pipeline yet, which is no outage
 	advance(monday, monday, "firing a")
 	late := monday.Add(5 * time.Minute)
 	advance(late, monday.Add(time.Minute), "unknown a (the pipeline lags)")

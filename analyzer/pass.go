@@ -287,11 +287,18 @@ func (m merge) join(have, v float64) float64 {
 	return max(have, v)
 }
 
+// finishSilence turns last arrivals into durations. A device that was never
+// heard of is silent since it came into service; where the registry does not say
+// when that was, nothing is expected of it before its first message. So a fleet
+// that is imported before it is connected raises no alarm.
 func (p *pass) finishSilence(value []float64) {
 	at := float64(p.at.UnixMilli()) / 1e3
 	for i, last := range value {
 		if last != last {
 			last = p.fleet.since[i]
+		}
+		if last != last {
+			last = at
 		}
 		value[i] = at - last
 	}

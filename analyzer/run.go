@@ -35,9 +35,15 @@ func (a *Analyzer) Run(ctx context.Context, tick <-chan time.Time, watermark fun
 // fleet's, from 15 minutes to an hour): devices that could not reach us are not
 // called silent. Instants of such rules within that time are left out. A start
 // long after the last progress counts as such an outage.
+//
+// A zero watermark means that nothing is known of the pipeline yet, as in the
+// first moments of a process: nothing happens.
 func (a *Analyzer) Advance(ctx context.Context, now, watermark time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if watermark.IsZero() {
+		return nil
+	}
 	if watermark.After(now) {
 		watermark = now
 	}

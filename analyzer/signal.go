@@ -110,7 +110,7 @@ var signals = []*signal{
 	{name: "count", args: []argument{kindWord, span}, unit: Quantity, about: "how many readings there are for W", absence: true,
 		column: func(w string) Column { return Column{Fn: Rows, Kind: kindOf(w)} }, merge: mergeSum},
 	{name: "silence", args: []argument{anyKind}, unit: Duration, absence: true,
-		about:  "time since the last arrival, or since the device came into service when it was never heard of",
+		about:  "time since the last arrival, or since the device came into service when it was never heard of; 0 when the registry does not say when that was",
 		column: func(w string) Column { return Column{Fn: LastArrival, Kind: kindOf(w)} }, merge: mergeMin, empty: missing, finish: finishSilence},
 	{name: "completeness", args: []argument{span}, unit: Ratio, about: "count readings present over count readings expected for W",
 		column: func(string) Column { return Column{Fn: Rows, Kind: telemetry.Count} }, merge: mergeSum, finish: finishComplete},

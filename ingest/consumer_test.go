@@ -240,6 +240,28 @@ func TestARecordOfTenMegabytes(t *testing.T) {
 	})
 }
 
+func TestAFloodOfBadRecordsIsRefusedWithNothingLostBesideIt(t *testing.T) {
+	onEachLog(t, func(t *testing.T, l log) {
+		topic, s := topicOf(t, l), newStore()
+		records, people := fleet(0, 5)
+		var flood []ingest.Record
+		for i := range 50_000 {
+			flood = append(flood, ingest.Record{Key: fmt.Append(nil, i), Value: fmt.Appendf(nil, `{"device":"FC-%d","ts":`, i)})
+			if i%250 == 0 {
+				flood = append(flood, records[i/250])
+			}
+		}
+		mustAppend(t, intake(t, l, topic), flood...)
+		begin := time.Now()
+		c, _ := consume(t, l, topic, s)
+		eventually(t, "every bad record is refused", func() bool { return c.Status().Rejected == 50_000 && caughtUp(c, begin) })
+		if n, got := s.totals(); n != len(records) || got != people {
+			t.Errorf("got %d readings with %d people; want %d with %d", n, got, len(records), people)
+		}
+		t.Logf("took %s", time.Since(begin))
+	})
+}
+
 func TestEveryCompression(t *testing.T) {
 	onEachLog(t, func(t *testing.T, l log) {
 		topic, s := topicOf(t, l), newStore()

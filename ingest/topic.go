@@ -117,8 +117,11 @@ func partitionsOf(ctx context.Context, client *kafka.Client, topic string) ([]ka
 			return nil, fmt.Errorf("topic %s: %w", topic, explain(t.Error))
 		}
 		for _, p := range t.Partitions {
-			if p.Error != nil || p.Leader.Host == "" {
-				return nil, fmt.Errorf("topic %s: partition %d has no leader: %w", topic, p.ID, p.Error)
+			if p.Error != nil {
+				return nil, fmt.Errorf("topic %s: partition %d: %w", topic, p.ID, p.Error)
+			}
+			if p.Leader.Host == "" {
+				return nil, fmt.Errorf("topic %s: partition %d: %w", topic, p.ID, kafka.LeaderNotAvailable)
 			}
 		}
 		return t.Partitions, nil
