@@ -130,7 +130,8 @@ func decodeConfig(path, text string, c *Config) error {
 }
 
 // otherVariables start with BELFRY_ and are no configuration keys.
-var otherVariables = []string{"BELFRY_CONFIG", "BELFRY_ENGINE", "BELFRY_ENGINE_DIR", "BELFRY_TOKEN", "BELFRY_KAFKA_DIR"}
+var otherVariables = []string{"BELFRY_CONFIG", "BELFRY_TOKEN", "BELFRY_ENGINE", "BELFRY_ENGINE_DIR", "BELFRY_ENGINE_SHA512",
+	"BELFRY_KAFKA_DIR", "BELFRY_CLICKHOUSE_USER", "BELFRY_CLICKHOUSE_PASSWORD"}
 
 func applyEnvironment(c *Config, environ []string) error {
 	fields := map[string]reflect.Value{}

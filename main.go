@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // sites have zones, also on machines that have none
 
 	"github.com/alecthomas/kong"
 )
