@@ -50,8 +50,8 @@ const replugged = 15 * time.Second
 
 // Run serves belfry over a simulated fleet until the context ends.
 func (c *demoCommand) Run(ctx context.Context, t *terminal) error {
-	if c.Devices < 20 || c.Devices > 100_000 || c.Days < 5 || c.Days > 365 {
-		return usageError{errors.New("want 20 to 100,000 --devices and 5 to 365 --days")}
+	if c.Devices < 100 || c.Devices > 100_000 || c.Days < 5 || c.Days > 365 {
+		return usageError{errors.New("want 100 to 100,000 --devices and 5 to 365 --days")}
 	}
 	config := t.config
 	if config.Data == defaultConfig().Data {
