@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"belfry/api"
+	"belfry/incidents"
 )
 
 // client calls the API: that of the process that holds the data folder, or the
@@ -71,14 +72,12 @@ func (t *terminal) remote(held *heldError) (*client, error) {
 
 func (c *client) close() error { return c.end() }
 
-// problem is the part of an RFC 9457 document that a person reads.
+// problem is the part of the API's problem documents that a person reads.
 type problem struct {
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-	Errors []struct {
-		Message  string `json:"message"`
-		Location string `json:"location"`
-	} `json:"errors"`
+	Title  string            `json:"title"`
+	Detail string            `json:"detail"`
+	Errors []incidents.Fault `json:"errors"`
+	Files  []api.FileFault   `json:"files"`
 }
 
 func (p problem) String() string {
@@ -87,7 +86,10 @@ func (p problem) String() string {
 		text = p.Title
 	}
 	for _, e := range p.Errors {
-		text += "\n  " + strings.TrimSpace(e.Location+" "+e.Message)
+		text += fmt.Sprintf("\n  %s: %s", e.Field, e.Wrong)
+	}
+	if len(p.Files) > 0 {
+		text += "\n" + api.FaultyRules(p.Files).Error()
 	}
 	return text
 }

@@ -206,9 +206,10 @@ func (d *demo) load(ctx context.Context, until time.Time) (int, error) {
 		_ = bar.Add(6)
 	}
 	_ = bar.Finish()
+	sentAt := time.Now()
 	return sent, poll(ctx, 50*time.Millisecond, func() (bool, error) {
 		s := d.process.consumer.Status()
-		return s.Connected && s.LagRecords == 0 && !s.Watermark.Before(until), nil
+		return s.LagRecords == 0 && s.Watermark.After(sentAt), nil
 	})
 }
 

@@ -322,6 +322,7 @@ func TestBadCallsEndWithAClearErrorAndTheRightCode(t *testing.T) {
 		{2, "--help", []string{"swerve"}},
 		{2, "BELFRY", []string{"version", "--config", filepath.Join(data, "none.yaml")}},
 		{1, "did you mean", []string{"rules", "check", broken}},
+		{1, "there is no such site", []string{"tokens", "create", "--role", "site_manager", "--site", "nowhere"}},
 		{1, "devices.csv:2", []string{"devices", "import", registry}},
 		{2, "--speed", []string{"replay", "--speed", "-1", registry}},
 		{1, "", []string{"rules", "check", filepath.Join(data, "none.yaml")}},
