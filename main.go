@@ -38,6 +38,7 @@ type commands struct {
 	Demo      demoCommand      `cmd:"" help:"Run belfry with a simulated fleet of faulty devices: something to look at in one minute."`
 	Replay    replayCommand    `cmd:"" help:"Send recorded readings (CSV, NDJSON, Parquet) into the log."`
 	Simulate  simulateCommand  `cmd:"" help:"Write a fleet with known faults, and the list of what is wrong with it."`
+	Ingest    ingestCommand    `cmd:"" help:"How ingestion is doing; what it refused, and sending that again."`
 	Rules     rulesCommand     `cmd:"" help:"Check rule files, and try them on stored readings."`
 	Devices   devicesCommand   `cmd:"" help:"Import and list sites and devices."`
 	Tokens    tokensCommand    `cmd:"" help:"Create, list and revoke API tokens."`

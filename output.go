@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
@@ -50,7 +51,7 @@ func (t *terminal) printTable(heading string, rows [][]string) error {
 }
 
 // progress shows how far long work has got, on a terminal; elsewhere nothing.
-// Its total may be 0 while it is not known.
+// Its total is -1 where it is not known.
 func (t *terminal) progress(total int64, what string) *progressbar.ProgressBar {
 	out := io.Discard
 	if f, ok := t.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -58,5 +59,6 @@ func (t *terminal) progress(total int64, what string) *progressbar.ProgressBar {
 	}
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what), progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(), progressbar.OptionThrottle(100e6), progressbar.OptionClearOnFinish())
+		progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetSpinnerChangeInterval(0)) // its own timer races with Finish
 }

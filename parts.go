@@ -41,6 +41,12 @@ func (p *process) openLog(ctx context.Context) (err error) {
 		return err
 	}
 	p.closeLater(p.intake.Close)
+	p.dead, err = ingest.NewDeadLetters(ingest.DeadOptions{Connection: p.connection(), Topic: logTopic(p.config.Log),
+		Intake: p.intake, Now: time.Now, Log: p.log})
+	if err != nil {
+		return err
+	}
+	p.closeLater(p.dead.Close)
 	return nil
 }
 
@@ -131,7 +137,7 @@ func (p *process) openAPI(ctx context.Context) (err error) {
 		Registerer: p.metrics, Version: buildVersion(), Now: time.Now, Log: p.log,
 	}
 	if p.intake != nil {
-		parts.Intake = p.takeIn
+		parts.Intake, parts.Dead, parts.DeadLetter, parts.RetryDead = p.takeIn, p.listDead, p.findDead, p.retryDead
 	}
 	if p.warehouse != nil {
 		parts.Readings, parts.Backtest = p.readings, p.backtest

@@ -51,6 +51,7 @@ type process struct {
 	server    *warehouse.Server
 	warehouse *warehouse.Warehouse
 	intake    *ingest.Intake
+	dead      *ingest.DeadLetters
 	consumer  *ingest.Consumer
 	desk      *incidents.Desk
 	fleet     *fleetKeeper

@@ -19,6 +19,7 @@ import (
 type rulesCommand struct {
 	Check    rulesCheckCommand    `cmd:"" help:"Check rule files: prints every fault as file:line:col."`
 	List     rulesListCommand     `cmd:"" help:"List the running rules."`
+	Test     rulesTestCommand     `cmd:"" help:"Run rule tests: small fleets in short notation and what must be found in them."`
 	Backtest rulesBacktestCommand `cmd:"" help:"Run rules over stored readings and say what they would have found."`
 }
 
@@ -82,6 +83,60 @@ func (c *rulesCheckCommand) Run(t *terminal) error {
 		fmt.Fprintf(t.out, "%d rules, no faults\n", len(set.Rules))
 	}
 	return nil
+}
+
+type rulesTestCommand struct {
+	Files []string `arg:"" help:"Files of rule tests."`
+	JSON  bool     `help:"Print the results as JSON."`
+}
+
+// Run tries every test of the files and prints what is not as expected.
+func (c *rulesTestCommand) Run(ctx context.Context, t *terminal) error {
+	files, err := readRuleFiles(c.Files)
+	if err != nil {
+		return err
+	}
+	results, failed := []analyzer.CaseResult{}, 0
+	for _, f := range files {
+		cases, err := analyzer.LoadCases(f, func(name string) ([]analyzer.File, error) {
+			if !filepath.IsAbs(name) {
+				name = filepath.Join(filepath.Dir(f.Name), name)
+			}
+			return readRuleFiles([]string{name})
+		})
+		var faults analyzer.Faults
+		if errors.As(err, &faults) {
+			return fmt.Errorf("the tests can't run:\n%w", faults)
+		}
+		if err != nil {
+			return err
+		}
+		some, err := cases.Run(ctx)
+		if err != nil {
+			return err
+		}
+		results = append(results, some...)
+	}
+	for _, r := range results {
+		if len(r.Failures) > 0 {
+			failed++
+		}
+		for _, failure := range r.Failures {
+			if !c.JSON {
+				fmt.Fprintf(t.out, "%s (%s)\n", failure, r.Name)
+			}
+		}
+	}
+	switch {
+	case c.JSON:
+		err = t.printJSON(results)
+	case failed == 0:
+		fmt.Fprintf(t.out, "%d tests, all as expected\n", len(results))
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d tests failed", failed, len(results))
+	}
+	return err
 }
 
 type rulesListCommand struct {

@@ -32,7 +32,7 @@ type BacktestConfig struct {
 type Report struct {
 	From     time.Time           `json:"from"`
 	To       time.Time           `json:"to"`
-	Sites    int                 `json:"sites"`
+	Sites    int                 `json:"sites"` // that have devices
 	Devices  int                 `json:"devices"`
 	Rows     int                 `json:"rows"` // versions of readings looked at
 	Rules    []RuleReport        `json:"rules"`
@@ -82,7 +82,7 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 	}
 	reel := NewReel(batch)
 	h := &hits{byKey: map[hitKey]int{}}
-	r := &Report{From: c.From.UTC(), To: c.To.UTC(), Sites: len(c.Fleet.Sites), Devices: len(c.Fleet.Devices), Rows: reel.Len(),
+	r := &Report{From: c.From.UTC(), To: c.To.UTC(), Sites: c.Fleet.peopled(), Devices: len(c.Fleet.Devices), Rows: reel.Len(),
 		Findings: []telemetry.Finding{}}
 	a, err := New(ctx, Config{
 		Rules: c.Rules, Fleet: c.Fleet, Start: c.From, EachInstant: true, OnHold: h.add,

@@ -235,7 +235,8 @@ func (l *caseLoader) registry(keys map[string]entry) {
 				l.c.sites = append(l.c.sites, site)
 			}
 		}
-	} else {
+	}
+	if len(l.c.sites) == 0 {
 		l.c.sites = []telemetry.Site{{ID: "site", Name: "site", Zone: l.c.zone.String(), Status: telemetry.SiteOpen}}
 	}
 	if e, ok := keys["devices"]; ok {
@@ -252,6 +253,9 @@ func (l *caseLoader) registry(keys map[string]entry) {
 func (l *caseLoader) decode(n ast.Node, into any) bool {
 	if err := yaml.NodeToValue(n, into, yaml.Strict()); err != nil {
 		what, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
+		if i := strings.Index(what, "] "); what[0] == '[' && i > 0 {
+			what = what[i+2:] // a position within the part that was decoded
+		}
 		l.fault(n, what, "want the fields of the registry")
 		return false
 	}

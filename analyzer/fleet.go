@@ -149,3 +149,14 @@ func (f *Fleet) inService(at time.Time, alive []bool) {
 		alive[i] = f.from[i] <= ms && ms < f.to[i]
 	}
 }
+
+// peopled counts the sites that have devices.
+func (f *Fleet) peopled() int {
+	n, has := 0, make([]bool, len(f.Sites))
+	for _, site := range f.siteOf {
+		if !has[site] {
+			has[site], n = true, n+1
+		}
+	}
+	return n
+}

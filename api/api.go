@@ -104,6 +104,8 @@ func (a *app) routes() {
 		status(202), fails(400, 413, 415, 429), body(telemetryBody))
 	route(a, "GET", "/ingest", operators, "How far ingestion is, by partition", a.getIngest)
 	route(a, "GET", "/ingest/dead", operators, "Records that were refused", a.listDead)
+	route(a, "GET", "/ingest/dead/{id}", operators, "One refused record", a.getDead, fails(404))
+	route(a, "POST", "/ingest/dead/retry", operators, "Send refused records again", a.retryDead, fails(404), patience(10*time.Minute))
 
 	route(a, "GET", "/sites", viewers, "List sites", a.listSites)
 	route(a, "POST", "/sites", managers, "Make a site", a.postSite, status(201), fails(409))

@@ -300,6 +300,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"a check without an analyzer":  {"POST", "/api/v1/rules/check", `{"files":[{"name":"a","text":"b"}]}`, 503, ""},
 		"ingest without a log":         {"GET", "/api/v1/ingest", "", 503, ""},
 		"dead letters without a log":   {"GET", "/api/v1/ingest/dead", "", 503, ""},
+		"a dead letter without a log":  {"GET", "/api/v1/ingest/dead/0-1", "", 503, ""},
+		"a retry without a log":        {"POST", "/api/v1/ingest/dead/retry", `{}`, 503, ""},
 		"an unknown problem":           {"GET", "/problems/none", "", 404, ""},
 		"metrics without a registry":   {"GET", "/metrics", "", 404, ""},
 	}

@@ -40,6 +40,10 @@ type Parts struct {
 	Ingest func(ctx context.Context) (Ingest, error)
 	// Dead returns refused records, the newest first, and where to go on.
 	Dead func(ctx context.Context, limit int, cursor string) ([]DeadLetter, string, error)
+	// DeadLetter returns one refused record with its whole body.
+	DeadLetter func(ctx context.Context, id string) (DeadLetter, error)
+	// RetryDead sends refused records again, which are then not listed any more.
+	RetryDead func(ctx context.Context, q RetryQuery) (Retried, error)
 	// Ready says of each part by name whether it answers; nil means that it does.
 	Ready func(ctx context.Context) map[string]error
 
@@ -175,5 +179,26 @@ type DeadLetter struct {
 	Detail    string    `json:"detail,omitempty"`
 	Partition int       `json:"partition" doc:"Where it came from"`
 	Offset    int64     `json:"offset"`
-	Body      string    `json:"body" doc:"What was sent, cut at 4096 bytes"`
+	Body      string    `json:"body" doc:"What was sent, cut at 4096 bytes in a list"`
+	Base64    bool      `json:"base64,omitempty" doc:"Whether the body is no text and stands in base64"`
+	Retried   bool      `json:"retried,omitempty" doc:"Whether it was sent again"`
+}
+
+// RetryQuery says which refused records are to be sent again.
+type RetryQuery struct {
+	IDs    []string `json:"ids,omitempty" maxItems:"10000" doc:"These; all that were not sent again yet when left out"`
+	Reason string   `json:"reason,omitempty" maxLength:"64" doc:"Only those that were refused for it"`
+}
+
+// Retried says what became of a retry.
+type Retried struct {
+	Retried int       `json:"retried" doc:"How many are in the log again; what is refused once more is listed anew"`
+	Skipped int       `json:"skipped" doc:"How many can't be sent again, or were before"`
+	Why     []Skipped `json:"why,omitempty" doc:"The first hundred of the skipped"`
+}
+
+// Skipped is a refused record that was not sent again.
+type Skipped struct {
+	ID  string `json:"id"`
+	Why string `json:"why"`
 }

@@ -17,6 +17,8 @@ type Record struct {
 	Key   []byte    // the device's name; equal keys share a partition, in order
 	Value []byte    // the reading as JSON
 	Time  time.Time // its arrival; zero: now
+
+	ContentType string // of a value that is no JSON; "": none
 }
 
 // IntakeOptions are the settings of an Intake.
@@ -84,6 +86,9 @@ func (in *Intake) Append(ctx context.Context, records []Record) error {
 		messages[i] = kafka.Message{Key: r.Key, Value: r.Value, Time: r.Time}
 		if r.Time.IsZero() {
 			messages[i].Time = begin
+		}
+		if r.ContentType != "" {
+			messages[i].Headers = []kafka.Header{{Key: contentTypeHeader, Value: []byte(r.ContentType)}}
 		}
 	}
 	if err := in.writer.WriteMessages(context.WithoutCancel(ctx), messages...); err != nil {

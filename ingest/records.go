@@ -18,7 +18,11 @@ type record struct {
 	timestamp   int64 // milliseconds since 1970; -1 when the producer gave none
 	key, value  []byte
 	contentType []byte // the header of that name
+	headers     []byte // all headers, as they are encoded
 }
+
+// contentTypeHeader is the header that says what a value is.
+const contentTypeHeader = "content-type"
 
 // batchError says that a batch of the log can't be read: the log is damaged
 // there, or its producer was.
@@ -209,27 +213,39 @@ func (r *records) record(rec *record) error {
 	if r.logAppended {
 		rec.timestamp = r.maxTime
 	}
-	return rec.headers(b)
+	return rec.setHeaders(b)
 }
 
-// headers looks for the content type.
-func (rec *record) headers(b []byte) error {
-	rec.contentType = nil
+// setHeaders keeps the headers and looks for the content type.
+func (rec *record) setHeaders(b []byte) error {
+	rec.contentType, rec.headers = nil, b
+	if len(b) == 1 && b[0] == 0 { // none, as usual
+		return nil
+	}
+	ok := eachHeader(b, func(name, text []byte) {
+		if string(name) == contentTypeHeader {
+			rec.contentType = text
+		}
+	})
+	if !ok {
+		return errShort
+	}
+	return nil
+}
+
+// eachHeader goes through encoded headers; false when they are broken.
+func eachHeader(b []byte, f func(name, text []byte)) bool {
 	n, b, ok := varint(b)
 	for ; ok && n > 0; n-- {
 		var name, text []byte
 		var ok2 bool
 		name, b, ok = varbytes(b)
 		text, b, ok2 = varbytes(b)
-		ok = ok && ok2
-		if string(name) == "content-type" {
-			rec.contentType = text
+		if ok = ok && ok2; ok {
+			f(name, text)
 		}
 	}
-	if !ok {
-		return errShort
-	}
-	return nil
+	return ok
 }
 
 func varint(b []byte) (n int64, rest []byte, ok bool) {

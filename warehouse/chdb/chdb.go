@@ -23,14 +23,21 @@ type Options struct {
 	Library string // path of the shared library; "" looks in the usual places (see Find)
 	Path    string // data folder; created when missing; absolute or relative to the working folder
 	Conns   int    // statements that run at once; default 4
+
+	// Readers are the databases that Engine.Reader can be asked for; each gets a
+	// role with the right to read it and nothing else. They are fixed when the
+	// engine boots, which takes its users and roles from a file.
+	Readers []string
 }
 
 // Engine is the ClickHouse engine over one data folder. A process can have one
 // at a time. Its methods may be called from many goroutines.
 type Engine struct {
-	lib  *library
-	idle chan *conn
-	all  []*conn
+	lib     *library
+	path    string
+	readers []string
+	idle    chan *conn
+	all     []*conn
 
 	killMu  sync.Mutex // guards killer, which runs one statement at a time
 	killer  *conn
@@ -76,9 +83,14 @@ func boot(path string, o Options) (*Engine, error) {
 	if o.Conns <= 0 {
 		o.Conns = 4
 	}
-	e := &Engine{lib: lib, idle: make(chan *conn, o.Conns)}
+	e := &Engine{lib: lib, path: o.Path, readers: o.Readers, idle: make(chan *conn, o.Conns)}
+	access, remove, err := accessFile(o.Readers)
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
 	for i := range o.Conns + 1 {
-		c, err := e.connect(o.Path, fmt.Sprintf("belfry-%d", i))
+		c, err := e.connect(o.Path, fmt.Sprintf("belfry-%d", i), access...)
 		if err != nil {
 			e.closeAll()
 			return nil, fmt.Errorf("open the ClickHouse data in %s: %w", o.Path, err)
@@ -93,8 +105,8 @@ func boot(path string, o Options) (*Engine, error) {
 	return e, nil
 }
 
-func (e *Engine) connect(path, mark string) (*conn, error) {
-	args := []string{"clickhouse", "--path=" + path, "--log_comment=" + mark}
+func (e *Engine) connect(path, mark string, more ...string) (*conn, error) {
+	args := append([]string{"clickhouse", "--path=" + path, "--log_comment=" + mark}, more...)
 	argv, keep := cStrings(args)
 	handle := e.lib.connect(int32(len(args)), &argv[0])
 	runtime.KeepAlive(keep)
@@ -131,9 +143,9 @@ func (e *Engine) closeAll() {
 func (e *Engine) Version() string { return e.lib.version() }
 
 // borrow waits for an idle connection.
-func (e *Engine) borrow(ctx context.Context) (*conn, error) {
+func borrow(ctx context.Context, idle <-chan *conn) (*conn, error) {
 	select {
-	case c := <-e.idle:
+	case c := <-idle:
 		return c, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for a connection: %w", context.Cause(ctx))
@@ -144,11 +156,15 @@ func (e *Engine) borrow(ctx context.Context) (*conn, error) {
 // connection is given back only once a kill that was sent has returned, so that
 // a late kill never meets the next statement.
 func (e *Engine) with(ctx context.Context, run func(*conn) error) error {
-	c, err := e.borrow(ctx)
+	return e.withOneOf(ctx, e.idle, run)
+}
+
+func (e *Engine) withOneOf(ctx context.Context, idle chan *conn, run func(*conn) error) error {
+	c, err := borrow(ctx, idle)
 	if err != nil {
 		return err
 	}
-	defer func() { e.idle <- c }()
+	defer func() { idle <- c }()
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}

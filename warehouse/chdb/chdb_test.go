@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		if engine, err = Open(Options{Path: dir, Conns: 3}); err != nil {
+		if engine, err = Open(Options{Path: dir, Conns: 3, Readers: []string{"mine"}}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -101,27 +101,29 @@ func (e *Engine) bytes(result unsafe.Pointer) []byte {
 // engine's: it is valid only during the call. An error of the callback ends the
 // query and is returned.
 func (e *Engine) Stream(ctx context.Context, sql, format string, params map[string]string, chunk func([]byte) error) error {
-	return e.with(ctx, func(c *conn) error {
-		stream := e.call(e.lib.streamQueryWithParams, c, sql, format, params)
-		defer e.lib.resultDestroy(stream)
-		if err := e.failure(stream); err != nil {
+	return e.with(ctx, func(c *conn) error { return e.stream(ctx, c, sql, format, params, chunk) })
+}
+
+func (e *Engine) stream(ctx context.Context, c *conn, sql, format string, params map[string]string, chunk func([]byte) error) error {
+	stream := e.call(e.lib.streamQueryWithParams, c, sql, format, params)
+	defer e.lib.resultDestroy(stream)
+	if err := e.failure(stream); err != nil {
+		return err
+	}
+	for {
+		more, err := e.fetch(c, stream, chunk)
+		if err != nil {
+			e.lib.streamCancel(c.raw(), stream)
 			return err
 		}
-		for {
-			more, err := e.fetch(c, stream, chunk)
-			if err != nil {
-				e.lib.streamCancel(c.raw(), stream)
-				return err
-			}
-			if !more {
-				return nil
-			}
-			if ctx.Err() != nil {
-				e.lib.streamCancel(c.raw(), stream)
-				return context.Cause(ctx)
-			}
+		if !more {
+			return nil
 		}
-	})
+		if ctx.Err() != nil {
+			e.lib.streamCancel(c.raw(), stream)
+			return context.Cause(ctx)
+		}
+	}
 }
 
 func (e *Engine) fetch(c *conn, stream unsafe.Pointer, chunk func([]byte) error) (more bool, err error) {

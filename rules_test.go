@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"belfry/analyzer"
+)
+
+var update = flag.Bool("update", false, "write docs/rules-reference.md anew")
+
+// TestTheReferenceSaysWhatTheLoaderReads keeps the page of the language true:
+// go test -run Reference -update . writes it.
+func TestTheReferenceSaysWhatTheLoaderReads(t *testing.T) {
+	const page = "docs/rules-reference.md"
+	want := "# Reference of the rule language\n\n<!-- Made from the loader's tables by go test -run Reference -update . -->\n\n" + analyzer.Reference()
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil || string(got) != want {
+		t.Errorf("%s is not what the loader reads (%v); go test -run Reference -update . writes it anew", page, err)
+	}
+}
+
+// ruleTestFiles writes a rule and a file of tests for it, and returns the latter.
+func ruleTestFiles(t *testing.T, wanted string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"busy.yaml": "rules: [{ name: busy, scope: device, when: \"sum(in, 1h) > 100\", every: 1h, category: busy }]\n",
+		"busy.test.yaml": "rules: [busy.yaml]\ntests:\n  - name: a rush\n    start: 2026-06-01 08:00\n    series:\n      - { device: door, in: 50 101 }\n" +
+			"    expect:\n      - { at: 2026-06-01 10:00, findings: [" + wanted + "] }\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "busy.test.yaml")
+}
+
+func TestRuleTestsSayWhatIsNotAsExpected(t *testing.T) {
+	for _, c := range []struct{ wanted, out, fails string }{
+		{"door", "1 tests, all as expected\n", ""},
+		{"", ":8: at 2026-06-01T10:00:00Z: findings: got firing door by busy with 101; want none (a rush)\n", "1 of 1 tests failed"},
+		{"gate", "got firing door by busy with 101; want firing gate (a rush)\n", "1 of 1 tests failed"},
+		{"door, {scope: door, iss: clear}", "", `unknown key "iss"; did you mean "is"?`},
+	} {
+		var out, said bytes.Buffer
+		file := ruleTestFiles(t, c.wanted)
+		err := run(t.Context(), []string{"rules", "test", file}, &out, &said)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if !strings.HasSuffix(out.String(), c.out) || !strings.Contains(text, c.fails) || (err == nil) != (c.fails == "") {
+			t.Errorf("findings: [%s]: printed %q and %q; want %q and %q", c.wanted, out.String(), text, c.out, c.fails)
+		}
+	}
+}
+
+func TestRuleTestsAsJSON(t *testing.T) {
+	var out, said bytes.Buffer
+	if err := run(t.Context(), []string{"rules", "test", "--json", ruleTestFiles(t, "gate")}, &out, &said); err == nil {
+		t.Error("a failed test was no error")
+	}
+	var results []analyzer.CaseResult
+	if err := json.Unmarshal(out.Bytes(), &results); err != nil || len(results) != 1 || len(results[0].Failures) != 1 || results[0].Failures[0].Line != 8 {
+		t.Errorf("got %s (%v)", out.String(), err)
+	}
+}

@@ -1,0 +1,59 @@
+package chdb
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+)
+
+// readerRole returns the name of the role that may read the database.
+func readerRole(database string) string { return "reader_" + database }
+
+var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+
+// accessFile writes the file with which the engine boots when there are to be
+// readers: the one user there is holds the role of the program itself, which
+// may do everything, and a role for each database that may read it alone. A
+// session that has chosen the latter is held to it by the engine. The options
+// are for the first connection; remove is to be called once it stands.
+func accessFile(databases []string) (options []string, remove func(), err error) {
+	if len(databases) == 0 {
+		return nil, func() {}, nil
+	}
+	var roles, grants strings.Builder
+	for _, db := range databases {
+		if !databaseName.MatchString(db) {
+			return nil, nil, fmt.Errorf("readers of database %q: not a name for a role", db)
+		}
+		role := readerRole(db)
+		fmt.Fprintf(&roles, "<%s><grants><query>GRANT SELECT, SHOW ON %s.*</query></grants></%s>\n", role, db, role)
+		fmt.Fprintf(&grants, "<query>GRANT %s</query>\n", role)
+	}
+	f, err := os.CreateTemp("", "belfry-engine-*.xml")
+	if err != nil {
+		return nil, nil, fmt.Errorf("write the engine's roles: %w", err)
+	}
+	defer f.Close()
+	remove = func() { _ = os.Remove(f.Name()) }
+	if _, err := fmt.Fprintf(f, accessXML, f.Name(), roles.String(), grants.String()); err != nil {
+		remove()
+		return nil, nil, fmt.Errorf("write the engine's roles: %w", err)
+	}
+	return []string{"--config-file=" + f.Name()}, remove, nil
+}
+
+const accessXML = `<clickhouse>
+<users_config>%s</users_config>
+<profiles><default></default></profiles>
+<quotas><default></default></quotas>
+<roles>
+<everything><grants><query>GRANT ALL ON *.*</query></grants></everything>
+%s</roles>
+<users><default>
+<password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+<grants><query>GRANT everything</query>
+%s</grants>
+</default></users>
+</clickhouse>
+`
