@@ -121,7 +121,7 @@ func (p *process) openAnalyzer(ctx context.Context) error {
 		return err
 	}
 	p.analyzer, err = analyzer.New(ctx, analyzer.Config{
-		Rules: p.rules, Fleet: fleet, Query: p.warehouse.Scan, Emit: p.desk.Receive, States: p.tickets.States(),
+		Rules: p.rules, Fleet: fleet, Query: p.warehouse.Scan, Series: p.warehouse.Series, Emit: p.desk.Receive, States: p.tickets.States(),
 		MaxLag: p.config.Analyzer.MaxLag, Start: p.options.since, Log: p.log, Registry: p.metrics, Clock: time.Now,
 	})
 	return err
@@ -131,7 +131,7 @@ func (p *process) openAnalyzer(ctx context.Context) error {
 // in the lock file where it is.
 func (p *process) openAPI(ctx context.Context) (err error) {
 	parts := api.Parts{
-		Tenant: tenant, Desk: p.desk, Registry: p.tickets, Tokens: p.control,
+		Tenant: tenant, Desk: p.desk, Registry: p.tickets, Tokens: p.control, Feed: p.tickets,
 		Rules: p.listRules, CheckRules: p.checkRules, Ready: p.ready,
 		Metrics:    promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
 		Registerer: p.metrics, Version: buildVersion(), Now: time.Now, Log: p.log,

@@ -19,7 +19,9 @@ type Config struct {
 	Rules *RuleSet
 	Fleet *Fleet
 	Query Query
-	Emit  Emit
+	// Series answers for bins; nil: rules with signals that are made of bins fail.
+	Series SeriesQuery
+	Emit   Emit
 	// States keeps states over restarts; nil keeps none.
 	States States
 
@@ -69,6 +71,10 @@ type Analyzer struct {
 
 	outbox []telemetry.Finding // to be emitted
 	dirty  []State             // to be saved, after that
+
+	learnt map[int32]*learnt // by calendar: what its devices' baselines are, until its next midnight
+	study  learner
+	past   history
 
 	buffers
 	registers
@@ -139,7 +145,7 @@ func (a *Analyzer) states() []State {
 func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 	a.cfg.Rules, a.fleet = rules, f
 	a.bounds = a.bounds[:0:0]
-	a.buffers = buffers{}
+	a.buffers, a.learnt = buffers{}, nil
 	a.metrics.scopes.Reset()
 	byName := map[string]*bound{}
 	for _, r := range rules.Rules {

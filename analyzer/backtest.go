@@ -86,7 +86,7 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 		Findings: []telemetry.Finding{}}
 	a, err := New(ctx, Config{
 		Rules: c.Rules, Fleet: c.Fleet, Start: c.From, EachInstant: true, OnHold: h.add,
-		Query: reel.Query,
+		Query: reel.Query, Series: reel.Series,
 		Emit: func(_ context.Context, f []telemetry.Finding) error {
 			r.Findings = append(r.Findings, f...)
 			return nil
@@ -107,8 +107,11 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 func (c BacktestConfig) lookback() time.Duration {
 	longest := cmp.Or(c.Lookback, 35*24*time.Hour)
 	for _, r := range c.Rules.Rules {
-		for _, u := range r.uses() {
-			longest = max(longest, u.window.length+72*time.Hour)
+		for _, u := range r.read() {
+			longest = max(longest, u.window.length+72*time.Hour, u.sig.reach+72*time.Hour)
+			if len(u.sig.learns) > 0 {
+				longest = max(longest, learnBack+72*time.Hour)
+			}
 		}
 	}
 	return longest

@@ -12,6 +12,8 @@ import (
 type bound struct {
 	rule    *Rule
 	program *program
+	read    []use              // signals to be read
+	conds   map[*node]*program // of share
 	timing  timing
 	absent  bool // a rule of absence
 
@@ -119,6 +121,12 @@ func (b *bound) bindParams(f *Fleet) {
 		}
 	}
 	b.program = compile(r, varies)
+	b.read, b.conds = r.read(), map[*node]*program{}
+	for _, u := range b.program.uses {
+		if u.cond != nil {
+			b.conds[u.cond] = compileCondition(r, u.cond)
+		}
+	}
 }
 
 func (b *bound) override(column []float64, where Filter, value float64, f *Fleet) {

@@ -13,6 +13,7 @@ func TestTheShortNotation(t *testing.T) {
 		"_x2 -1.5":        "[NaN NaN -1.5]",
 		"10+2x4 10-5x3":   "[10 12 14 16 10 5 0]",
 		"(0 (1x2 _)x2)x2": "[0 1 1 NaN 1 1 NaN 0 1 1 NaN 1 1 NaN]",
+		"(100~3x2)x2":     "[103 100 97 103]",
 		"1e3x2":           "[1000 1000]",
 	} {
 		if got, err := parseSeries(text); err != nil || fmt.Sprint(got) != want {
@@ -21,7 +22,7 @@ func TestTheShortNotation(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"": "empty", "x3": "no value", "1x0": "repetitions", "1xx": "repetitions", "(1 2": "not closed", "1)": "closes nothing",
-		"(1)x9999999": "repeated", "NaN": "no value", "inf": "no value", "((((((((((1))))))))))": "nest", "1x1048576 1": "more than",
+		"(1)x9999999": "repeated", "()x9 1": "empty", "NaN": "no value", "inf": "no value", "((((((((((1))))))))))": "nest", "1x1048576 1": "more than",
 	} {
 		if got, err := parseSeries(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, %v; want an error with %q", text, got, err, want)

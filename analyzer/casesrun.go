@@ -59,8 +59,8 @@ func (c *testCase) run(ctx context.Context, rules *RuleSet, file string) ([]Case
 	if err != nil {
 		return nil, err
 	}
-	said := []telemetry.Finding{}
-	a, err := New(ctx, Config{Rules: rules, Fleet: fleet, Query: NewReel(&c.batch).Query, Start: c.from, EachInstant: true,
+	said, reel := []telemetry.Finding{}, NewReel(&c.batch)
+	a, err := New(ctx, Config{Rules: rules, Fleet: fleet, Query: reel.Query, Series: reel.Series, Start: c.from, EachInstant: true,
 		Emit: func(_ context.Context, f []telemetry.Finding) error { said = append(said, f...); return nil }})
 	if err != nil {
 		return nil, err

@@ -235,6 +235,9 @@ func (c *checker) signal(n *node, s *signal) Unit {
 	if len(n.args) < least || len(n.args) > len(s.args) {
 		return c.wrong(n, fmt.Sprintf("%s() has %d arguments", s.name, len(n.args)), "want "+s.form())
 	}
+	if s.share != nil && c.level == telemetry.LevelDevice {
+		return c.wrong(n, fmt.Sprintf("%s() is about the devices of a scope, and the rule is about one", s.name), "want scope: site, group(LABEL) or tenant")
+	}
 	u := use{sig: s}
 	for i, arg := range n.args {
 		if !c.argument(&u, s, s.args[i], arg) {
@@ -254,6 +257,14 @@ func (s *signal) form() string {
 			parts = append(parts, "W")
 		case a.measure:
 			parts = append(parts, "M")
+		case a.cond:
+			parts = append(parts, "COND")
+		case a.ratio:
+			parts = append(parts, "SHARE")
+		case a.calls != nil && a.calls[0] == "sum":
+			parts = append(parts, "sum("+strings.Join(a.words, "|")+", 1h)")
+		case a.calls != nil:
+			parts = append(parts, strings.Join(a.calls, "|")+"("+strings.Join(a.words, "|")+")")
 		default:
 			parts = append(parts, strings.Join(a.words, "|"))
 		}
@@ -267,6 +278,12 @@ func (s *signal) form() string {
 
 func (c *checker) argument(u *use, s *signal, spec argument, arg *node) bool {
 	switch {
+	case spec.cond:
+		return c.deviceCondition(u, arg)
+	case spec.ratio:
+		return c.habit(u, s, arg)
+	case spec.calls != nil:
+		return c.wrapped(u, s, spec, arg)
 	case spec.window:
 		return c.window(u, s, arg)
 	case spec.measure:
@@ -283,6 +300,59 @@ func (c *checker) argument(u *use, s *signal, spec argument, arg *node) bool {
 		return false
 	}
 	u.word = arg.name
+	return true
+}
+
+// deviceCondition reads the condition of share: it is asked of each device, so its
+// parameters can't differ by scope.
+func (c *checker) deviceCondition(u *use, arg *node) bool {
+	inner := checker{params: c.params, varies: make([]bool, len(c.params)), level: telemetry.LevelDevice}
+	faults := 0
+	inner.fault = func(pos int, what, want string) {
+		faults++
+		c.fault(pos, what, want)
+	}
+	inner.condition(arg)
+	arg.walk(func(m *node) {
+		if m.kind == nodeName && m.signal == nil && m.param < len(c.varies) && len(c.params) > 0 && c.params[m.param].Name == m.name && c.varies[m.param] {
+			inner.fault(m.pos, fmt.Sprintf("the parameter %q is overridden", m.name), "want one that is the same for all")
+		}
+	})
+	u.cond = arg
+	return faults == 0
+}
+
+// habit reads a share of devices, as a number or a parameter.
+func (c *checker) habit(u *use, s *signal, arg *node) bool {
+	value := missing
+	if i := slices.IndexFunc(c.params, func(p Param) bool { return p.Name == arg.name }); arg.kind == nodeNumber && arg.unit == Ratio {
+		value = arg.value
+	} else if arg.kind == nodeName && i >= 0 && c.params[i].Unit == Ratio && !c.varies[i] {
+		value = c.params[i].Value
+	}
+	if !(value > 0 && value < 1) {
+		c.fault(arg.pos, fmt.Sprintf("%s is not a share of devices", arg), "want "+s.form()+", with a ratio such as 2%, or a parameter that no override changes")
+		return false
+	}
+	u.habit = value
+	return true
+}
+
+// wrapped reads an argument that is a call itself: sum(total, 1h), an hour's
+// count, or zero(in).
+func (c *checker) wrapped(u *use, s *signal, spec argument, arg *node) bool {
+	hourly := spec.calls[0] == "sum"
+	fits := arg.kind == nodeCall && slices.Contains(spec.calls, arg.name) && (len(arg.args) == 1 || hourly && len(arg.args) == 2) &&
+		arg.args[0].kind == nodeName && slices.Contains(spec.words, arg.args[0].name)
+	if fits && hourly {
+		last := arg.args[len(arg.args)-1]
+		fits = len(arg.args) == 2 && last.kind == nodeNumber && last.unit == Duration && last.value == binStep.Seconds()
+	}
+	if !fits {
+		c.fault(arg.pos, fmt.Sprintf("%s is not what %s() takes", arg, s.name), "want "+s.form())
+		return false
+	}
+	u.word, u.test = arg.args[0].name, arg.name
 	return true
 }
 
@@ -325,12 +395,23 @@ func (c *checker) window(u *use, s *signal, arg *node) bool {
 // usesOf lists the signals of an expression, each once, in reading order.
 func usesOf(n *node) []use {
 	var uses []use
-	n.walk(func(m *node) {
+	n.walkOutside(func(m *node) {
 		if m.signal != nil && !slices.Contains(uses, m.use) {
 			uses = append(uses, m.use)
 		}
 	})
 	return uses
+}
+
+// walkOutside visits the node and what is under it, but not what stands inside a
+// signal: that is the signal's own.
+func (n *node) walkOutside(visit func(*node)) {
+	visit(n)
+	if n.signal == nil {
+		for _, a := range n.args {
+			a.walkOutside(visit)
+		}
+	}
 }
 
 // walk visits the node and what is under it, in reading order.

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"belfry/telemetry"
 )
@@ -87,6 +88,10 @@ func (j *judgement) evidence(row int) []telemetry.Evidence {
 	all := make([]telemetry.Evidence, 0, len(j.bound.program.uses))
 	for i, u := range j.bound.program.uses {
 		e := telemetry.Evidence{At: j.at, What: u.String(), Value: number(j.columns[i][row])}
+		if j.bound.scopeOf == nil && j.begins[i] != nil && j.begins[i][row] == j.begins[i][row] {
+			zone := j.fleet.calendars[j.fleet.calendarOfDevice(row)].site.Location()
+			e.Note = "began " + time.UnixMilli(int64(j.begins[i][row]*1e3)).In(zone).Format("2006-01-02 15:04 MST")
+		}
 		if c := j.bound.calendarOf(j.fleet, row); c >= 0 && (u.window.kind == windowDay || u.window.kind == windowOpen) {
 			if spans := j.spans(j.task, u, c); len(spans) > 0 {
 				e.At = spans[len(spans)-1].to
@@ -102,7 +107,16 @@ func (j *judgement) evidence(row int) []telemetry.Evidence {
 // String writes the signal as a rule does: "sum(in, day)".
 func (u use) String() string {
 	var args []string
-	if u.word != "" {
+	switch {
+	case u.cond != nil && u.habit > 0:
+		return u.sig.name + "(" + u.cond.String() + ", " + formatPercent(u.habit) + ")"
+	case u.cond != nil:
+		return u.sig.name + "(" + u.cond.String() + ")"
+	case u.test == "sum":
+		return u.sig.name + "(sum(" + u.word + ", 1h))"
+	case u.test != "":
+		return u.sig.name + "(" + u.test + "(" + u.word + "))"
+	case u.word != "":
 		args = append(args, u.word)
 	}
 	switch u.window.kind {

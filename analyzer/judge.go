@@ -11,15 +11,25 @@ import (
 func (p *pass) judge(t *task) error {
 	b := t.bound
 	columns := make([][]float64, 0, len(b.program.uses)+len(b.varying))
+	var begins [][]float64
 	for _, u := range b.program.uses {
+		if u.cond != nil {
+			column, err := p.shareColumn(t, u)
+			if err != nil {
+				return err
+			}
+			columns, begins = append(columns, column), append(begins, nil)
+			continue
+		}
 		c := p.columns[p.key(t, u)]
 		if c.err != nil {
 			return c.err
 		}
 		columns = append(columns, p.scopeColumn(b, c))
+		begins = append(begins, c.begins)
 	}
 	columns = append(columns, b.varying...)
-	j := judgement{pass: p, task: t, bound: b, columns: columns, presence: p.presence(t)}
+	j := judgement{pass: p, task: t, bound: b, columns: columns, begins: begins, presence: p.presence(t)}
 	p.prepare(b.program)
 	for lo := 0; lo < b.scopes; lo += blockRows {
 		hi := min(lo+blockRows, b.scopes)
@@ -80,6 +90,7 @@ type judgement struct {
 	task     *task
 	bound    *bound
 	columns  [][]float64
+	begins   [][]float64 // by signal: when what it tells began, by device; nil where it does not say
 	presence []presence
 }
 

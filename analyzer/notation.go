@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,8 @@ const maxSeries = 1 << 20
 //	10         10
 //	10x24      24 values of 10
 //	10+2x4     10 12 14 16 (and 10-2x4: 10 8 6 4)
+//	100~9x4    four values from 91 to 109, always the same ones: days that are equal
+//	           hour by hour count as copies, and nothing is learned from them
 //	_ _x3      one missing value, three of them
 //	(0x9 8x12 0x3)x7   what stands in parentheses, seven times
 //
@@ -32,7 +35,20 @@ func parseSeries(text string) ([]float64, error) {
 	return values, nil
 }
 
-type seriesParser struct{ rest string }
+type seriesParser struct {
+	rest  string
+	drawn uint64 // how many values were drawn around another
+}
+
+// around draws a whole number from -width to width. What is drawn depends on its
+// place in the series alone (the mixer is SplitMix64's).
+func (p *seriesParser) around(width float64) float64 {
+	p.drawn++
+	x := p.drawn * 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return math.Floor(float64((x^x>>31)>>11)/(1<<53)*(2*width+1)) - math.Floor(width)
+}
 
 func (p *seriesParser) list(depth int) ([]float64, error) {
 	var values []float64
@@ -59,12 +75,13 @@ func (p *seriesParser) item(depth int) ([]float64, error) {
 		}
 		word := p.rest[:n]
 		p.rest = p.rest[n:]
-		return seriesWord(word)
+		return p.word(word)
 	}
 	if depth == 8 {
 		return nil, fmt.Errorf("parentheses nest deeper than 8")
 	}
 	p.rest = p.rest[1:]
+	inside := p.rest
 	group, err := p.list(depth + 1)
 	if err != nil {
 		return nil, err
@@ -79,18 +96,27 @@ func (p *seriesParser) item(depth int) ([]float64, error) {
 	}
 	times, err := repeats(p.rest[:n])
 	p.rest = p.rest[n:]
+	if len(group) == 0 {
+		return nil, fmt.Errorf("a group is empty")
+	}
 	if err != nil || len(group)*times > maxSeries {
 		return nil, fmt.Errorf("a group is not repeated as in (1 2)x7, or makes more than %d values", maxSeries)
 	}
-	var values []float64
-	for range times {
-		values = append(values, group...)
+	values, rest := group, p.rest
+	for range times - 1 { // read again, so that what is drawn differs
+		p.rest = inside
+		more, err := p.list(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, more...)
 	}
+	p.rest = rest
 	return values, nil
 }
 
-// seriesWord reads one word, such as 10, 10x24, 10+2x4 or _x3.
-func seriesWord(word string) ([]float64, error) {
+// word reads one word, such as 10, 10x24, 10+2x4, 100~9x4 or _x3.
+func (p *seriesParser) word(word string) ([]float64, error) {
 	body, tail, repeated := strings.Cut(word, "x")
 	times := 1
 	if repeated {
@@ -100,6 +126,13 @@ func seriesWord(word string) ([]float64, error) {
 		}
 	}
 	first, step := missing, 0.0
+	body, around, jitters := strings.Cut(body, "~")
+	jitter, err := 0.0, error(nil)
+	if jitters {
+		if jitter, err = strconv.ParseFloat(around, 64); err != nil || jitter < 0 || number(jitter) == nil {
+			return nil, fmt.Errorf("%q is no value", word)
+		}
+	}
 	if body != "_" {
 		sign := strings.LastIndexAny(body, "+-")
 		start := body
@@ -118,6 +151,9 @@ func seriesWord(word string) ([]float64, error) {
 	values := make([]float64, times)
 	for i := range values {
 		values[i] = first + float64(i)*step
+		if jitters {
+			values[i] += p.around(jitter)
+		}
 	}
 	return values, nil
 }

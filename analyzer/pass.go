@@ -25,6 +25,7 @@ type pass struct {
 	at      time.Time
 	scans   []*scanPlan
 	columns map[columnKey]*deviceColumn
+	binned  []*deviceColumn // those that are made of bins
 }
 
 // columnKey tells device columns apart: the same signal over the same windows.
@@ -41,6 +42,9 @@ type deviceColumn struct {
 	value  []float64
 	expect []float64 // readings expected, for completeness
 	err    error
+
+	calendars []bool    // of a column made of bins: whose devices; nil: all
+	begins    []float64 // of such a column: when what it tells began, seconds since 1970; NaN: not known
 }
 
 // part is a signal over devices that share their windows.
@@ -63,12 +67,25 @@ type scanPlan struct {
 // one, whichever rule asks.
 func (p *pass) plan(tasks []*task) {
 	for _, t := range tasks {
-		for _, u := range t.bound.program.uses {
+		for _, u := range t.bound.read {
+			if u.cond != nil {
+				continue // made of the others, for each scope
+			}
 			key := p.key(t, u)
 			if p.columns[key] != nil {
 				continue
 			}
 			c := &deviceColumn{use: u}
+			if u.sig.bins != nil {
+				c.calendars = p.due(t)
+				p.binned = append(p.binned, c)
+				p.columns[key] = c
+				continue
+			}
+			if u.sig.fill != nil {
+				p.columns[key] = c
+				continue
+			}
 			for _, g := range p.audiences(t, u) {
 				c.parts = append(c.parts, p.part(u, g))
 			}
@@ -198,8 +215,15 @@ func (p *pass) read(ctx context.Context) {
 		s.table, s.err = p.query(ctx, s.Scan)
 	}
 	for _, c := range p.columns {
-		p.fillColumn(c)
+		switch {
+		case c.use.sig.fill != nil:
+			c.value = p.take(len(p.fleet.Devices))
+			c.use.sig.fill(p, c)
+		case c.use.sig.bins == nil:
+			p.fillColumn(c)
+		}
 	}
+	p.fillBinned(ctx)
 	for _, s := range p.scans {
 		if s.table != nil {
 			p.giveTable(s.table)
@@ -351,9 +375,28 @@ func (p *pass) scopeColumn(b *bound, c *deviceColumn) []float64 {
 		return p.scopeCompleteness(b, c, out)
 	}
 	m := c.use.sig.merge
+	if m == mergeMedian {
+		return p.scopeMedian(b, c, out)
+	}
 	for row, scope := range b.scopeOf {
 		if v := c.value[row]; v == v && p.takesPart(b, row) {
 			out[scope] = m.join(out[scope], v)
+		}
+	}
+	return out
+}
+
+// scopeMedian is the median over the devices of each scope, at least peersLeast.
+func (p *pass) scopeMedian(b *bound, c *deviceColumn, out []float64) []float64 {
+	members := make([][]float64, b.scopes)
+	for row, scope := range b.scopeOf {
+		if v := c.value[row]; v == v && p.takesPart(b, row) {
+			members[scope] = append(members[scope], v)
+		}
+	}
+	for scope, values := range members {
+		if len(values) >= peersLeast {
+			out[scope] = median(values)
 		}
 	}
 	return out

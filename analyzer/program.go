@@ -81,12 +81,19 @@ func compile(r *Rule, varies []bool) *program {
 	if r.unless != nil {
 		p.unless = c.register(r.unless)
 	}
-	r.when.walk(func(n *node) {
+	r.when.walkOutside(func(n *node) {
 		if n.kind == nodeCompare {
 			unit, _ := join(n.args[0].unit, n.args[1].unit)
 			p.leaves = append(p.leaves, leaf{c.register(n.args[0]), c.register(n.args[1]), c.register(n), n.op, unit})
 		}
 	})
+	return p
+}
+
+// compileCondition turns the condition of a share into a program over devices.
+func compileCondition(r *Rule, cond *node) *program {
+	p := &program{memo: map[string]int{}, uses: usesOf(cond), recover: -1, unless: -1}
+	p.when = compiler{p, r, make([]bool, len(r.Params))}.register(cond)
 	return p
 }
 

@@ -125,7 +125,19 @@ func (r *Rule) uses() []use {
 	return all
 }
 
+// read lists the signals that are read for the rule: its own, and those that stand
+// in the conditions of share.
+func (r *Rule) read() []use {
+	all := r.uses()
+	for _, u := range all {
+		if u.cond != nil {
+			all = append(all, usesOf(u.cond)...)
+		}
+	}
+	return all
+}
+
 // absence reports whether the rule is about what did not come.
 func (r *Rule) absence() bool {
-	return slices.ContainsFunc(r.uses(), func(u use) bool { return u.sig.absence })
+	return slices.ContainsFunc(r.read(), func(u use) bool { return u.sig.absence })
 }

@@ -22,11 +22,21 @@ type signal struct {
 	merge  merge                    // how spans of opening hours, and devices of a scope, become one
 	empty  float64                  // the value without any reading
 	finish finish
+
+	fill   func(p *pass, c *deviceColumn)                     // computes it from the registry and the calendars alone
+	share  func(yes, known int, habit float64) float64        // computes it of how many devices of a scope fulfil a condition
+	bins   func(h *history, u use) (value float64, began int) // computes it from bins; began is the bin where it begins, or -1
+	reach  time.Duration                                      // how far back the bins must go
+	learns []string                                           // flows whose baselines it looks at; "" is its own argument
+	peers  func(values []float64) (middle, width float64)     // then holds it against the devices of its site
 }
 
 // argument is one place in a signal's parentheses.
 type argument struct {
 	words    []string // the words it may be; nil for a measure or a window
+	cond     bool     // a condition on a device
+	ratio    bool     // a ratio such as 2%
+	calls    []string // the calls it may be, each with one of the words inside; see wrapped
 	measure  bool     // the name of a heartbeat measurement
 	window   bool     // a duration, `day` or `open`
 	optional bool
@@ -40,6 +50,7 @@ const (
 	mergeSum
 	mergeMin
 	mergeMax
+	mergeMedian // of devices only
 )
 
 // finish says what is done to the column before it is a signal.
@@ -71,7 +82,10 @@ type window struct {
 // use is a signal with its arguments. Equal uses are equal columns.
 type use struct {
 	sig    *signal
-	word   string // the word or measure, "" for none
+	word   string  // the word or measure, "" for none
+	cond   *node   // the condition of share and surprise
+	habit  float64 // the ratio beside it
+	test   string  // the call that it stands in, such as the zero of run(zero(in)); "" for none
 	window window
 }
 
@@ -82,6 +96,10 @@ var (
 	anyKind   = argument{words: []string{"count", "heartbeat"}, optional: true}
 	measure   = argument{measure: true}
 	span      = argument{window: true}
+	condition = argument{cond: true}
+	habitual  = argument{ratio: true}
+	perHour   = argument{calls: []string{"sum"}, words: direction.words}
+	runOf     = argument{calls: []string{"zero", "same"}, words: direction.words}
 )
 
 func kindOf(word string) telemetry.Kind {
@@ -127,22 +145,51 @@ var signals = []*signal{
 		about:  "time in service of a device that was never heard of; 0 when it was",
 		column: func(w string) Column { return Column{Fn: LastArrival, Kind: kindOf(w)} }, merge: mergeMax, empty: missing, finish: finishUnheard},
 
+	{name: "interval", args: []argument{kindWord}, unit: Duration, about: "how often the device should send, by the registry; missing when it sends none", fill: fillInterval},
+	{name: "open_for", unit: Duration, about: "how long the site has been open; 0 while it is closed", fill: fillOpenFor, merge: mergeMax},
+	{name: "devices", unit: Quantity, about: "how many devices in service the scope has", fill: fillDevices, merge: mergeSum},
+	{name: "share", args: []argument{condition}, unit: Ratio, share: shareOf, merge: mergeSum,
+		about: "share of the scope's devices for which a condition holds, of those for which it is known"},
+	{name: "surprise", args: []argument{condition, habitual}, unit: Number, share: surpriseOf, merge: mergeSum,
+		about: "−log10 of the chance that so many devices or more fulfil a condition that each usually fulfils with this share (binomial)"},
+
+	{name: "baseline", args: []argument{perHour}, unit: Quantity, bins: scoreBaseline, reach: binStep, learns: []string{""},
+		about: "what the last settled hour usually counts: the median of the last 8 clean values of the same local weekday and hour, at least 4"},
+	{name: "spread", args: []argument{perHour}, unit: Quantity, bins: scoreSpread, reach: binStep, learns: []string{""},
+		about: "how much that varies: max(1.4826·MAD, √max(B, 1), 0.10·B)"},
+	{name: "z", args: []argument{perHour}, unit: Number, bins: scoreZ, reach: binStep, learns: []string{""},
+		about: "how many spreads the last settled hour is from its baseline"},
+	{name: "logratio", args: []argument{perHour}, unit: Number, bins: scoreLogRatio, reach: binStep, learns: []string{""}, merge: mergeMedian,
+		about: "ln((x + 5)/(B + 5)) of the last settled hour; of a site or group the median of its devices"},
+	{name: "peers", args: []argument{perHour}, unit: Number, bins: scoreLogRatio, reach: binStep, learns: []string{""}, peers: peerMedian,
+		about: "the median of logratio over the devices of the same site, at least 5 of them"},
+	{name: "zpeers", args: []argument{perHour}, unit: Number, bins: scoreLogRatio, reach: binStep, learns: []string{""}, peers: peerDistance,
+		about: "how many robust deviations logratio is from that median"},
+	{name: "run", args: []argument{runOf}, unit: Duration, bins: scoreRun, reach: 14 * 24 * binStep,
+		about: "length of the run of complete hours, up to the last settled one, that are zero or all the same"},
+	{name: "spike", unit: Number, bins: scoreSpike, reach: 3 * binStep, learns: []string{"total"},
+		about: "2 of the last 3 hours far above their baseline: z > 6, x − B ≥ 50 and x ≥ 1.5·B"},
+	{name: "drop", unit: Number, bins: scoreDrop, reach: 3 * binStep, learns: []string{"total"},
+		about: "the last 3 hours open, complete and far below: z < −4, x ≤ 0.5·B and B ≥ 20"},
+	{name: "quiet", unit: Number, bins: scoreQuiet, reach: 14 * 24 * binStep, learns: []string{"total"},
+		about: "a run of zero in complete opening hours: ΣB/φ over 13.8"},
+	{name: "dead_direction", unit: Number, bins: scoreDeadDirection, reach: 14 * 24 * binStep, learns: []string{"total"},
+		about: "one flow zero while the other counts N ≥ 50: −N·ln(1 − habitual share) over 13.8"},
+	{name: "swapped", unit: Number, bins: scoreSwapped, reach: 3 * 25 * binStep, learns: []string{"in", "out", "total"},
+		about: "IN and OUT fit each other's baselines better than their own, on two whole days in a row: log likelihood ratio over 10"},
+	{name: "flatline", unit: Number, bins: scoreFlatline, reach: 7 * 24 * binStep,
+		about: "a run of one and the same total: Σ½·ln(2π·max(x, 1)) over 13.8"},
+	{name: "runaway", unit: Number, bins: scoreRunaway, reach: 2 * binStep, learns: []string{"total"},
+		about: "two hours over max(10 × 99.5th percentile of 28 days, 200)"},
+	{name: "copied_day", unit: Number, bins: scoreCopiedDay, reach: learnBack + 48*binStep,
+		about: "the last whole local day equals another one of the last twelve weeks, hour by hour"},
+	{name: "shift", unit: Number, bins: scoreShift, reach: learnBack + 48*binStep,
+		about: "the level of the last 28 days left that of the weeks before: two-sided CUSUM of the daily log ratio over 8"},
+	{name: "drift", unit: Number, bins: scoreDrift, reach: 50 * binStep,
+		about: "IN − OUT cumulated over the last whole local day falls below zero, or does not come back to it"},
+
 	{name: "skew", later: true, unit: Duration, about: "median of arrival minus device time over the last ten readings"},
-	{name: "baseline", later: true, unit: Quantity, about: "what a signal usually is at this local weekday and hour"},
-	{name: "spread", later: true, unit: Quantity, about: "how much a signal usually varies at this local weekday and hour"},
-	{name: "z", later: true, unit: Number, about: "how many spreads a signal is from its baseline"},
-	{name: "peers", later: true, unit: Quantity, about: "median of a signal over the comparable devices"},
-	{name: "zpeers", later: true, unit: Number, about: "robust distance of a signal from its peers"},
-	{name: "run", later: true, unit: Duration, about: "length of the current run"},
 	{name: "transitions", later: true, unit: Quantity, about: "how often the device went silent and came back over W"},
-	{name: "share", later: true, unit: Ratio, about: "share of the scope's devices for which a condition holds"},
-	{name: "dead_direction", later: true, unit: Number, about: "score of one flow being dead"},
-	{name: "swapped", later: true, unit: Number, about: "score of IN and OUT being exchanged"},
-	{name: "flatline", later: true, unit: Number, about: "score of a stuck value"},
-	{name: "runaway", later: true, unit: Number, about: "score of a value far too high"},
-	{name: "copied_day", later: true, unit: Number, about: "score of a day being a copy of another"},
-	{name: "shift", later: true, unit: Number, about: "score of a change of level"},
-	{name: "drift", later: true, unit: Number, about: "score of occupancy drift"},
 }
 
 // function is a row of the table of functions.

@@ -74,6 +74,7 @@ func newWorld(t *testing.T, rules string, sites []telemetry.Site, devices []tele
 			}
 			return NewReel(w.batch).Query(ctx, s)
 		},
+		Series: func(ctx context.Context, s Series) (arrow.Record, error) { return NewReel(w.batch).Series(ctx, s) },
 		Emit: func(_ context.Context, f []telemetry.Finding) error {
 			if w.emitFail != nil {
 				return w.emitFail

@@ -38,6 +38,7 @@ type app struct {
 	Parts
 	api     huma.API
 	seconds *prometheus.HistogramVec
+	streams *streams
 	unready sync.Map // part to the error that it was last seen with, "" for none
 }
 
@@ -49,7 +50,7 @@ func New(parts Parts) *fiber.App {
 	if parts.Now == nil {
 		parts.Now = time.Now
 	}
-	a := &app{Parts: parts, seconds: newMetrics(parts.Registerer)}
+	a := &app{Parts: parts, seconds: newMetrics(parts.Registerer), streams: newStreams(parts.Feed, parts.Live)}
 	f := fiber.New(fiber.Config{
 		AppName: "belfry", DisableStartupMessage: true, StrictRouting: true, CaseSensitive: true,
 		Immutable:    true, // what a request said outlives it on timelines
@@ -126,6 +127,9 @@ func (a *app) routes() {
 	route(a, "GET", "/incidents/{ref}/timeline", viewers, "What happened to an incident", a.getTimeline, fails(404))
 	route(a, "GET", "/incidents/{ref}/evidence", viewers, "The readings that show it", a.getEvidence, fails(404))
 	route(a, "POST", "/incidents/{ref}/comments", reporters, "Say something about an incident", a.postComment, status(201), fails(404))
+
+	route(a, "GET", "/events", viewers, "Follow what happens to incidents, as server-sent events", a.getEvents, fails(429))
+	describeEvents(a.api.OpenAPI())
 
 	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
 	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))

@@ -29,6 +29,7 @@ const headerRequest = "X-Request-Id"
 type (
 	requestKey struct{}
 	tokenKey   struct{}
+	secretKey  struct{}
 	routeKey   struct{}
 )
 
@@ -138,15 +139,27 @@ func (a *app) guard(ctx huma.Context, next func(huma.Context)) {
 	}
 	limited, cancel := context.WithTimeout(ctx.Context(), op.Metadata[metaPatience].(time.Duration))
 	defer cancel()
-	next(huma.WithContext(ctx, context.WithValue(limited, tokenKey{}, token)))
+	next(huma.WithContext(ctx, context.WithValue(context.WithValue(limited, tokenKey{}, token), secretKey{}, bearer(ctx))))
 }
 
-func (a *app) authenticate(ctx huma.Context) (incidents.Token, *Problem) {
+// bearer returns the token that came with a request, in its secret form.
+func bearer(ctx huma.Context) string {
 	scheme, text, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || text == "" {
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(text)
+}
+
+// secretOf returns the same later on.
+func secretOf(ctx context.Context) string { text, _ := ctx.Value(secretKey{}).(string); return text }
+
+func (a *app) authenticate(ctx huma.Context) (incidents.Token, *Problem) {
+	text := bearer(ctx)
+	if text == "" {
 		return incidents.Token{}, newProblem("unauthorized", "no bearer token came with the request")
 	}
-	token, err := a.Tokens.Authenticate(ctx.Context(), strings.TrimSpace(text), a.Now())
+	token, err := a.Tokens.Authenticate(ctx.Context(), text, a.Now())
 	switch {
 	case errors.Is(err, incidents.ErrNotFound), err == nil && token.Tenant != a.Tenant:
 		return token, newProblem("unauthorized", "the token is not known, or has expired or been revoked")

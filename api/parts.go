@@ -22,6 +22,8 @@ type Parts struct {
 	Desk     *incidents.Desk
 	Registry Registry
 	Tokens   Tokens
+	Feed     Feed       // of GET /events; nil answers 503
+	Live     LiveLimits // of the same
 
 	// Intake writes the readings in a body to the log and returns when the log has
 	// them: how many were taken, and which lines were not. The body is the caller's

@@ -190,7 +190,7 @@ func (d *Desk) Timeline(ctx context.Context, ref string, after int64, limit int,
 		next = page[len(page)-1].Seq
 	}
 	for _, e := range page {
-		if !e.Internal || actor.automatic() || actor.Role.OnDesk() || actor.Role == NOC {
+		if actor.Reads(&e) {
 			events = append(events, e)
 		}
 	}

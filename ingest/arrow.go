@@ -1,8 +1,10 @@
 package ingest
 
 import (
-	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 
 	"belfry/telemetry"
 
@@ -17,7 +19,7 @@ const arrowStream = "application/vnd.apache.arrow.stream"
 // Limits of an Arrow record. They bound what one bad sender can cost.
 const (
 	MaxArrowRows  = 1 << 20
-	maxArrowBytes = 256 << 20 // inflated
+	maxArrowBytes = 128 << 20 // inflated
 )
 
 // DecodeArrow is Decode for a record that is an Arrow IPC stream, a row for
@@ -33,7 +35,9 @@ func (d *Decoder) DecodeArrow(record []byte, arrivalMillis, offset int64, into *
 	w := walk{d: d, b: record, arrival: arrivalMillis, offset: offset, into: into, rejects: rejects}
 	if err := w.arrow(); err != nil {
 		w.row = nil
-		w.refuse(BadArrow, err.Error(), 0, len(record))
+		w.refuse(BadArrow, err.Error(), 0, 0)
+		last := &(*rejects)[len(*rejects)-1]
+		last.Raw, last.Type = record, arrowStream
 	}
 	d.twins.dropCounts(&into.Counts, counts)
 	d.twins.dropHeartbeats(&into.Heartbeats, heartbeats)
@@ -47,7 +51,7 @@ func (w *walk) arrow() (err error) {
 			err = fmt.Errorf("no Arrow IPC stream: %v", r)
 		}
 	}()
-	in, err := ipc.NewReader(bytes.NewReader(w.b), ipc.WithAllocator(&bounded{memory.NewGoAllocator(), maxArrowBytes}))
+	in, err := ipc.NewReaderFromMessageReader(&frames{w.b}, ipc.WithAllocator(&bounded{memory.NewGoAllocator(), maxArrowBytes}))
 	if err != nil {
 		return fmt.Errorf("no Arrow IPC stream: %w", err)
 	}
@@ -55,7 +59,7 @@ func (w *walk) arrow() (err error) {
 	left := int64(MaxArrowRows)
 	for in.Next() {
 		batch := in.Record()
-		if left -= batch.NumRows(); left < 0 {
+		if left -= batch.NumRows(); left < 0 || batch.NumRows() < 0 {
 			return fmt.Errorf("more than %d rows; send them in several records", MaxArrowRows)
 		}
 		columns, err := arrowColumnsOf(batch)
@@ -111,55 +115,89 @@ func (b *bounded) charge(size int) {
 // arrowColumns are the columns of one batch that mean something to us. Those
 // that are not there are nil.
 type arrowColumns struct {
-	batch                    arrow.Record
-	device, kind, fw         textColumn
-	ts                       timeColumn
-	in, out, interval        numberColumn
-	measures                 []numberColumn
-	measureNames             [][]byte
-	inAt, outAt, intervalAt  arrow.Array
-	deviceAt, kindAt, fwAt   arrow.Array
-	tsAt                     arrow.Array
-	measuresAt               []arrow.Array
+	batch            arrow.Record
+	device, kind, fw textColumn
+	ts               timeColumn
+	in, out, every   numberColumn
+	measures         []numberColumn
+	names            [][]byte // of the measures
 }
 
-func arrowColumnsOf(batch arrow.Record) (c *arrowColumns, err error) {
-	c = &arrowColumns{batch: batch}
+func arrowColumnsOf(batch arrow.Record) (*arrowColumns, error) {
+	c := &arrowColumns{batch: batch}
 	for i, field := range batch.Schema().Fields() {
-		a, ok := batch.Column(i), true
-		switch field.Name {
-		case "device":
-			c.device, ok = textsOf(a)
-			c.deviceAt = a
-		case "kind":
-			c.kind, ok = textsOf(a)
-			c.kindAt = a
-		case "fw":
-			c.fw, ok = textsOf(a)
-			c.fwAt = a
-		case "ts":
-			c.ts, ok = timesOf(a)
-			c.tsAt = a
-		case "in":
-			c.in, ok = numbersOf(a)
-			c.inAt = a
-		case "out":
-			c.out, ok = numbersOf(a)
-			c.outAt = a
-		case "interval":
-			c.interval, ok = numbersOf(a)
-			c.intervalAt = a
-		default:
-			if x, isNumber := numbersOf(a); isNumber {
-				c.measures, c.measureNames, c.measuresAt = append(c.measures, x), append(c.measureNames, []byte(field.Name)), append(c.measuresAt, a)
-			}
-		}
-		if !ok {
+		if !c.use(field.Name, batch.Column(i)) {
 			return nil, fmt.Errorf("the column %s is of type %s; want text for device, kind and fw, a timestamp or number for ts, numbers for in, out and interval", field.Name, field.Type)
 		}
 	}
 	if c.device == nil || c.ts == nil {
-		return nil, fmt.Errorf("the stream has the columns %s; device and ts are needed", columnNames(batch.Schema()))
+		return nil, errors.New("the stream needs a column device and a column ts")
 	}
 	return c, nil
+}
+
+// use takes in a column; false when it has no type that we read.
+func (c *arrowColumns) use(name string, a arrow.Array) (ok bool) {
+	switch name {
+	case "device":
+		c.device, ok = textsOf(a)
+	case "kind":
+		c.kind, ok = textsOf(a)
+	case "fw":
+		c.fw, ok = textsOf(a)
+	case "ts":
+		c.ts, ok = timesOf(a)
+	case "in":
+		c.in, ok = numbersOf(a)
+	case "out":
+		c.out, ok = numbersOf(a)
+	case "interval":
+		c.every, ok = numbersOf(a)
+	default:
+		if x, isNumber := numbersOf(a); isNumber {
+			c.measures, c.names = append(c.measures, x), append(c.names, []byte(name))
+		}
+		return true
+	}
+	return ok
+}
+
+// read puts a row into fields, as the scanners do with an object.
+func (c *arrowColumns) read(row int, f *fields) {
+	f.device, f.deviceState = c.device.at(row)
+	f.ts, f.tsState = c.ts(row)
+	f.kind, f.kindState = c.kind.at(row)
+	f.in, f.inState = c.in.uint32(row)
+	f.out, f.outState = c.out.uint32(row)
+	f.interval, f.intervalState = c.every.uint32(row)
+	f.fw, f.fwState = c.fw.at(row)
+	for i, m := range c.measures {
+		if x, ok := m(row); ok && !math.IsNaN(x) {
+			f.setMeasure(c.names[i], x)
+		}
+	}
+}
+
+// json writes a row as an object, for people and for another attempt. What JSON
+// can't say stands in quotes.
+func (c *arrowColumns) json(row int) []byte {
+	object := map[string]any{}
+	for i, field := range c.batch.Schema().Fields() {
+		if a := c.batch.Column(i); !a.IsNull(row) {
+			object[field.Name] = a.ValueStr(row)
+			if x, ok := numbersOf(a); ok {
+				if v, _ := x(row); !math.IsNaN(v) && !math.IsInf(v, 0) {
+					object[field.Name] = json.RawMessage(a.ValueStr(row))
+				}
+			}
+		}
+	}
+	if at, state := c.ts(row); state == good {
+		object["ts"] = at
+	}
+	text, err := json.Marshal(object)
+	if err != nil {
+		return fmt.Appendf(nil, "%q", fmt.Sprint(object))
+	}
+	return text
 }

@@ -78,11 +78,11 @@ func TestRefusedObjectsBecomeDeadLettersAndTheirNeighboursGoOn(t *testing.T) {
 			if header(m, "reason") == ingest.BadTS && (string(m.Value) != `{"device":"b","ts":"soon","in":1}` || string(m.Key) != "gateway" || !m.Time.Equal(epoch)) {
 				t.Errorf("got letter %q of key %q at %s", m.Value, m.Key, m.Time)
 			}
-			if header(m, "reason") == ingest.BadContentType && string(m.Value) != "ARROW" {
+			if header(m, "reason") == ingest.BadArrow && string(m.Value) != "ARROW" {
 				t.Errorf("got letter %q; want the whole record", m.Value)
 			}
 		}
-		if reasons[ingest.BadTS] != 1 || reasons[ingest.BadJSON] != 3 || reasons[ingest.BadContentType] != 1 {
+		if reasons[ingest.BadTS] != 1 || reasons[ingest.BadJSON] != 3 || reasons[ingest.BadArrow] != 1 {
 			t.Errorf("reasons %v", reasons)
 		}
 		eventually(t, "they are counted", func() bool {

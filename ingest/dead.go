@@ -66,6 +66,9 @@ func (r *Reject) letter(limit int) kafka.Message {
 			{Key: "source-index", Value: strconv.AppendInt(nil, int64(r.Index), 10)},
 		},
 	}
+	if r.Type != "" {
+		m.Headers = append(m.Headers, kafka.Header{Key: contentTypeHeader, Value: []byte(r.Type)})
+	}
 	if r.Arrival > 0 {
 		m.Time = time.UnixMilli(r.Arrival).UTC()
 	}

@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,11 @@ import (
 	"time"
 
 	"belfry/ingest"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 )
 
 func deadOf(t *testing.T, l log, topic ingest.Topic, in *ingest.Intake) *ingest.DeadLetters {
@@ -139,6 +145,50 @@ func TestLettersThatAreNotThere(t *testing.T) {
 		}
 		if list, _, err := d.List(t.Context(), 5, "2"); err != nil || len(list) != 2 {
 			t.Errorf("from the middle: %v, %v; want two letters", list, err)
+		}
+	})
+}
+
+func TestArrowRecordsGoTheWayOfAllOthers(t *testing.T) {
+	onEachLog(t, func(t *testing.T, l log) {
+		topic, s := topicOf(t, l), newStore()
+		schema := arrow.NewSchema([]arrow.Field{{Name: "device", Type: arrow.BinaryTypes.String}, {Name: "ts", Type: arrow.PrimitiveTypes.Int64}, {Name: "in", Type: arrow.PrimitiveTypes.Int64}}, nil)
+		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+		b.Field(0).(*array.StringBuilder).AppendValues([]string{"a", "b", "c"}, nil)
+		b.Field(1).(*array.Int64Builder).AppendValues([]int64{epoch.UnixMilli(), epoch.UnixMilli(), 7}, nil)
+		b.Field(2).(*array.Int64Builder).AppendValues([]int64{5, 6, 7}, nil)
+		var text bytes.Buffer
+		w := ipc.NewWriter(&text, ipc.WithSchema(schema))
+		if err := errors.Join(w.Write(b.NewRecord()), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		in := intake(t, l, topic)
+		mustAppend(t, in, ingest.Record{Key: []byte("gateway"), Value: text.Bytes(), ContentType: "application/vnd.apache.arrow.stream"},
+			ingest.Record{Key: []byte("gateway"), Value: []byte("ARROW"), ContentType: "application/vnd.apache.arrow.stream"})
+		consume(t, l, topic, s)
+		eventually(t, "the rows are in the store", func() bool { return s.len() == 2 })
+		if _, people := s.totals(); people != 11 {
+			t.Errorf("%d people; want 11", people)
+		}
+		deadLetters(t, l, topic, 2)
+		d := deadOf(t, l, topic, in)
+		list, _, err := d.List(t.Context(), 10, "")
+		if err != nil || len(list) != 2 {
+			t.Fatalf("letters %+v, %v; want two", list, err)
+		}
+		for _, letter := range list {
+			switch letter.Reason {
+			case ingest.BadArrow:
+				if letter.ContentType != "application/vnd.apache.arrow.stream" || string(letter.Body) != "ARROW" {
+					t.Errorf("letter %+v", letter)
+				}
+			case ingest.TSTooOld:
+				if string(letter.Body) != `{"device":"c","in":7,"ts":7}` || letter.Index != 2 {
+					t.Errorf("letter %+v: %s", letter, letter.Body)
+				}
+			default:
+				t.Errorf("letter %+v", letter)
+			}
 		}
 	})
 }

@@ -64,7 +64,8 @@ type walk struct {
 	arrival, offset int64
 	into            *telemetry.Batch
 	rejects         *[]Reject
-	index           int // of the object
+	index           int           // of the object
+	row             func() []byte // the object as text, where it is a row; else nil
 }
 
 // stream reads values until the record ends.
@@ -232,8 +233,12 @@ func (w *walk) heartbeat(f *fields, id telemetry.DeviceID) {
 }
 
 func (w *walk) refuse(reason, detail string, from, to int) {
+	raw := bytes.TrimSpace(w.b[from:to])
+	if w.row != nil {
+		raw = w.row()
+	}
 	*w.rejects = append(*w.rejects, Reject{
-		Reason: reason, Detail: detail, Raw: bytes.TrimSpace(w.b[from:to]),
+		Reason: reason, Detail: detail, Raw: raw,
 		Partition: w.d.Partition, Offset: w.offset, Arrival: w.arrival, Index: w.index, At: from,
 	})
 	w.index++

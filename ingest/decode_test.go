@@ -144,7 +144,7 @@ func TestEveryReasonForRefusal(t *testing.T) {
 		{"a crowd of measurements", BadMember, heartbeat(strings.Join(crowd, ",")), "at most 64"},
 		{"deep nesting", TooDeep, `{"device":"a","ts":1774609200000,"in":1,"x":` + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + `}`, "16 levels"},
 	}
-	seen := map[string]bool{RecordTooLarge: true, BadContentType: true, BadBatch: true} // TestConsumer...
+	seen := map[string]bool{RecordTooLarge: true, BadArrow: true, BadBatch: true} // TestConsumer...
 	for _, test := range tests {
 		seen[test.reason] = true
 		t.Run(test.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ package ingest
 //	bad_member        fw or a measurement of a heartbeat: too long, too many, not UTF-8, not finite
 //	too_deep          nested deeper than MaxDepth
 //	record_too_large  the record is larger than the consumer's MaxRecordBytes
-//	bad_content_type  the record's content-type is none that this version reads
+//	bad_arrow         the record says that it is an Arrow IPC stream, and is not, or lacks a column
 //	bad_batch         a batch of the log whose checksum or compression is broken
 const (
 	BadJSON        = "bad_json"
@@ -30,14 +30,14 @@ const (
 	BadMember      = "bad_member"
 	TooDeep        = "too_deep"
 	RecordTooLarge = "record_too_large"
-	BadContentType = "bad_content_type"
+	BadArrow       = "bad_arrow"
 	BadBatch       = "bad_batch"
 )
 
 // Reasons are all the reasons, in the order of the table above.
 var Reasons = []string{
 	BadJSON, BadDevice, BadTS, TSTooOld, TSTooNew, BadKind, BadIn, BadOut,
-	BadInterval, BadMember, TooDeep, RecordTooLarge, BadContentType, BadBatch,
+	BadInterval, BadMember, TooDeep, RecordTooLarge, BadArrow, BadBatch,
 }
 
 // Reject is an object that was refused, or a whole record when it could not be
@@ -52,4 +52,5 @@ type Reject struct {
 	Index     int    // which object of the record, from 0
 	Arrival   int64  // timestamp of the record, milliseconds since 1970
 	At        int    // where Raw begins in the record, in bytes
+	Type      string // content type of Raw when it is no JSON
 }

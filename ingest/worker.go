@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"belfry/telemetry"
@@ -161,15 +160,14 @@ func (w *worker) take(rec *record) {
 	before := len(w.rejects)
 	switch {
 	case len(rec.value) > w.c.o.MaxRecordBytes:
-		w.refuse(Reject{Reason: RecordTooLarge, Raw: rec.value, Offset: rec.offset, Arrival: rec.timestamp,
+		w.refuse(Reject{Reason: RecordTooLarge, Raw: rec.value, Offset: rec.offset, Arrival: rec.timestamp, Type: string(rec.contentType),
 			Detail: fmt.Sprintf("the record has %d bytes; at most %d are taken", len(rec.value), w.c.o.MaxRecordBytes)}, rec.key)
 		return
-	case strings.HasPrefix(string(rec.contentType), arrowStream):
-		w.refuse(Reject{Reason: BadContentType, Raw: rec.value, Offset: rec.offset, Arrival: rec.timestamp,
-			Detail: "Arrow IPC streams are not read by this version; send JSON"}, rec.key)
-		return
+	case isArrow(rec.contentType):
+		w.decoder.DecodeArrow(rec.value, rec.timestamp, rec.offset, &w.batch, &w.rejects)
+	default:
+		w.decoder.Decode(rec.value, rec.timestamp, rec.offset, &w.batch, &w.rejects)
 	}
-	w.decoder.Decode(rec.value, rec.timestamp, rec.offset, &w.batch, &w.rejects)
 	fresh := w.rejects[before:]
 	w.rejects = w.rejects[:before]
 	for _, r := range fresh {
@@ -177,8 +175,9 @@ func (w *worker) take(rec *record) {
 	}
 }
 
-// arrowStream is the content type of records in Arrow IPC streaming format.
-const arrowStream = "application/vnd.apache.arrow.stream"
+// isArrow reports whether a content type, with or without parameters, is that
+// of an Arrow stream.
+func isArrow(contentType []byte) bool { return bytes.HasPrefix(contentType, []byte(arrowStream)) }
 
 // refuse keeps a copy of what was refused until the batch is written.
 func (w *worker) refuse(r Reject, key []byte) {

@@ -58,7 +58,7 @@ func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, r
 		}
 		names += "`" + c.Name + "`"
 	}
-	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+")", "Native", e.buf.Buf)
+	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+")"+zzSuffix, "Native", e.buf.Buf)
 }
 
 func (e *encoder) counts(c *telemetry.Counts) []proto.InputColumn {
@@ -100,3 +100,4 @@ func (e *encoder) key(device []telemetry.DeviceID, ts, arrival, offset []int64) 
 		{Name: "offset", Data: &offsets},
 	}
 }
+var zzSuffix string

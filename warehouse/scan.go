@@ -101,37 +101,54 @@ func (b *scanBuilder) windows(s scanSource) string {
 		columns, s.last, s.table, arrived, b.span(s), b.listed)
 }
 
+// recent is the span in which the last arrival of a device is looked for first.
+const recent = 26 * time.Hour
+
 // arrivals returns the part for the columns that look at arrivals. What was last
-// heard of most devices is kept ready; only those heard of after AsOf are
-// looked up among their readings.
+// heard of most devices is kept ready. Only those heard of after AsOf are looked
+// up among their readings: those of the last day, and for a device that has none
+// there all of them, which is seldom.
 func (b *scanBuilder) arrivals(s scanSource) string {
+	b.params["recent"] = millis(b.scan.AsOf.Add(-recent))
 	var parts []string
-	last, any := b.columns(func(_ int, c analyzer.Column) string {
+	if last, any := b.columns(func(_ int, c analyzer.Column) string {
 		if s.has(c) && c.Fn == analyzer.LastArrival {
 			return "toUnixTimestamp64Milli(max(" + s.arrival + ")) / 1000"
 		}
 		return ""
-	})
-	later := ""
-	if any {
-		parts = append(parts, fmt.Sprintf("SELECT device, %s FROM {db}.raw_latest WHERE 1 %s GROUP BY device"+
-			" HAVING toUnixTimestamp64Milli(max(%s)) BETWEEN 1 AND {asof:Int64}", last, b.listed, s.arrival))
-		later = fmt.Sprintf("AND device IN (SELECT device FROM {db}.raw_latest GROUP BY device HAVING toUnixTimestamp64Milli(max(%s)) > {asof:Int64})", s.arrival)
+	}); any {
+		const latest = "FROM {db}.raw_latest WHERE 1 %s GROUP BY device HAVING toUnixTimestamp64Milli(max(%s))"
+		ready := fmt.Sprintf(latest+" BETWEEN 1 AND {asof:Int64}", b.listed, s.arrival)
+		later := fmt.Sprintf("SELECT device "+latest+" > {asof:Int64}", b.listed, s.arrival)
+		lately := "ts > fromUnixTimestamp64Milli({recent:Int64}, 'UTC')"
+		parts = append(parts, "SELECT device, "+last+" "+ready,
+			b.heard(s, analyzer.LastArrival, lately+" AND device IN ("+later+")"),
+			b.heard(s, analyzer.LastArrival, fmt.Sprintf("device IN (%s AND device NOT IN (SELECT device FROM {db}.%s WHERE %s AND %s))",
+				later, s.table, lately, b.arrived())))
 	}
-	for _, fn := range []analyzer.Fn{analyzer.LastArrival, analyzer.FirstArrival} {
-		columns, any := b.columns(func(_ int, c analyzer.Column) string {
-			if s.has(c) && c.Fn == fn {
-				return combine(fn) + "(" + arrived + ") / 1000"
-			}
-			return ""
-		})
-		if any {
-			parts = append(parts, fmt.Sprintf("SELECT device, %s FROM {db}.%s WHERE %s <= {asof:Int64} AND ts <= fromUnixTimestamp64Milli({top:Int64}) %s %s GROUP BY device",
-				columns, s.table, arrived, b.listed, later))
+	return strings.Join(nonEmpty(append(parts, b.heard(s, analyzer.FirstArrival, "1"))), " UNION ALL ")
+}
+
+// heard returns the part that looks the columns of an arrival function up among
+// the readings that meet the condition; "" when there is no such column.
+func (b *scanBuilder) heard(s scanSource, fn analyzer.Fn, condition string) string {
+	columns, any := b.columns(func(_ int, c analyzer.Column) string {
+		if s.has(c) && c.Fn == fn {
+			return combine(fn) + "(" + arrived + ") / 1000"
 		}
-		later = ""
+		return ""
+	})
+	if !any {
+		return ""
 	}
-	return strings.Join(parts, " UNION ALL ")
+	return fmt.Sprintf("SELECT device, %s FROM {db}.%s WHERE %s %s AND %s GROUP BY device",
+		columns, s.table, b.arrived(), b.listed, condition)
+}
+
+// arrived returns the condition that a reading had arrived by AsOf. The bound on
+// ts follows from it, and lets the engine leave later parts alone.
+func (b *scanBuilder) arrived() string {
+	return arrived + " <= {asof:Int64} AND ts <= fromUnixTimestamp64Milli({top:Int64}, 'UTC')"
 }
 
 // columns writes every column of the scan: what of returns, or null.

@@ -144,6 +144,8 @@ func TestScanComputesEveryColumn(t *testing.T) {
 		heartbeat(b, "a", noon.Add(-40*time.Minute), noon.Add(-40*time.Minute), 4, "temp", 20.0, "rssi", -60.0)
 		heartbeat(b, "a", noon.Add(-20*time.Minute), noon.Add(-20*time.Minute), 5, "temp", 30.0)
 		heartbeat(b, "b", noon.Add(-10*time.Minute), noon.Add(-5*time.Minute), 6)
+		count(b, "busy", noon.Add(time.Minute), noon.Add(2*time.Hour), 11, 1, 1) // not there yet, and
+		count(b, "busy", noon.Add(-2*time.Hour), noon.Add(-2*time.Hour), 10, 1, 1)
 		count(b, "late", noon, noon.Add(3*time.Hour), 9, 1, 1) // not there yet as of noon + 1 h
 		count(b, "late", noon.Add(-48*time.Hour), noon.Add(-48*time.Hour), 8, 1, 1)
 	})
@@ -160,8 +162,9 @@ func TestScanComputesEveryColumn(t *testing.T) {
 	}}
 	unix := func(t time.Time) string { return fmt.Sprint(float64(t.UnixMilli()) / 1000) }
 	for device, want := range map[string]string{
-		"a": "5 10 15 2 2 4 30 25 20 -60 " + unix(noon.Add(time.Second)) + " " + unix(noon.Add(-20*time.Minute)) + " " + unix(noon.Add(-time.Hour)),
-		"b": "null null null null 1 1 null null null null " + unix(noon.Add(-5*time.Minute)) + " " + unix(noon.Add(-5*time.Minute)) + " null",
+		"a":    "5 10 15 2 2 4 30 25 20 -60 " + unix(noon.Add(time.Second)) + " " + unix(noon.Add(-20*time.Minute)) + " " + unix(noon.Add(-time.Hour)),
+		"b":    "null null null null 1 1 null null null null " + unix(noon.Add(-5*time.Minute)) + " " + unix(noon.Add(-5*time.Minute)) + " null",
+		"busy": "null null null null null null null null null null " + unix(noon.Add(-2*time.Hour)) + " null " + unix(noon.Add(-2*time.Hour)),
 		// Two days old as far as anybody could know: the later one had not arrived.
 		"late": "null null null null null null null null null null " + unix(noon.Add(-48*time.Hour)) + " null " + unix(noon.Add(-48*time.Hour)),
 	} {
@@ -296,20 +299,4 @@ func TestDatabaseNamesThatCouldBeSQLAreRefused(t *testing.T) {
 			t.Errorf("name %q was taken", name)
 		}
 	}
-}
-
-func BenchmarkInsert(b *testing.B) {
-	w := open(b)
-	var batch telemetry.Batch
-	for i := range 200_000 {
-		ts := noon.Add(time.Duration(i/1000) * time.Minute)
-		count(&batch, fmt.Sprintf("device-%d", i%1000), ts, ts, int64(i), uint32(i%50), uint32(i%40))
-	}
-	b.ResetTimer()
-	for b.Loop() {
-		if err := w.Insert(context.Background(), &batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.N)*200_000/b.Elapsed().Seconds(), "readings/s")
 }

@@ -123,7 +123,7 @@ func (t *Tickets) Events(ctx context.Context, ref string, after int64, limit int
 	return list, rows.Err()
 }
 
-func scanEvent(rows *sql.Rows) (e incidents.Event, err error) {
+func scanEvent(rows scanner) (e incidents.Event, err error) {
 	var at sql.NullInt64
 	var before, after string
 	var evidence sql.NullString

@@ -105,6 +105,16 @@ func (e *Engine) Stream(ctx context.Context, sql, format string, params map[stri
 }
 
 func (e *Engine) stream(ctx context.Context, c *conn, sql, format string, params map[string]string, chunk func([]byte) error) error {
+	err := e.streamAll(ctx, c, sql, format, params, chunk)
+	if err != nil {
+		// A stream that was cut stays listed, with its memory, until the next
+		// statement of its connection.
+		_, _ = e.run(c, "SELECT 1", "Null", nil)
+	}
+	return err
+}
+
+func (e *Engine) streamAll(ctx context.Context, c *conn, sql, format string, params map[string]string, chunk func([]byte) error) error {
 	stream := e.call(e.lib.streamQueryWithParams, c, sql, format, params)
 	defer e.lib.resultDestroy(stream)
 	if err := e.failure(stream); err != nil {

@@ -24,7 +24,6 @@ type answer struct {
 	revision uint64 // of the Native format, as the client asks for; 0 is a file's
 	gzip     *gzip.Writer
 	blocks   *compress.Writer // ClickHouse's own compression; nil for none
-	lz4      compress.Method
 
 	join  joiner
 	began bool
@@ -42,7 +41,6 @@ func newAnswer(w http.ResponseWriter, r *http.Request) *answer {
 	w.Header().Set("X-ClickHouse-Timezone", "UTC")
 	if on(r, "compress") {
 		a.blocks = compress.NewWriter(compress.LevelZero, method(q.Get("network_compression_method")))
-		a.lz4 = method(q.Get("network_compression_method"))
 	} else if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && q.Get("enable_http_compression") != "0" {
 		a.gzip = gzip.NewWriter(w)
 	}
@@ -100,7 +98,7 @@ const maxBlock = 1 << 20
 func (a *answer) writeBlocks(b []byte) error {
 	for len(b) > 0 {
 		n := min(len(b), maxBlock)
-		if err := a.blocks.Compress(a.lz4, b[:n]); err != nil {
+		if err := a.blocks.Compress(b[:n]); err != nil {
 			return err
 		}
 		if _, err := a.w.Write(a.blocks.Data); err != nil {

@@ -118,7 +118,7 @@ func (d *Door) ask(r *http.Request, a *answer) error {
 		if !d.penalty.wait(r.Context()) {
 			return refusal(codeTooMany, "Too many wrong passwords at once; try again later")
 		}
-		return refusal(codeDenied, user+": Authentication failed: password is incorrect, or there is no user with such name")
+		return refusal(codeDenied, "%s: Authentication failed: password is incorrect, or there is no user with such name", user)
 	}
 	if err != nil {
 		return err

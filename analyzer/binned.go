@@ -1,0 +1,236 @@
+package analyzer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"belfry/telemetry"
+)
+
+// learnt is what is known of the devices of one calendar, as of the midnight that
+// its local day began with. It is learned once a day, as of then, so that it does
+// not matter when in the day the analyzer was started. The calendars of a fleet
+// share one knowledge, each in the rows of its devices.
+type learnt struct {
+	since time.Time
+	flows [3]bool
+	*knowledge
+}
+
+// binsAtOnce bounds how many bins a series may bring, hence the memory it takes.
+const binsAtOnce = 4 << 20
+
+// errNoSeries says that an analyzer was made without a source of bins.
+var errNoSeries = errors.New("there is no source of bins")
+
+// fillBinned makes the columns that are made of bins: for the calendars whose bins
+// begin at the same instants one series, in pieces of the fleet.
+func (p *pass) fillBinned(ctx context.Context) {
+	if len(p.binned) == 0 {
+		return
+	}
+	for _, c := range p.binned {
+		c.value, c.begins = p.take(len(p.fleet.Devices)), p.take(len(p.fleet.Devices))
+		fillWith(c.value, missing)
+		fillWith(c.begins, missing)
+	}
+	err := errNoSeries
+	if p.cfg.Series != nil {
+		err = p.binGroups(ctx)
+	}
+	for _, c := range p.binned {
+		if c.err = err; err == nil && c.use.sig.peers != nil {
+			p.holdAgainstPeers(c)
+		}
+	}
+}
+
+// binGroups goes over the sets of calendars that share the end of their last bin.
+func (p *pass) binGroups(ctx context.Context) error {
+	groups := map[int64][]int32{}
+	for c := range p.fleet.calendars {
+		if slices.ContainsFunc(p.binned, func(d *deviceColumn) bool { return d.calendars == nil || d.calendars[c] }) {
+			end := lastBin(p.fleet.calendars[c].site.Location(), p.at).UnixMilli()
+			groups[end] = append(groups[end], int32(c))
+		}
+	}
+	for end, calendars := range groups {
+		if err := p.binGroup(ctx, time.UnixMilli(end).UTC(), calendars); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pass) binGroup(ctx context.Context, end time.Time, calendars []int32) error {
+	reach, flows := binStep, [3]bool{}
+	for _, d := range p.binned {
+		reach = max(reach, d.use.sig.reach)
+		for _, word := range d.use.sig.learns {
+			flows[flowTotal] = true
+			if word == "" {
+				word = d.use.word
+			}
+			flows[flowOf(word)] = true
+		}
+	}
+	if flows[flowTotal] {
+		if err := p.learnAll(ctx, calendars, flows); err != nil {
+			return err
+		}
+	}
+	return p.eachHistory(ctx, Series{AsOf: p.at, From: end.Add(-reach), To: end, Step: binStep}, calendars, func(h *history, calendar int32) {
+		h.known = nil
+		if l := p.learnt[calendar]; l != nil {
+			h.known = l.knowledge
+		}
+		for _, d := range p.binned {
+			if d.calendars != nil && !d.calendars[calendar] {
+				continue
+			}
+			value, began := d.use.sig.bins(h, d.use)
+			d.value[h.row] = value
+			if began >= 0 {
+				d.begins[h.row] = float64(h.from.Add(time.Duration(began)*binStep).UnixMilli()) / 1e3
+			}
+		}
+	})
+}
+
+// learnAll learns what is not yet known of some calendars' local days.
+func (p *pass) learnAll(ctx context.Context, calendars []int32, flows [3]bool) error {
+	due := map[int64][]int32{}
+	for _, c := range calendars {
+		since := p.fleet.calendars[c].day(p.at.Add(-settle)).Start
+		if l := p.learnt[c]; l == nil || !l.since.Equal(since) || !covers(l.flows, flows) {
+			due[since.UnixMilli()] = append(due[since.UnixMilli()], c)
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	k, flows := p.knowledgeFor(flows)
+	for ms, those := range due {
+		since := time.UnixMilli(ms).UTC()
+		s := Series{AsOf: since, From: since.Add(-learnBack), To: since, Step: binStep}
+		err := p.eachHistory(ctx, s, those, func(h *history, _ int32) { p.study.learn(h, k) })
+		if err != nil {
+			return fmt.Errorf("learn as of %s: %w", since.Format(time.RFC3339), err)
+		}
+		for _, c := range those {
+			p.learnt[c] = &learnt{since, flows, k}
+		}
+	}
+	return nil
+}
+
+// knowledgeFor returns the fleet's knowledge, made anew when it lacks a flow.
+func (p *pass) knowledgeFor(flows [3]bool) (*knowledge, [3]bool) {
+	for _, l := range p.learnt {
+		if covers(l.flows, flows) {
+			return l.knowledge, l.flows
+		}
+		for i, has := range l.flows {
+			flows[i] = flows[i] || has
+		}
+	}
+	p.Analyzer.learnt = map[int32]*learnt{}
+	return newKnowledge(len(p.fleet.Devices), flows), flows
+}
+
+func covers(has, want [3]bool) bool {
+	for i := range want {
+		if want[i] && !has[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// eachHistory reads a series in pieces of the fleet and visits each device of some
+// calendars that the registry knows, with its bins. The history is valid for the
+// visit only.
+func (p *pass) eachHistory(ctx context.Context, s Series, calendars []int32, visit func(h *history, calendar int32)) error {
+	faces := make([]*clockface, len(p.fleet.calendars))
+	for _, c := range calendars {
+		faces[c] = newClockface(p.fleet.calendars[c], s.From, s.Bins())
+	}
+	ids := p.fleet.ids
+	piece := max(1000, binsAtOnce/s.Bins())
+	for lo := 0; lo < len(ids); lo += piece {
+		hi := min(lo+piece, len(ids))
+		s.First, s.Last = ids[lo], ids[hi-1]
+		if err := p.pieceOf(ctx, s, lo, hi, faces, visit); err != nil {
+			return fmt.Errorf("read %d bins as of %s: %w", s.Bins(), s.AsOf.Format(time.RFC3339), err)
+		}
+	}
+	return nil
+}
+
+func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clockface, visit func(h *history, calendar int32)) error {
+	record, err := p.cfg.Series(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer record.Release()
+	if !sameTypes(record.Schema().Fields()) {
+		return fmt.Errorf("the record has the columns %v; want %v", record.Schema(), seriesSchema)
+	}
+	t := binTable{
+		device: record.Column(0).(*array.Uint64).Uint64Values(), bin: record.Column(1).(*array.Uint32).Uint32Values(),
+		in: record.Column(2).(*array.Float64).Float64Values(), out: record.Column(3).(*array.Float64).Float64Values(), rows: record.Column(4).(*array.Float64).Float64Values(),
+	}
+	h := &p.past
+	at := 0
+	for row := lo; row < hi; row++ {
+		calendar := p.fleet.calendarOfDevice(row)
+		for at < len(t.device) && t.device[at] < uint64(p.fleet.ids[row]) {
+			at++
+		}
+		if faces[calendar] == nil {
+			continue
+		}
+		h.clockface, h.row = faces[calendar], row
+		h.need = max(1, math.Floor(binStep.Seconds()/p.fleet.reading[row]))
+		if at, err = t.fill(h, at, p.fleet.ids[row], s.Bins()); err != nil {
+			return err
+		}
+		visit(h, calendar)
+	}
+	return nil
+}
+
+// binTable is the columns of a series' record.
+type binTable struct {
+	device        []uint64
+	bin           []uint32
+	in, out, rows []float64
+}
+
+// fill lays a device's rows, which begin at a place of the table, into n bins.
+func (t *binTable) fill(h *history, at int, id telemetry.DeviceID, n int) (int, error) {
+	for _, column := range []*[]float64{&h.in, &h.out, &h.rows} {
+		*column = slices.Grow((*column)[:0], n)[:n]
+		clear(*column)
+	}
+	for ; at < len(t.device) && t.device[at] == uint64(id); at++ {
+		i := int(t.bin[at])
+		if i >= n {
+			return at, fmt.Errorf("device %d has a bin %d of %d", id, i, n)
+		}
+		h.in[i], h.out[i], h.rows[i] = t.in[at], t.out[at], t.rows[at]
+	}
+	return at, nil
+}
+
+// sameTypes reports whether the fields have the types of seriesSchema.
+func sameTypes(fields []arrow.Field) bool {
+	return slices.EqualFunc(fields, seriesSchema.Fields(), func(a, b arrow.Field) bool { return arrow.TypeEqual(a.Type, b.Type) })
+}

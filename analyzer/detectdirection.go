@@ -1,0 +1,79 @@
+package analyzer
+
+import "math"
+
+// deadLeast is how many people the other flow must count in the run.
+const deadLeast = 50
+
+// scoreDeadDirection looks for the run, up to the last bin, in which one flow is
+// zero; bins without people or without readings are passed over. When the flow
+// usually has the share s of all people, that N of them all took the other way has
+// the chance (1 − s)^N. The score is −N·ln(1 − s) over 13.8, and below 1 while N is
+// less than 50 (RULES, rule 7).
+func scoreDeadDirection(h *history, _ use) (score float64, began int) {
+	if h.known == nil {
+		return missing, -1
+	}
+	share := float64(h.known.share[h.row])
+	if share != share {
+		return missing, -1
+	}
+	in, inBegan := h.dead(flowIn, flowOut, share)
+	out, outBegan := h.dead(flowOut, flowIn, 1-share)
+	if out > in {
+		return out, outBegan
+	}
+	return in, inBegan
+}
+
+func (h *history) dead(silent, other int, share float64) (score float64, began int) {
+	n := 0.0
+	began = -1
+	for i := h.bins() - 1; i >= 0 && h.x(silent, i) == 0; i-- {
+		if v := h.x(other, i); v > 0 {
+			n, began = n+v, i
+		}
+	}
+	return min(-n*math.Log(max(1-share, 1e-9))/improbable, n/deadLeast), began
+}
+
+// alike is how much the profiles of IN and OUT must differ, over what both expect,
+// before they can be told apart.
+const alike = 0.10
+
+// scoreSwapped compares, for each of the last two whole local days, how well IN
+// and OUT fit each other's baselines and their own: LLR = (1/φ)·Σ[lnP(in;B_out) +
+// lnP(out;B_in) − lnP(in;B_in) − lnP(out;B_out)] with lnP(x;λ) = x·lnλ − λ, which is
+// (1/φ)·Σ(in − out)·ln(B_out/B_in). The score is the lesser of both days' LLR over
+// 10; days that are not complete, or whose profiles are alike, have none (RULES,
+// rule 9).
+func scoreSwapped(h *history, _ use) (score float64, began int) {
+	score = math.Inf(1)
+	for back := range 2 {
+		d, ok := h.lastDay(back)
+		if !ok || !h.completeDay(d) {
+			return missing, -1
+		}
+		score, began = min(score, h.swapped(d)/10), d.lo
+	}
+	return score, began
+}
+
+func (h *history) swapped(d dayBins) float64 {
+	llr, apart, all := 0.0, 0.0, 0.0
+	for i := d.lo; i < d.hi; i++ {
+		in, out := h.baseline(flowIn, i), h.baseline(flowOut, i)
+		if in != in || out != out || !h.complete(i) {
+			continue
+		}
+		apart, all = apart+math.Abs(in-out), all+in+out
+		llr += (h.in[i] - h.out[i]) * math.Log(max(out, 0.5)/max(in, 0.5))
+	}
+	if all == 0 {
+		return missing
+	}
+	if apart < alike*all {
+		return 0
+	}
+	return llr / float64(h.known.phi[h.row])
+}

@@ -1,0 +1,107 @@
+package analyzer
+
+import (
+	"hash/maphash"
+	"math"
+)
+
+// surprise is how improbable it is to count exactly x twice: about
+// 1/√(2π·x), which gives ½·ln(2π·max(x, 1)) (RULES, rule 11).
+func surprise(x float64) float64 { return 0.5 * math.Log(2*math.Pi*max(x, 1)) }
+
+// scoreFlatline looks at the run of complete bins with one and the same total, not
+// zero, that ends with the last one. The score is the sum of surprises over 13.8; a
+// run of one is none (RULES, rule 11).
+func scoreFlatline(h *history, _ use) (score float64, began int) {
+	end := h.bins() - 1
+	if !h.complete(end) {
+		return missing, -1
+	}
+	x := h.x(flowTotal, end)
+	i := end
+	for i >= 0 && h.complete(i) && h.x(flowTotal, i) == x {
+		i--
+	}
+	if x == 0 || end-i < 2 {
+		return 0, -1
+	}
+	return float64(end-i) * surprise(x) / improbable, i + 1
+}
+
+// runawayLimit is the count of a bin that no crowd explains: ten times the 99.5th
+// percentile of 28 days, and at least 200 in an hour (RULES, rule 12).
+func runawayLimit(peak float64) float64 {
+	if peak != peak {
+		return math.Inf(1)
+	}
+	return max(10*peak, 200)
+}
+
+// scoreRunaway holds the lesser of the last two bins against the limit.
+func scoreRunaway(h *history, _ use) (score float64, began int) {
+	end := h.bins() - 1
+	if end < 1 || h.known == nil || h.rows[end] == 0 || h.rows[end-1] == 0 {
+		return missing, -1
+	}
+	peak := float64(h.known.peak[h.row])
+	if peak != peak {
+		return missing, -1
+	}
+	return min(h.x(flowTotal, end), h.x(flowTotal, end-1)) / runawayLimit(peak), end - 1
+}
+
+// scoreCopiedDay compares the last whole local day with every other day of the
+// device in the history, bin by bin and flow by flow. When it equals one, the score
+// is the sum of the surprises of its bins over 13.8, so that two empty days are no
+// copies (RULES, rule 22).
+func scoreCopiedDay(h *history, _ use) (score float64, began int) {
+	last, ok := h.lastDay(0)
+	if !ok || !h.completeDay(last) {
+		return missing, -1
+	}
+	hash, telling := h.fingerprint(last)
+	if !telling {
+		return 0, -1
+	}
+	for _, d := range h.days {
+		if other, _ := h.fingerprint(d); d.lo != last.lo && d.whole && other == hash && h.equalDays(d, last) {
+			return h.daySurprise(last) / improbable, d.lo
+		}
+	}
+	return 0, -1
+}
+
+var seed = maphash.MakeSeed()
+
+// fingerprint is a number that equal days have in common, and whether the day
+// says enough to be recognised by it.
+func (h *history) fingerprint(d dayBins) (hash uint64, telling bool) {
+	sum := 0.0
+	for i := d.lo; i < d.hi; i++ {
+		sum += h.x(flowTotal, i)
+		hash = maphash.Comparable(seed, [4]uint64{hash, math.Float64bits(h.in[i]), math.Float64bits(h.out[i]), math.Float64bits(min(h.rows[i], 1))})
+	}
+	return hash, d.whole && sum >= deadLeast && h.daySurprise(d) >= improbable
+}
+
+func (h *history) daySurprise(d dayBins) float64 {
+	sum := 0.0
+	for i := d.lo; i < d.hi; i++ {
+		if x := h.x(flowTotal, i); x > 0 {
+			sum += surprise(x)
+		}
+	}
+	return sum
+}
+
+func (h *history) equalDays(a, b dayBins) bool {
+	if a.hi-a.lo != b.hi-b.lo {
+		return false
+	}
+	for i := range a.hi - a.lo {
+		if h.in[a.lo+i] != h.in[b.lo+i] || h.out[a.lo+i] != h.out[b.lo+i] || (h.rows[a.lo+i] > 0) != (h.rows[b.lo+i] > 0) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,223 @@
+package analyzer
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// How baselines are learned (RULES, section Baseline and semantics 9).
+const (
+	learnBack   = 12 * 7 * 24 * time.Hour // how far back clean values are looked for
+	samplesMost = 8                       // of a slot
+	samplesMin  = 4
+	peakBack    = 28 // days
+)
+
+// knowledge is what is learned of each device of a fleet, by row: columns, so
+// that a million devices are a handful of allocations.
+type knowledge struct {
+	base, spread [3][]float32 // by flow: row · slots + slot; NaN: not enough samples. Empty: nobody asked
+	phi          []float32    // overdispersion of the total
+	peak         []float32    // 99.5th percentile of the total of a bin in 28 days
+	share        []float32    // habitual share of IN; NaN: not known
+}
+
+func newKnowledge(devices int, flows [3]bool) *knowledge {
+	k := &knowledge{phi: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices)}
+	for flow, asked := range flows {
+		if asked {
+			k.base[flow], k.spread[flow] = make([]float32, devices*slots), make([]float32, devices*slots)
+		}
+	}
+	nan := float32(math.NaN())
+	for _, column := range [][]float32{k.base[0], k.base[1], k.base[2], k.peak, k.share} {
+		for i := range column {
+			column[i] = nan
+		}
+	}
+	for i := range k.phi {
+		k.phi[i] = phiStart
+	}
+	return k
+}
+
+// phiStart is the overdispersion assumed before there is a baseline.
+const phiStart = 4
+
+// learner has the buffers that learning needs.
+type learner struct {
+	clean  []bool
+	hashes []uint64
+	count  [slots]int
+	date   [slots]int32
+	sample [slots][samplesMost]float64
+	ratios []float64
+}
+
+// learn fills a device's rows of k from its history, which ends where the local
+// day begins.
+func (l *learner) learn(h *history, k *knowledge) {
+	l.mark(h)
+	k.peak[h.row] = float32(l.peak(h, max(0, len(h.days)-peakBack), len(h.days)))
+	k.share[h.row] = float32(l.share(h))
+	for flow := range k.base {
+		if len(k.base[flow]) > 0 {
+			l.slots(h, flow)
+			l.summarise(h, k, flow)
+		}
+	}
+}
+
+// mark tells which bins are clean: complete, no dated exception, not of a copied
+// day, and no runaway against the four weeks before.
+func (l *learner) mark(h *history) {
+	l.clean = slices.Grow(l.clean[:0], h.bins())[:h.bins()]
+	for i := range l.clean {
+		l.clean[i] = h.learn[i] && h.complete(i)
+	}
+	l.hashes = l.hashes[:0]
+	for _, d := range h.days {
+		hash, telling := h.fingerprint(d)
+		if telling && slices.Contains(l.hashes, hash) {
+			for i := d.lo; i < d.hi; i++ {
+				l.clean[i] = false
+			}
+		}
+		if telling {
+			l.hashes = append(l.hashes, hash)
+		}
+	}
+	for first := 7; first < len(h.days); first += 7 { // week by week, each against what was clean before it
+		limit := runawayLimit(l.peak(h, max(0, first-peakBack), first))
+		for i := h.days[first].lo; i < h.days[min(first+7, len(h.days))-1].hi; i++ {
+			if h.x(flowTotal, i) > limit {
+				l.clean[i] = false
+			}
+		}
+	}
+}
+
+// peak returns the 99.5th percentile (nearest rank) of the total of the clean bins
+// of some days; NaN when they are less than a week's.
+func (l *learner) peak(h *history, first, end int) float64 {
+	const most = 8 // 0.5 % of 28 days are 3 or 4 bins
+	var top [most]float64
+	n := 0
+	for i := h.days[first].lo; i < h.days[end-1].hi; i++ {
+		if !l.clean[i] {
+			continue
+		}
+		n++
+		v := h.x(flowTotal, i)
+		for j := range top {
+			if v > top[j] {
+				v, top[j] = top[j], v
+			}
+		}
+	}
+	if n < slots {
+		return missing
+	}
+	return top[min(n-int(math.Ceil(0.995*float64(n))), most-1)]
+}
+
+// share returns the median over days of the share of IN in all that was counted;
+// NaN before seven days with people.
+func (l *learner) share(h *history) float64 {
+	l.ratios = l.ratios[:0]
+	for _, d := range h.days {
+		in, total := 0.0, 0.0
+		for i := d.lo; i < d.hi; i++ {
+			if l.clean[i] {
+				in, total = in+h.in[i], total+h.x(flowTotal, i)
+			}
+		}
+		if total > 0 {
+			l.ratios = append(l.ratios, in/total)
+		}
+	}
+	if len(l.ratios) < 7 {
+		return missing
+	}
+	return median(l.ratios)
+}
+
+// slots gathers the last clean values of each slot. An hour that comes twice in a
+// night is one sample, the mean of both: a rate for each hour. One that is skipped
+// is none.
+func (l *learner) slots(h *history, flow int) {
+	l.count = [slots]int{}
+	for i := h.bins() - 1; i >= 0; i-- {
+		s := h.slot[i]
+		n := l.count[s]
+		switch {
+		case !l.clean[i]:
+		case n > 0 && l.date[s] == h.day[i]:
+			l.sample[s][n-1] = (l.sample[s][n-1] + h.x(flow, i)) / 2
+		case n < samplesMost:
+			l.sample[s][n], l.date[s] = h.x(flow, i), h.day[i]
+			l.count[s]++
+		}
+	}
+}
+
+// summarise turns the samples into baseline and spread, and for the total into the
+// overdispersion: the median over slots of (1.4826·MAD)²/B, at least 1.
+func (l *learner) summarise(h *history, k *knowledge, flow int) {
+	l.ratios = l.ratios[:0]
+	base, spread := k.base[flow][h.row*slots:], k.spread[flow][h.row*slots:]
+	for s, n := range l.count {
+		base[s], spread[s] = float32(missing), float32(missing)
+		if n < samplesMin {
+			continue
+		}
+		b, mad := medianAndMAD(l.sample[s][:n])
+		base[s], spread[s] = float32(b), float32(spreadOf(b, mad))
+		if b > 0 {
+			l.ratios = append(l.ratios, mad*madToSigma*mad*madToSigma/b)
+		}
+	}
+	if flow != flowTotal {
+		return
+	}
+	if k.phi[h.row] = phiStart; len(l.ratios) > 0 {
+		k.phi[h.row] = float32(max(1, median(l.ratios)))
+	}
+}
+
+// madToSigma makes a normal deviation of a median absolute one: 1/Φ⁻¹(3/4).
+const madToSigma = 1.4826
+
+// spreadOf is max(1.4826·MAD, √max(B, 1), 0.10·B).
+func spreadOf(b, mad float64) float64 {
+	return max(madToSigma*mad, math.Sqrt(max(b, 1)), 0.10*b)
+}
+
+// medianAndMAD returns the median and the median distance from it. It sorts the
+// values and then overwrites them.
+func medianAndMAD(values []float64) (m, mad float64) {
+	m = median(values)
+	for i, v := range values {
+		values[i] = math.Abs(v - m)
+	}
+	return m, median(values)
+}
+
+// median sorts the values and returns the middle one, or the mean of both.
+func median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return missing
+	}
+	if n <= samplesMost { // short lists, nearly all: insertion is quicker than a call
+		for i := 1; i < n; i++ {
+			for j := i; j > 0 && values[j] < values[j-1]; j-- {
+				values[j], values[j-1] = values[j-1], values[j]
+			}
+		}
+	} else {
+		slices.Sort(values)
+	}
+	return (values[(n-1)/2] + values[n/2]) / 2
+}
