@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -36,10 +37,12 @@ const base = "/api/v1"
 // app is the API under construction and at work.
 type app struct {
 	Parts
-	api     huma.API
-	seconds *prometheus.HistogramVec
-	streams *streams
-	unready sync.Map // part to the error that it was last seen with, "" for none
+	api             huma.API
+	seconds         *prometheus.HistogramVec
+	streams         *streams
+	paces, refusals *buckets     // by token
+	recorded        atomic.Int64 // audit records so far
+	unready         sync.Map     // part to the error that it was last seen with, "" for none
 }
 
 // New returns the API over its parts. It starts nothing and listens nowhere.
@@ -50,7 +53,8 @@ func New(parts Parts) *fiber.App {
 	if parts.Now == nil {
 		parts.Now = time.Now
 	}
-	a := &app{Parts: parts, seconds: newMetrics(parts.Registerer), streams: newStreams(parts.Feed, parts.Live)}
+	a := &app{Parts: parts, seconds: newMetrics(parts.Registerer), streams: newStreams(parts.Feed, parts.Live),
+		paces: newBuckets(parts.Rate), refusals: newBuckets(refusals)}
 	f := fiber.New(fiber.Config{
 		AppName: "belfry", DisableStartupMessage: true, StrictRouting: true, CaseSensitive: true,
 		Immutable:    true, // what a request said outlives it on timelines
@@ -102,7 +106,7 @@ func limitOf(uri string) int {
 // routes is the whole API: method, path, who may ask, what it does.
 func (a *app) routes() {
 	route(a, "POST", "/telemetry", senders, "Send readings", a.postTelemetry,
-		status(202), fails(400, 413, 415, 429), body(telemetryBody))
+		status(202), fails(400, 413, 415), body(telemetryBody), reads(), unpaced())
 	route(a, "GET", "/ingest", operators, "How far ingestion is, by partition", a.getIngest)
 	route(a, "GET", "/ingest/dead", operators, "Records that were refused", a.listDead)
 	route(a, "GET", "/ingest/dead/{id}", operators, "One refused record", a.getDead, fails(404))
@@ -128,17 +132,19 @@ func (a *app) routes() {
 	route(a, "GET", "/incidents/{ref}/evidence", viewers, "The readings that show it", a.getEvidence, fails(404))
 	route(a, "POST", "/incidents/{ref}/comments", reporters, "Say something about an incident", a.postComment, status(201), fails(404))
 
-	route(a, "GET", "/events", viewers, "Follow what happens to incidents, as server-sent events", a.getEvents, fails(429))
+	route(a, "GET", "/events", viewers, "Follow what happens to incidents, as server-sent events", a.getEvents)
 	describeEvents(a.api.OpenAPI())
 
 	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
 	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))
-	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules)
-	route(a, "POST", "/rules/backtest", operators, "Run rules over stored history", a.backtest, patience(30*time.Minute))
+	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules, reads())
+	route(a, "POST", "/rules/backtest", operators, "Run rules over stored history", a.backtest, patience(30*time.Minute), reads())
 
 	route(a, "GET", "/tokens", admins, "List tokens", a.listTokens)
 	route(a, "POST", "/tokens", admins, "Make a token", a.postToken, status(201))
 	route(a, "DELETE", "/tokens/{id}", admins, "Revoke a token", a.deleteToken, status(204), fails(404))
+
+	route(a, "GET", "/audit", managers, "Who changed what, and who was refused", a.listAudit)
 
 	route(a, "GET", "/version", everybody, "Which belfry this is, and who you are", a.getVersion)
 }

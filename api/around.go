@@ -119,27 +119,48 @@ func (a *app) observe(c *fiber.Ctx, took time.Duration) {
 	a.seconds.WithLabelValues(route, c.Method(), status).Observe(took.Seconds())
 }
 
-// guard stands before each operation: who asks, may they, and how long may it
-// take. The body is unpacked only for those who may.
+// guard stands before each operation: who asks, may they, not too often, and how
+// long may it take. The body is unpacked only for those who may. What changes
+// something and what is refused is recorded.
 func (a *app) guard(ctx huma.Context, next func(huma.Context)) {
-	op, c := ctx.Operation(), humafiber.Unwrap(ctx)
+	op, c, began := ctx.Operation(), humafiber.Unwrap(ctx), time.Now()
 	c.Locals(routeKey{}, op.Path)
-	token, problem := a.authenticate(ctx)
-	if problem == nil && !slices.Contains(op.Metadata[metaRoles].([]incidents.Role), token.Role) {
-		problem = newProblem("forbidden", "the role %q may not do this", token.Role)
-	}
-	if problem == nil {
-		problem = unpack(c, int(op.MaxBodyBytes))
-	}
+	token, problem := a.admit(ctx)
 	if problem != nil {
 		if err := problem.send(c); err != nil {
 			a.Log.Error("refuse a request", "request", requestOf(c), "error", err)
 		}
+		a.record(c, op, token, problem.Status)
 		return
 	}
+	status := fiber.StatusInternalServerError // unless the handler comes back
+	defer func() { a.record(c, op, token, status) }()
 	limited, cancel := context.WithTimeout(ctx.Context(), op.Metadata[metaPatience].(time.Duration))
 	defer cancel()
-	next(huma.WithContext(ctx, context.WithValue(context.WithValue(limited, tokenKey{}, token), secretKey{}, bearer(ctx))))
+	known := context.WithValue(context.WithValue(limited, tokenKey{}, token), secretKey{}, bearer(ctx))
+	next(huma.WithContext(ctx, known))
+	status = c.Response().StatusCode()
+	level(limited, token, status, began)
+}
+
+// admit returns the token of a request that may go on. The token of one that may
+// not is returned too, when it is known.
+func (a *app) admit(ctx huma.Context) (incidents.Token, *Problem) {
+	op := ctx.Operation()
+	token, problem := a.authenticate(ctx)
+	if problem != nil {
+		return incidents.Token{}, problem
+	}
+	if op.Metadata[metaUnpaced] == nil {
+		problem = a.pace(token.ID)
+	}
+	if problem == nil && !slices.Contains(op.Metadata[metaRoles].([]incidents.Role), token.Role) {
+		problem = newProblem("forbidden", "the role %q may not do this", token.Role)
+	}
+	if problem == nil {
+		problem = unpack(humafiber.Unwrap(ctx), int(op.MaxBodyBytes))
+	}
+	return token, problem
 }
 
 // bearer returns the token that came with a request, in its secret form.

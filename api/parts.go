@@ -24,6 +24,8 @@ type Parts struct {
 	Tokens   Tokens
 	Feed     Feed       // of GET /events; nil answers 503
 	Live     LiveLimits // of the same
+	Rate     RateLimit  // of each token
+	Audit    Audit      // nil keeps no records
 
 	// Intake writes the readings in a body to the log and returns when the log has
 	// them: how many were taken, and which lines were not. The body is the caller's

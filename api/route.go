@@ -31,6 +31,8 @@ const (
 	metaRoles    = "roles"
 	metaPatience = "patience"
 	metaBody     = "body"
+	metaReads    = "reads"   // it changes nothing, whatever its method
+	metaUnpaced  = "unpaced" // it does not count for the rate limit
 )
 
 // option refines an operation.
@@ -52,6 +54,9 @@ func patience(d time.Duration) option {
 	return func(op *huma.Operation) { op.Metadata[metaPatience] = d }
 }
 
+// unpaced lets it come as often as it likes.
+func unpaced() option { return func(op *huma.Operation) { op.Metadata[metaUnpaced] = true } }
+
 // route adds one operation to the API.
 func route[I, O any](a *app, method, path string, who []incidents.Role, summary string,
 	handler func(context.Context, *I) (*O, error), options ...option) {
@@ -59,7 +64,7 @@ func route[I, O any](a *app, method, path string, who []incidents.Role, summary 
 		Method: method, Path: base + path, Summary: summary, OperationID: operationID(method, path),
 		Tags:         []string{strings.Split(path, "/")[1]},
 		Description:  "Roles: " + roleNames(who) + ".",
-		Errors:       []int{400, 401, 403, 422, 503},
+		Errors:       []int{400, 401, 403, 422, 429, 503},
 		Security:     []map[string][]string{{"token": {}}},
 		Metadata:     map[string]any{metaRoles: who, metaPatience: 30 * time.Second},
 		MaxBodyBytes: int64(limitOf(base + path)),

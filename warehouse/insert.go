@@ -13,6 +13,9 @@ import (
 
 // encoder turns a batch into ClickHouse's Native format, in memory that it keeps.
 type encoder struct {
+	order  order
+	sorted telemetry.Batch
+
 	buf   proto.Buffer
 	delay proto.ColInt64
 	fw    *proto.ColLowCardinality[string]
@@ -34,12 +37,12 @@ func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 	e := w.insert.Get().(*encoder)
 	defer w.insert.Put(e)
 	if n := b.Counts.Len(); n > 0 {
-		if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(&b.Counts)); err != nil {
+		if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(e.sortCounts(&b.Counts))); err != nil {
 			return fmt.Errorf("insert %d counts: %w", n, err)
 		}
 	}
 	if n := b.Heartbeats.Len(); n > 0 {
-		if err := w.insertBlock(ctx, e, "raw_heartbeats", n, e.heartbeats(&b.Heartbeats)); err != nil {
+		if err := w.insertBlock(ctx, e, "raw_heartbeats", n, e.heartbeats(e.sortHeartbeats(&b.Heartbeats))); err != nil {
 			return fmt.Errorf("insert %d heartbeats: %w", n, err)
 		}
 	}
@@ -58,7 +61,9 @@ func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, r
 		}
 		names += "`" + c.Name + "`"
 	}
-	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+")"+zzSuffix, "Native", e.buf.Buf)
+	// Versions of a reading that came in one batch need not be looked for here: the
+	// next merge does that, and until then argMax.
+	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+") SETTINGS optimize_on_insert = 0", "Native", e.buf.Buf)
 }
 
 func (e *encoder) counts(c *telemetry.Counts) []proto.InputColumn {
@@ -100,4 +105,3 @@ func (e *encoder) key(device []telemetry.DeviceID, ts, arrival, offset []int64) 
 		{Name: "offset", Data: &offsets},
 	}
 }
-var zzSuffix string

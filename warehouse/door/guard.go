@@ -14,14 +14,15 @@ type guard struct {
 }
 
 // closedFunctions are what a SELECT could call to read files, to reach other
-// hosts, to look into the process, or to hold a session without working.
+// hosts, to look into the process or at what other databases have, or to hold a
+// session without working.
 var closedFunctions = []string{
 	"file", "catboostEvaluate", "evalMLMethod", "naiveBayesClassifier", "naiveBayesClassifierWithProb", "naiveBayesClassifierWithAllProbs",
 	"showCertificate", "getMacro", "getServerPort", "getServerSetting", "getClientHTTPHeader", "getOSKernelVersion",
 	"addressToLine", "addressToLineWithInlines", "addressToSymbol", "sleep", "sleepEachRow", "logTrace",
 	"filesystemAvailable", "filesystemCapacity", "filesystemUnreserved", "serverUUID", "FQDN", "zookeeperSessionUptime",
 	"generateSerialID", "transactionID", "transactionLatestSnapshot", "transactionOldestSnapshot",
-	"reverseDNSQuery", "executable", "connectionId", "fuzzQuery", "chdb",
+	"joinGet", "joinGetOrNull", "hasColumnInTable", "fuzzQuery", "chdb",
 }
 
 // openTableFunctions are those that make rows out of nothing but their arguments.

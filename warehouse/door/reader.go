@@ -100,7 +100,7 @@ func (r *Reader) learn(ctx context.Context) (g *guard, err error) {
 		if err != nil {
 			return err
 		}
-		closed, err := s.Query("SELECT name FROM system.functions WHERE categories LIKE '%AI%' OR categories LIKE '%Introspection%' OR origin != 'System'", "TSV", nil)
+		closed, err := s.Query("SELECT name FROM system.functions WHERE categories LIKE '%AI%' OR categories LIKE '%Introspection%' OR categories LIKE '%Dictionary%' OR origin != 'System'", "TSV", nil)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,199 @@
+package analyzer
+
+import (
+	"cmp"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// Label is a span of which somebody knows what was wrong with a device.
+type Label struct {
+	Dataset, Device string
+	Start, End      time.Time
+	Kind            string
+	Basis, Note     string
+}
+
+// ReadLabels reads a CSV file with the columns dataset, device, start, end, kind,
+// basis and note; stamps are local times of the zone, and 24:00:00 is the end of a
+// day. A dataset that is not "" leaves the rows of others out.
+func ReadLabels(r io.Reader, dataset string, zone *time.Location) ([]Label, error) {
+	in := csv.NewReader(r)
+	head, err := in.Read()
+	if want := []string{"dataset", "device", "start", "end", "kind", "basis", "note"}; err != nil || !slices.Equal(head, want) {
+		return nil, fmt.Errorf("labels: the columns are %q; want %q (%v)", head, want, err)
+	}
+	var all []Label
+	for {
+		row, err := in.Read()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("labels: %w", err)
+		}
+		if dataset != "" && row[0] != dataset {
+			continue
+		}
+		l := Label{Dataset: row[0], Device: row[1], Kind: row[4], Basis: row[5], Note: row[6]}
+		for i, at := range []*time.Time{&l.Start, &l.End} {
+			if *at, err = labelTime(row[2+i], zone); err != nil {
+				line, _ := in.FieldPos(2 + i)
+				return nil, fmt.Errorf("labels: line %d: %w", line, err)
+			}
+		}
+		all = append(all, l)
+	}
+}
+
+func labelTime(text string, zone *time.Location) (time.Time, error) {
+	day, clock, _ := strings.Cut(text, "T")
+	if clock == "24:00:00" {
+		at, err := time.ParseInLocation(time.DateOnly, day, zone)
+		return at.AddDate(0, 0, 1), err
+	}
+	return time.ParseInLocation("2006-01-02T15:04:05", text, zone)
+}
+
+// KindScore says how well spans of one kind were found, by whatever rule.
+type KindScore struct {
+	Kind   string  `json:"kind"`
+	Spans  int     `json:"spans"`
+	Found  int     `json:"found"`
+	Recall float64 `json:"recall"`
+	// Detect is the median time from a span's start to its first finding, of those
+	// found.
+	Detect time.Duration  `json:"time_to_detect"`
+	By     map[string]int `json:"by"` // spans found, by rule
+}
+
+// RuleScore says how many of a rule's findings lie in a span of their device. What
+// nobody labelled counts against it, real or not.
+type RuleScore struct {
+	Rule      string  `json:"rule"`
+	Opened    int     `json:"opened"`
+	Labelled  int     `json:"labelled"`
+	Precision float64 `json:"precision"`
+}
+
+// labelGrace is how long after a span's end a finding still belongs to it: what is
+// judged once a day comes the day after.
+const labelGrace = 36 * time.Hour
+
+// spell is a stretch in which a rule fired for a scope.
+type spell struct {
+	rule     string
+	scope    telemetry.Scope
+	from, to time.Time
+}
+
+func spells(findings []telemetry.Finding, end time.Time) []spell {
+	var all []spell
+	open := map[string]int{}
+	for _, f := range findings {
+		key := f.Rule + "\x00" + f.Scope.String()
+		i, firing := open[key]
+		switch {
+		case f.Condition == telemetry.Firing && !firing:
+			open[key] = len(all)
+			all = append(all, spell{f.Rule, f.Scope, f.At, end})
+		case f.Condition == telemetry.Clear && firing:
+			all[i].to = f.At
+			delete(open, key)
+		}
+	}
+	return all
+}
+
+// Score holds a report's findings against labels. siteOf names the site of a
+// device, so that a finding about a site counts for its devices; labels outside the
+// report's span are left out.
+func (r *Report) Score(labels []Label, siteOf func(device string) string) ([]KindScore, []RuleScore) {
+	all := spells(r.Findings, r.To)
+	labels = slices.DeleteFunc(slices.Clone(labels), func(l Label) bool { return l.End.Before(r.From) || l.Start.After(r.To) })
+	kinds := map[string]*KindScore{}
+	detect := map[string][]float64{}
+	for _, l := range labels {
+		k := kinds[l.Kind]
+		if k == nil {
+			k = &KindScore{Kind: l.Kind, By: map[string]int{}}
+			kinds[l.Kind] = k
+		}
+		k.Spans++
+		if took, ok := l.found(all, siteOf, k.By); ok {
+			k.Found++
+			detect[l.Kind] = append(detect[l.Kind], took.Seconds())
+		}
+	}
+	var scores []KindScore
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		k := kinds[name]
+		k.Recall = float64(k.Found) / float64(k.Spans)
+		if k.Found > 0 {
+			k.Detect = time.Duration(median(detect[name])) * time.Second
+		}
+		scores = append(scores, *k)
+	}
+	return scores, ruleScores(all, labels, siteOf)
+}
+
+// found notes which rules fired within a label's span, and how soon the first.
+func (l Label) found(all []spell, siteOf func(string) string, by map[string]int) (time.Duration, bool) {
+	first, rules := time.Time{}, map[string]bool{}
+	for _, s := range all {
+		if !l.about(s.scope, siteOf) || !s.from.Before(l.End.Add(labelGrace)) || !s.to.After(l.Start) {
+			continue
+		}
+		if rules[s.rule] = true; first.IsZero() || s.from.Before(first) {
+			first = s.from
+		}
+	}
+	for rule := range rules {
+		by[rule]++
+	}
+	return max(0, first.Sub(l.Start)), len(rules) > 0
+}
+
+// about reports whether the label's device is in a scope. "counter/channel" is the
+// device "counter".
+func (l Label) about(s telemetry.Scope, siteOf func(string) string) bool {
+	device, _, _ := strings.Cut(l.Device, "/")
+	switch s.Level {
+	case telemetry.LevelDevice:
+		return s.Name == device || s.Name == l.Device
+	case telemetry.LevelSite:
+		return s.Name == siteOf(device)
+	}
+	return true
+}
+
+func ruleScores(all []spell, labels []Label, siteOf func(string) string) []RuleScore {
+	byRule := map[string]*RuleScore{}
+	for _, s := range all {
+		r := byRule[s.rule]
+		if r == nil {
+			r = &RuleScore{Rule: s.rule}
+			byRule[s.rule] = r
+		}
+		r.Opened++
+		if slices.ContainsFunc(labels, func(l Label) bool {
+			return l.about(s.scope, siteOf) && s.from.After(l.Start) && s.from.Before(l.End.Add(labelGrace))
+		}) {
+			r.Labelled++
+		}
+	}
+	var scores []RuleScore
+	for _, r := range byRule {
+		r.Precision = float64(r.Labelled) / float64(r.Opened)
+		scores = append(scores, *r)
+	}
+	slices.SortFunc(scores, func(a, b RuleScore) int { return cmp.Compare(a.Rule, b.Rule) })
+	return scores
+}
