@@ -19,17 +19,27 @@ import (
 // Config is the configuration file. Every key can also be given as an
 // environment variable: log.sync as BELFRY_LOG_SYNC, lists with commas.
 type Config struct {
-	Data      string          `yaml:"data"`       // data folder
-	Listen    string          `yaml:"listen"`     // address of the API
-	Insecure  bool            `yaml:"insecure"`   // allow listening beyond loopback without TLS
-	Roles     []string        `yaml:"roles"`      // parts that run: ingest, analyzer, api
-	TLS       Certificate     `yaml:"tls"`        // of the API
+	Data      string          `yaml:"data"`     // data folder
+	Listen    string          `yaml:"listen"`   // address of the API
+	Insecure  bool            `yaml:"insecure"` // allow listening beyond loopback without TLS
+	Roles     []string        `yaml:"roles"`    // parts that run: ingest, analyzer, api
+	TLS       Certificate     `yaml:"tls"`      // of the API
+	API       APIConfig       `yaml:"api"`
 	LogLevel  string          `yaml:"log_level"`  // debug, info, warn or error
 	LogFormat string          `yaml:"log_format"` // text or json
 	Log       LogConfig       `yaml:"log"`
 	Warehouse WarehouseConfig `yaml:"warehouse"`
+	Tickets   TicketsConfig   `yaml:"tickets"`
 	Ingest    IngestConfig    `yaml:"ingest"`
 	Analyzer  AnalyzerConfig  `yaml:"analyzer"`
+	Door      DoorConfig      `yaml:"door"`
+}
+
+// APIConfig bounds what the API gives to those who ask much.
+type APIConfig struct {
+	Rate    float64 `yaml:"rate"`    // requests a second of each token; below 0: as many as it likes
+	Burst   int     `yaml:"burst"`   // requests of it at once
+	Streams int     `yaml:"streams"` // open streams of events
 }
 
 // LogConfig says where the log of readings is: brokers, or without any the
@@ -54,6 +64,12 @@ type WarehouseConfig struct {
 	TLS       ClientTLS `yaml:"tls"`
 }
 
+// TicketsConfig says where incidents and the registry are kept: on a PostgreSQL
+// server, or without an address in SQLite, in the data folder.
+type TicketsConfig struct {
+	Postgres string `yaml:"postgres"` // URL or key=value pairs, as libpq has them; the database must exist
+}
+
 // IngestConfig tunes the consumer.
 type IngestConfig struct {
 	BatchReadings int           `yaml:"batch_readings"` // a batch is written when it has so many readings
@@ -64,6 +80,16 @@ type IngestConfig struct {
 type AnalyzerConfig struct {
 	Rules  []string      `yaml:"rules"`   // rule files; none: the shipped catalogue
 	MaxLag time.Duration `yaml:"max_lag"` // behind by more, conditions are unknown
+}
+
+// DoorConfig says where ClickHouse's HTTP interface to the engine inside the
+// process is, and what a statement through it may use.
+type DoorConfig struct {
+	Listen    string        `yaml:"listen"`     // "" shuts it
+	MaxTime   time.Duration `yaml:"max_time"`   // of a statement
+	MaxMemory int64         `yaml:"max_memory"` // of a statement, in bytes
+	MaxRows   int64         `yaml:"max_rows"`   // of a result
+	Sessions  int           `yaml:"sessions"`   // statements that run at once
 }
 
 // Certificate is a server's certificate and key, as PEM files.
@@ -92,8 +118,10 @@ var roles = []string{"ingest", "analyzer", "api"}
 func defaultConfig() Config {
 	return Config{
 		Data: "belfry-data", Listen: "127.0.0.1:8080", Roles: roles, LogLevel: "info", LogFormat: "text",
+		API:      APIConfig{Rate: 100, Burst: 200, Streams: 200},
 		Log:      LogConfig{Topic: "belfry.default.telemetry", Partitions: 4, Listen: "127.0.0.1:9092"},
 		Analyzer: AnalyzerConfig{MaxLag: 2 * time.Minute},
+		Door:     DoorConfig{Listen: "127.0.0.1:8123", MaxTime: time.Minute, MaxMemory: 2 << 30, MaxRows: 10_000_000, Sessions: 4},
 	}
 }
 
@@ -179,6 +207,14 @@ func (c *Config) check() error {
 	for key, address := range map[string]string{"listen": c.Listen, "log.listen": c.Log.Listen} {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return fmt.Errorf("%s: %q; want host:port, such as 127.0.0.1:8080", key, address)
+		}
+	}
+	if c.Door.Listen != "" {
+		if _, _, err := net.SplitHostPort(c.Door.Listen); err != nil {
+			return fmt.Errorf("door.listen: %q; want host:port, such as 127.0.0.1:8123, or nothing", c.Door.Listen)
+		}
+		if !loopback(c.Door.Listen) && c.TLS.Cert == "" && !c.Insecure {
+			return fmt.Errorf("door.listen: %s is beyond this machine; give tls.cert and tls.key, or say --insecure", c.Door.Listen)
 		}
 	}
 	if !loopback(c.Listen) && c.TLS.Cert == "" && !c.Insecure {

@@ -108,7 +108,7 @@ func bytesToIncident(t *testing.T, settings []string) {
 
 	// The desk takes it; it can't be resolved while it fires; a kill changes nothing.
 	p.must(http.StatusOK, "POST", "/api/v1/incidents/"+ref+"/transitions", `{"transition":"take"}`, nil)
-	if status, answer := p.request("POST", "/api/v1/incidents/"+ref+"/transitions", `{"transition":"resolve","code":"fixed","summary":"x"}`); status != http.StatusConflict {
+	if status, answer := p.request("POST", "/api/v1/incidents/"+ref+"/transitions", `{"transition":"resolve","code":"fixed","cause":"cabling","summary":"x","item":"lost"}`); status != http.StatusConflict {
 		t.Errorf("resolving what still fires: got %d %s, want 409", status, answer)
 	}
 	p.metricsAreThere()
@@ -124,7 +124,7 @@ func bytesToIncident(t *testing.T, settings []string) {
 	if incident["state"] != "in_progress" {
 		t.Errorf("clearing closed what a person owns: state %v", incident["state"])
 	}
-	p.must(http.StatusOK, "POST", "/api/v1/incidents/"+ref+"/transitions", `{"transition":"resolve","code":"fixed","summary":"cable plugged in"}`, &incident)
+	p.must(http.StatusOK, "POST", "/api/v1/incidents/"+ref+"/transitions", `{"transition":"resolve","code":"fixed","cause":"cabling","summary":"cable plugged in","item":"lost"}`, &incident)
 	if incident["state"] != "resolved" {
 		t.Errorf("resolved: got state %v", incident["state"])
 	}

@@ -25,6 +25,7 @@ type holder struct {
 	API     string    `json:"api,omitempty"`     // its URL; "" when it serves none
 	Brokers []string  `json:"brokers,omitempty"` // host:port of the log
 	Topic   string    `json:"topic,omitempty"`
+	Door    string    `json:"door,omitempty"` // URL of the ClickHouse door; "" when it is shut
 }
 
 // heldError says that another process holds a data folder.

@@ -16,13 +16,14 @@ import (
 // that could import less than its line says.
 var mayImport = map[string][]string{
 	"": {"analyzer", "analyzer/catalogue", "api", "bench", "bench/fleet", "dashboards", "incidents", "incidents/store",
-		"ingest", "ingest/broker", "ingest/recording", "telemetry", "warehouse", "warehouse/chdb"},
+		"ingest", "ingest/broker", "ingest/recording", "telemetry", "warehouse", "warehouse/chdb", "warehouse/door"},
 	"bench":       {"analyzer", "ingest", "ingest/broker", "telemetry"},
 	"bench/fleet": {"telemetry"},
 
 	"api":               {"incidents", "ingest", "telemetry"},
 	"warehouse":         {"analyzer", "telemetry", "warehouse/chdb", "warehouse/cluster"},
 	"warehouse/cluster": {"warehouse/chdb"},
+	"warehouse/door":    {"warehouse/chdb"},
 	"incidents/store":   {"analyzer", "incidents", "telemetry"},
 	"ingest/recording":  {"telemetry"},
 

@@ -40,6 +40,7 @@ type commands struct {
 	Simulate  simulateCommand  `cmd:"" help:"Write a fleet with known faults, and the list of what is wrong with it."`
 	Ingest    ingestCommand    `cmd:"" help:"How ingestion is doing; what it refused, and sending that again."`
 	Rules     rulesCommand     `cmd:"" help:"Check rule files, and try them on stored readings."`
+	Incidents incidentsCommand `cmd:"" help:"List incidents and work on them."`
 	Devices   devicesCommand   `cmd:"" help:"Import and list sites and devices."`
 	Tokens    tokensCommand    `cmd:"" help:"Create, list and revoke API tokens."`
 	Dashboard dashboardCommand `cmd:"" name:"dashboards" help:"Export the Grafana dashboards."`

@@ -60,7 +60,7 @@ func (l *logged) String() string {
 }
 
 // freePorts are the settings of a belfry beside others on this machine.
-var freePorts = []string{"BELFRY_LISTEN=127.0.0.1:0", "BELFRY_LOG_LISTEN=127.0.0.1:0"}
+var freePorts = []string{"BELFRY_LISTEN=127.0.0.1:0", "BELFRY_LOG_LISTEN=127.0.0.1:0", "BELFRY_DOOR_LISTEN=127.0.0.1:0"}
 
 // serve starts belfry over a data folder and waits until it is ready.
 func serve(t testing.TB, data string, settings ...string) *program {

@@ -131,7 +131,8 @@ func (p *process) openAnalyzer(ctx context.Context) error {
 // in the lock file where it is.
 func (p *process) openAPI(ctx context.Context) (err error) {
 	parts := api.Parts{
-		Tenant: tenant, Desk: p.desk, Registry: p.tickets, Tokens: p.control, Feed: p.tickets,
+		Tenant: tenant, Desk: p.desk, Registry: p.tickets, Tokens: p.control, Feed: p.tickets, Audit: p.tickets,
+		Rate: api.RateLimit{PerSecond: p.config.API.Rate, Burst: p.config.API.Burst}, Live: api.LiveLimits{Streams: p.config.API.Streams},
 		Rules: p.listRules, CheckRules: p.checkRules, Ready: p.ready,
 		Metrics:    promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
 		Registerer: p.metrics, Version: buildVersion(), Now: time.Now, Log: p.log,
@@ -149,7 +150,7 @@ func (p *process) openAPI(ctx context.Context) (err error) {
 	if p.listener, err = p.listen(ctx); err != nil {
 		return err
 	}
-	return p.folder.announce(holder{API: p.url(), Brokers: p.connection().Brokers, Topic: p.config.Log.Topic})
+	return p.folder.announce(holder{API: p.url(), Door: p.doorURL(), Brokers: p.connection().Brokers, Topic: p.config.Log.Topic})
 }
 
 // takeIn is POST /api/v1/telemetry.

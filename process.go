@@ -60,6 +60,7 @@ type process struct {
 	analyzer  *analyzer.Analyzer // nil when another process evaluates
 	app       *fiber.App
 	listener  net.Listener
+	door      *doorServer // nil when it is shut
 
 	closers []func() error // in the order of opening
 }
@@ -79,7 +80,7 @@ func newProcess(ctx context.Context, config Config, options processOptions) (*pr
 	p := &process{config: config, options: options, log: options.log, metrics: prometheus.NewRegistry()}
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openStores, p.openLog, p.openWarehouse, p.openIngest, p.openAnalyzer, p.openAPI,
+		p.openFolder, p.openStores, p.openLog, p.openWarehouse, p.openIngest, p.openAnalyzer, p.openDoor, p.openAPI,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, p.close())
@@ -117,16 +118,24 @@ func (p *process) openStores(ctx context.Context) (err error) {
 		return err
 	}
 	p.closeLater(p.control.Close)
-	dir := p.folder.file("tenants", tenant)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("create the tenant's folder: %w", err)
-	}
-	if p.tickets, err = store.Open(ctx, filepath.Join(dir, "tickets.db")); err != nil {
+	if p.tickets, err = p.openTickets(ctx); err != nil {
 		return err
 	}
 	p.closeLater(p.tickets.Close)
 	p.desk = incidents.NewDesk(p.tickets, incidents.Config{}, p.metrics, p.log)
 	return p.openToken(ctx)
+}
+
+// openTickets opens the tenant's database: on the configured server, or in the folder.
+func (p *process) openTickets(ctx context.Context) (*store.Tickets, error) {
+	if source := p.config.Tickets.Postgres; source != "" {
+		return store.OpenPostgres(ctx, source)
+	}
+	dir := p.folder.file("tenants", tenant)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the tenant's folder: %w", err)
+	}
+	return store.Open(ctx, filepath.Join(dir, "tickets.db"))
 }
 
 func (p *process) openToken(ctx context.Context) error {
@@ -157,7 +166,7 @@ func (p *process) openWarehouse(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.server, err = warehouse.Open(warehouse.Options{Path: p.folder.file("warehouse"), Library: c.Library, Addresses: c.Addresses,
+	p.server, err = warehouse.Open(warehouse.Options{Path: p.folder.file("warehouse"), Library: c.Library, Readers: []string{database}, Addresses: c.Addresses,
 		User: c.User, Password: c.Password, TLS: secured, Log: p.log, Metrics: p.metrics})
 	if err != nil {
 		return err
@@ -172,6 +181,9 @@ func (p *process) openWarehouse(ctx context.Context) (err error) {
 func (p *process) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.serveAPI(ctx) })
+	if p.door != nil {
+		group.Go(func() error { return p.door.run(ctx) })
+	}
 	if p.consumer != nil {
 		group.Go(func() error { return p.consumer.Run(ctx) })
 	}
@@ -224,11 +236,11 @@ func (p *process) listen(ctx context.Context) (net.Listener, error) {
 	if p.config.TLS.Cert == "" {
 		return l, nil
 	}
-	pair, err := tls.LoadX509KeyPair(p.config.TLS.Cert, p.config.TLS.Key)
+	own, err := openCertificate(p.config.TLS, time.Now, p.log)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("read the API's certificate: %w", err), l.Close())
+		return nil, errors.Join(err, l.Close())
 	}
-	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}), nil
+	return tls.NewListener(l, own.config()), nil
 }
 
 // serveAPI answers requests until the context ends, and then those that run.

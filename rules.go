@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"belfry/analyzer"
@@ -26,14 +28,23 @@ type rulesCommand struct {
 // ruleFiles are rule files with their texts.
 type ruleFiles []analyzer.File
 
-// readRuleFiles reads the files that the patterns match; without a pattern they
-// are the shipped ones.
+// readRuleFiles reads the files that the patterns match. Behind "catalogue:" stand
+// names of shipped rules, such as catalogue:spike or catalogue:*; without a pattern
+// the default ones of them are taken.
 func readRuleFiles(patterns []string) (ruleFiles, error) {
 	if len(patterns) == 0 {
-		return catalogue.Files(), nil
+		return catalogue.Defaults(), nil
 	}
 	var files ruleFiles
 	for _, pattern := range patterns {
+		if name, ok := strings.CutPrefix(pattern, "catalogue:"); ok {
+			some, err := shippedRules(name)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, some...)
+			continue
+		}
 		names, err := filepath.Glob(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("rule files %s: %w", pattern, err)
@@ -48,6 +59,24 @@ func readRuleFiles(patterns []string) (ruleFiles, error) {
 			}
 			files = append(files, analyzer.File{Name: name, Data: data})
 		}
+	}
+	return files, nil
+}
+
+// shippedRules returns the shipped rules whose names match a pattern.
+func shippedRules(pattern string) (ruleFiles, error) {
+	var files ruleFiles
+	for _, f := range catalogue.Files() {
+		ok, err := path.Match(pattern, strings.TrimSuffix(path.Base(f.Name), ".yaml"))
+		if err != nil {
+			return nil, fmt.Errorf("rules catalogue:%s: %w", pattern, err)
+		}
+		if ok {
+			files = append(files, f)
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("no shipped rule matches catalogue:%s", pattern)
 	}
 	return files, nil
 }
@@ -99,7 +128,7 @@ func (c *rulesTestCommand) Run(ctx context.Context, t *terminal) error {
 	results, failed := []analyzer.CaseResult{}, 0
 	for _, f := range files {
 		cases, err := analyzer.LoadCases(f, func(name string) ([]analyzer.File, error) {
-			if !filepath.IsAbs(name) {
+			if !filepath.IsAbs(name) && !strings.HasPrefix(name, "catalogue:") {
 				name = filepath.Join(filepath.Dir(f.Name), name)
 			}
 			return readRuleFiles([]string{name})

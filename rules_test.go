@@ -66,6 +66,21 @@ func TestRuleTestsSayWhatIsNotAsExpected(t *testing.T) {
 	}
 }
 
+func TestShippedRulesAreChosenByName(t *testing.T) {
+	for pattern, want := range map[string]int{"catalogue:spike": 1, "catalogue:*-day": 2, "catalogue:*": 18, "": 9} {
+		var patterns []string
+		if pattern != "" {
+			patterns = []string{pattern}
+		}
+		if got, err := readRuleFiles(patterns); err != nil || len(got) != want {
+			t.Errorf("%q: got %d files, %v; want %d", pattern, len(got), err, want)
+		}
+	}
+	if _, err := readRuleFiles([]string{"catalogue:spoke"}); err == nil {
+		t.Error("a name that no shipped rule has was taken")
+	}
+}
+
 func TestRuleTestsAsJSON(t *testing.T) {
 	var out, said bytes.Buffer
 	if err := run(t.Context(), []string{"rules", "test", "--json", ruleTestFiles(t, "gate")}, &out, &said); err == nil {

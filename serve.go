@@ -32,6 +32,6 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 	if p.newToken != "" {
 		fmt.Fprintf(t.out, "administrator's token, shown this once: %s\nit is also in %s\n", p.newToken, p.folder.file("admin.token"))
 	}
-	p.log.Info("belfry serves", "api", p.url(), "log", p.connection().Brokers, "data", p.folder.path, "roles", config.Roles)
+	p.log.Info("belfry serves", "api", p.url(), "log", p.connection().Brokers, "door", p.doorURL(), "data", p.folder.path, "roles", config.Roles)
 	return errors.Join(p.run(ctx), p.close())
 }

@@ -153,6 +153,7 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 		a.bounds = append(a.bounds, b)
 		byName[r.Name] = b
 	}
+	a.rank(byName)
 	changed := map[string]bool{}
 	for _, s := range states {
 		b := byName[s.Rule]
@@ -271,7 +272,7 @@ func (a *Analyzer) due(at time.Time) []*task {
 			tasks = append(tasks, &task{at: t, index: i, bound: b})
 		}
 	}
-	slices.SortStableFunc(tasks, func(x, y *task) int { return x.at.Compare(y.at) })
+	slices.SortStableFunc(tasks, func(x, y *task) int { return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.bound.rank, y.bound.rank)) })
 	return tasks
 }
 

@@ -16,6 +16,8 @@ type bound struct {
 	conds   map[*node]*program // of share
 	timing  timing
 	absent  bool // a rule of absence
+	yields  []*bound
+	rank    int // after the rules that it yields to
 
 	scopes  int
 	scopeOf []int32     // by device: its scope; nil when scopes are devices

@@ -86,10 +86,18 @@ func (p *pass) binGroup(ctx context.Context, end time.Time, calendars []int32) e
 			return err
 		}
 	}
-	return p.eachHistory(ctx, Series{AsOf: p.at, From: end.Add(-reach), To: end, Step: binStep}, calendars, func(h *history, calendar int32) {
-		h.known = nil
+	from := end.Add(-reach)
+	if flows[flowTotal] {
+		for _, c := range calendars { // to the midnight up to which runs are carried
+			if since := p.learnt[c].since.UTC(); since.Before(from) {
+				from = since
+			}
+		}
+	}
+	return p.eachHistory(ctx, Series{AsOf: p.at, From: from, To: end, Step: binStep}, calendars, func(h *history, calendar int32) {
+		h.known, h.today = nil, 0
 		if l := p.learnt[calendar]; l != nil {
-			h.known = l.knowledge
+			h.known, h.today = l.knowledge, int(l.since.Sub(from)/binStep)
 		}
 		for _, d := range p.binned {
 			if d.calendars != nil && !d.calendars[calendar] {
@@ -97,8 +105,8 @@ func (p *pass) binGroup(ctx context.Context, end time.Time, calendars []int32) e
 			}
 			value, began := d.use.sig.bins(h, d.use)
 			d.value[h.row] = value
-			if began >= 0 {
-				d.begins[h.row] = float64(h.from.Add(time.Duration(began)*binStep).UnixMilli()) / 1e3
+			if began != never {
+				d.begins[h.row] = h.begin(began)
 			}
 		}
 	})
@@ -120,7 +128,10 @@ func (p *pass) learnAll(ctx context.Context, calendars []int32, flows [3]bool) e
 	for ms, those := range due {
 		since := time.UnixMilli(ms).UTC()
 		s := Series{AsOf: since, From: since.Add(-learnBack), To: since, Step: binStep}
-		err := p.eachHistory(ctx, s, those, func(h *history, _ int32) { p.study.learn(h, k) })
+		err := p.eachHistory(ctx, s, those, func(h *history, _ int32) {
+			h.known, h.today = k, 0
+			p.study.learn(h, k)
+		})
 		if err != nil {
 			return fmt.Errorf("learn as of %s: %w", since.Format(time.RFC3339), err)
 		}

@@ -10,19 +10,19 @@ import (
 // √max(B, 1), 0.10·B); z = (x − B)/spread; r = ln((x + 5)/(B + 5)).
 
 func scoreBaseline(h *history, u use) (float64, int) {
-	return h.baseline(flowOf(u.word), h.bins()-1), -1
+	return h.baseline(flowOf(u.word), h.bins()-1), never
 }
 
 func scoreSpread(h *history, u use) (float64, int) {
-	return h.spread(flowOf(u.word), h.bins()-1), -1
+	return h.spread(flowOf(u.word), h.bins()-1), never
 }
 
 func scoreZ(h *history, u use) (float64, int) {
-	return h.z(flowOf(u.word), h.bins()-1), -1
+	return h.z(flowOf(u.word), h.bins()-1), never
 }
 
 func scoreLogRatio(h *history, u use) (float64, int) {
-	return h.logRatio(flowOf(u.word), h.bins()-1), -1
+	return h.logRatio(flowOf(u.word), h.bins()-1), never
 }
 
 // z returns how many spreads a bin is from its baseline; NaN when it is not
@@ -46,7 +46,7 @@ func (h *history) logRatio(flow, i int) float64 {
 func scoreRun(h *history, u use) (float64, int) {
 	flow, end := flowOf(u.word), h.bins()-1
 	if !h.complete(end) {
-		return missing, -1
+		return missing, never
 	}
 	i := end
 	for ; i >= 0 && h.complete(i); i-- {

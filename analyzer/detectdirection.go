@@ -12,29 +12,38 @@ const deadLeast = 50
 // less than 50 (RULES, rule 7).
 func scoreDeadDirection(h *history, _ use) (score float64, began int) {
 	if h.known == nil {
-		return missing, -1
+		return missing, never
 	}
 	share := float64(h.known.share[h.row])
 	if share != share {
-		return missing, -1
+		return missing, never
 	}
-	in, inBegan := h.dead(flowIn, flowOut, share)
-	out, outBegan := h.dead(flowOut, flowIn, 1-share)
+	in, inBegan := h.dead(flowIn, flowOut, share, carryIn)
+	out, outBegan := h.dead(flowOut, flowIn, 1-share, carryOut)
 	if out > in {
 		return out, outBegan
 	}
 	return in, inBegan
 }
 
-func (h *history) dead(silent, other int, share float64) (score float64, began int) {
-	n := 0.0
-	began = -1
-	for i := h.bins() - 1; i >= 0 && h.x(silent, i) == 0; i-- {
+func (h *history) dead(silent, other int, share float64, carried int) (score float64, began int) {
+	n, began := h.onlyOther(silent, other, carried)
+	return min(-n*math.Log(max(1-share, 1e-9))/improbable, n/deadLeast), began
+}
+
+// onlyOther counts the people of one flow since the other was last seen.
+func (h *history) onlyOther(silent, other, carried int) (n float64, began int) {
+	began = never
+	i := h.bins() - 1
+	for ; i >= h.today && h.x(silent, i) == 0; i-- {
 		if v := h.x(other, i); v > 0 {
 			n, began = n+v, i
 		}
 	}
-	return min(-n*math.Log(max(1-share, 1e-9))/improbable, n/deadLeast), began
+	if c := h.known.carried[carried][h.row]; i < h.today && c.sum > 0 {
+		return n + c.sum, h.binAt(c.began)
+	}
+	return n, began
 }
 
 // alike is how much the profiles of IN and OUT must differ, over what both expect,
@@ -52,7 +61,7 @@ func scoreSwapped(h *history, _ use) (score float64, began int) {
 	for back := range 2 {
 		d, ok := h.lastDay(back)
 		if !ok || !h.completeDay(d) {
-			return missing, -1
+			return missing, never
 		}
 		score, began = min(score, h.swapped(d)/10), d.lo
 	}

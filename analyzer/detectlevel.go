@@ -9,13 +9,13 @@ func scoreSpike(h *history, _ use) (score float64, began int) {
 	var all [3]float64
 	end := h.bins() - 1
 	if end < 2 {
-		return missing, -1
+		return missing, never
 	}
 	for k := range all {
 		i := end - k
 		x, b := h.x(flowTotal, i), h.baseline(flowTotal, i)
 		if all[k] = min(h.z(flowTotal, i)/6, (x-b)/50, x/max(1.5*b, 1)); all[k] != all[k] {
-			return missing, -1
+			return missing, never
 		}
 	}
 	return median(all[:]), end - 2
@@ -26,17 +26,17 @@ func scoreSpike(h *history, _ use) (score float64, began int) {
 func scoreDrop(h *history, _ use) (score float64, began int) {
 	end := h.bins() - 1
 	if end < 2 {
-		return missing, -1
+		return missing, never
 	}
 	score = math.Inf(1)
 	for i := end; i > end-3; i-- {
 		x, b := h.x(flowTotal, i), h.baseline(flowTotal, i)
 		if !h.open[i] {
-			return 0, -1
+			return 0, never
 		}
 		one := min(-h.z(flowTotal, i)/4, 0.5*b/max(x, 1e-3), b/20)
 		if one != one {
-			return missing, -1
+			return missing, never
 		}
 		score = min(score, one)
 	}
@@ -66,7 +66,7 @@ func scoreShift(h *history, _ use) (score float64, began int) {
 		}
 	}
 	if len(days) < watchedDays+4*7 {
-		return missing, -1
+		return missing, never
 	}
 	frozen, watched := days[:len(days)-watchedDays], days[len(days)-watchedDays:]
 	for _, d := range frozen {
@@ -130,7 +130,7 @@ func (h *history) dayRatio(d dayBins, base *[7]float64) float64 {
 func scoreDrift(h *history, _ use) (score float64, began int) {
 	d, ok := h.lastDay(0)
 	if !ok || !h.completeDay(d) {
-		return missing, -1
+		return missing, never
 	}
 	inside, least, most, in := 0.0, 0.0, 0.0, 0.0
 	for i := d.lo; i < d.hi; i++ {

@@ -10,28 +10,42 @@ const improbable = 13.8
 // much make that e^−B/φ. So the score is ΣB/φ over 13.8 (RULES, rule 6).
 func scoreQuiet(h *history, _ use) (score float64, began int) {
 	if h.known == nil {
-		return missing, -1
+		return missing, never
 	}
 	sum, seen := 0.0, false
-	began = -1
-	for i := h.bins() - 1; i >= 0; i-- {
+	began = never
+	for i := h.bins() - 1; i >= h.today; i-- {
 		if !h.open[i] {
 			continue
 		}
-		if !h.complete(i) {
-			if !seen {
-				return missing, -1
-			}
-			break
+		if !h.complete(i) || h.x(flowTotal, i) != 0 {
+			return h.quiet(sum, seen, began, h.complete(i))
 		}
-		if h.x(flowTotal, i) != 0 {
-			break
-		}
-		seen = true
+		seen, began = true, i
 		if b := h.baseline(flowTotal, i); b == b {
 			sum += b
 		}
-		began = i
+	}
+	carried := h.known.carried[carryQuiet][h.row]
+	if carried.sum != carried.sum { // the day before ended without readings
+		return h.quiet(sum, seen, began, false)
+	}
+	if carried.sum > 0 {
+		seen, sum, began = true, sum+carried.sum, h.binAt(carried.began)
+	}
+	return h.quiet(sum, seen, began, true)
+}
+
+// quiet is the score of a run; known says whether what ended it is.
+func (h *history) quiet(sum float64, seen bool, began int, known bool) (float64, int) {
+	if !seen && !known {
+		return missing, never
 	}
 	return sum / float64(h.known.phi[h.row]) / improbable, began
+}
+
+// carryQuietRun notes what the run has come to at the end of a history.
+func (h *history) carryQuietRun() carry {
+	score, began := scoreQuiet(h, use{})
+	return carry{score * improbable * float64(h.known.phi[h.row]), h.begin(began)}
 }

@@ -1,9 +1,6 @@
 package analyzer
 
-import (
-	"hash/maphash"
-	"math"
-)
+import "math"
 
 // surprise is how improbable it is to count exactly x twice: about
 // 1/√(2π·x), which gives ½·ln(2π·max(x, 1)) (RULES, rule 11).
@@ -15,7 +12,7 @@ func surprise(x float64) float64 { return 0.5 * math.Log(2*math.Pi*max(x, 1)) }
 func scoreFlatline(h *history, _ use) (score float64, began int) {
 	end := h.bins() - 1
 	if !h.complete(end) {
-		return missing, -1
+		return missing, never
 	}
 	x := h.x(flowTotal, end)
 	i := end
@@ -23,7 +20,7 @@ func scoreFlatline(h *history, _ use) (score float64, began int) {
 		i--
 	}
 	if x == 0 || end-i < 2 {
-		return 0, -1
+		return 0, never
 	}
 	return float64(end-i) * surprise(x) / improbable, i + 1
 }
@@ -41,11 +38,11 @@ func runawayLimit(peak float64) float64 {
 func scoreRunaway(h *history, _ use) (score float64, began int) {
 	end := h.bins() - 1
 	if end < 1 || h.known == nil || h.rows[end] == 0 || h.rows[end-1] == 0 {
-		return missing, -1
+		return missing, never
 	}
 	peak := float64(h.known.peak[h.row])
 	if peak != peak {
-		return missing, -1
+		return missing, never
 	}
 	return min(h.x(flowTotal, end), h.x(flowTotal, end-1)) / runawayLimit(peak), end - 1
 }
@@ -57,31 +54,23 @@ func scoreRunaway(h *history, _ use) (score float64, began int) {
 func scoreCopiedDay(h *history, _ use) (score float64, began int) {
 	last, ok := h.lastDay(0)
 	if !ok || !h.completeDay(last) {
-		return missing, -1
-	}
-	hash, telling := h.fingerprint(last)
-	if !telling {
-		return 0, -1
+		return missing, never
 	}
 	for _, d := range h.days {
-		if other, _ := h.fingerprint(d); d.lo != last.lo && d.whole && other == hash && h.equalDays(d, last) {
+		if d.lo != last.lo && d.whole && h.equalDays(d, last) {
 			return h.daySurprise(last) / improbable, d.lo
 		}
 	}
-	return 0, -1
+	return 0, never
 }
 
-var seed = maphash.MakeSeed()
-
-// fingerprint is a number that equal days have in common, and whether the day
-// says enough to be recognised by it.
-func (h *history) fingerprint(d dayBins) (hash uint64, telling bool) {
-	sum := 0.0
+// fingerprint is a number that equal days have in common.
+func (h *history) fingerprint(d dayBins) (hash uint64) {
 	for i := d.lo; i < d.hi; i++ {
-		sum += h.x(flowTotal, i)
-		hash = maphash.Comparable(seed, [4]uint64{hash, math.Float64bits(h.in[i]), math.Float64bits(h.out[i]), math.Float64bits(min(h.rows[i], 1))})
+		hash = (hash ^ uint64(h.in[i])<<32 ^ uint64(h.out[i])<<1) * 0x9e3779b97f4a7c15
+		hash ^= hash >> 29
 	}
-	return hash, d.whole && sum >= deadLeast && h.daySurprise(d) >= improbable
+	return hash
 }
 
 func (h *history) daySurprise(d dayBins) float64 {

@@ -18,7 +18,7 @@ func evaluate(t *testing.T, when string, in, out float64) float64 {
 		columns[i] = []float64{map[string]float64{"in": in, "out": out, "": math.NaN()}[u.word]}
 	}
 	var r registers
-	r.prepare(p)
+	r.prepare(p, blockRows)
 	r.run(p, columns, 0, 1)
 	return r.view[p.leaves[0].holds][0]
 }

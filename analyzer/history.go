@@ -1,5 +1,7 @@
 package analyzer
 
+import "math"
+
 // The flows of a device, as places in arrays.
 const (
 	flowIn = iota
@@ -20,7 +22,11 @@ type history struct {
 	need    float64    // readings expected in a bin
 	in, out []float64  // by bin; 0 where there are no readings
 	rows    []float64  // readings, by bin
+	today   int        // bins before this one are carried: what a run had come to by then is in known
 }
+
+// never is the bin where nothing began.
+const never = math.MinInt32
 
 // bins returns how many there are.
 func (h *history) bins() int { return len(h.rows) }
@@ -82,4 +88,14 @@ func (h *history) completeDay(d dayBins) bool {
 		}
 	}
 	return float64(n) >= enough*float64(d.hi-d.lo)
+}
+
+// begin and binAt turn a bin into the instant of its beginning, and back; such a
+// bin may lie before the history.
+func (h *history) begin(bin int) float64 {
+	return float64(h.from.UnixMilli())/1e3 + float64(bin)*binStep.Seconds()
+}
+
+func (h *history) binAt(seconds float64) int {
+	return int((seconds - float64(h.from.UnixMilli())/1e3) / binStep.Seconds())
 }

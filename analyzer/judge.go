@@ -29,8 +29,8 @@ func (p *pass) judge(t *task) error {
 		begins = append(begins, c.begins)
 	}
 	columns = append(columns, b.varying...)
-	j := judgement{pass: p, task: t, bound: b, columns: columns, begins: begins, presence: p.presence(t)}
-	p.prepare(b.program)
+	j := judgement{pass: p, task: t, bound: b, columns: columns, begins: begins, presence: p.presence(t), masks: p.masks(b)}
+	p.prepare(b.program, b.scopes)
 	for lo := 0; lo < b.scopes; lo += blockRows {
 		hi := min(lo+blockRows, b.scopes)
 		p.run(b.program, columns, lo, hi)
@@ -92,6 +92,7 @@ type judgement struct {
 	columns  [][]float64
 	begins   [][]float64 // by signal: when what it tells began, by device; nil where it does not say
 	presence []presence
+	masks    []uint8 // by scope: place in bound.yields plus one of the rule that explains it; 0: none. nil: nowhere
 }
 
 // block judges rows lo up to hi, whose program has just run. Scopes that are
@@ -110,6 +111,9 @@ func (j *judgement) block(lo, hi int) {
 			continue
 		}
 		v := j.verdict(row - lo)
+		if j.masks != nil && j.masks[row] != 0 {
+			v = verdictUnknown
+		}
 		if v == verdictHolds && j.cfg.OnHold != nil {
 			j.cfg.OnHold(j.held(row, row-lo))
 		}

@@ -40,6 +40,7 @@ func init() {
 		{"recover", false, "what must hold besides `when` being false before the rule recovers", (*draft).readExpr},
 		{"unless", false, "when this holds, nothing is known", (*draft).readExpr},
 		{"on_missing", false, "without data: keep, unknown, fire or resolve", oneOf("keep", []string{"keep", "unknown", "fire", "resolve"}, func(r *Rule, v string) { r.OnMissing = OnMissing(v) })},
+		{"yields_to", false, "rules that explain this one: while one of them holds for the scope, for what contains it or for a part of it, this one is unknown; a name that no rule has is left alone", (*draft).readYields},
 		{"every", false, "how often the rule is evaluated", (*draft).readEvery},
 		{"at", false, "when on each local day: close+60m or midnight+30m", (*draft).readAt},
 		{"for", false, "how long `when` must hold, in event time", duration(0, func(r *Rule, v time.Duration) { r.For = v })},
@@ -182,6 +183,26 @@ func (d *draft) readScope(e entry) {
 		return
 	}
 	d.fault(e.value, fmt.Sprintf("no scope %q", text), wantOneOf(text, []string{"device", "site", "group(LABEL)", "tenant"}))
+}
+
+func (d *draft) readYields(e entry) {
+	list, ok := e.value.(*ast.SequenceNode)
+	if !ok {
+		d.fault(e.value, "yields_to is not a list", "want [RULE, ...]")
+		return
+	}
+	for _, item := range list.Values {
+		name, ok := d.text(entry{e.key, e.at, item})
+		switch {
+		case !ok:
+		case !isIdentifier(name, "-"):
+			d.fault(item, fmt.Sprintf("%q is not a rule's name", name), "want the name of a rule, such as feed-outage")
+		case name == d.rule.Name:
+			d.fault(item, "a rule can't yield to itself", "want another rule")
+		default:
+			d.rule.YieldsTo = append(d.rule.YieldsTo, name)
+		}
+	}
 }
 
 func (d *draft) readEvery(e entry) {

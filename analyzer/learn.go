@@ -21,7 +21,19 @@ type knowledge struct {
 	phi          []float32    // overdispersion of the total
 	peak         []float32    // 99.5th percentile of the total of a bin in 28 days
 	share        []float32    // habitual share of IN; NaN: not known
+	carried      [3][]carry   // what runs had come to by the midnight of learning
 }
+
+// The runs that are carried over midnight, so that an instant of the day needs the
+// bins of the day alone, however long a run is.
+const (
+	carryQuiet = iota
+	carryIn    // people counted OUT since the last one IN
+	carryOut
+)
+
+// carry is the sum of a run and when it began, seconds since 1970.
+type carry struct{ sum, began float64 }
 
 func newKnowledge(devices int, flows [3]bool) *knowledge {
 	k := &knowledge{phi: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices)}
@@ -35,6 +47,9 @@ func newKnowledge(devices int, flows [3]bool) *knowledge {
 		for i := range column {
 			column[i] = nan
 		}
+	}
+	for i := range k.carried {
+		k.carried[i] = make([]carry, devices)
 	}
 	for i := range k.phi {
 		k.phi[i] = phiStart
@@ -67,6 +82,13 @@ func (l *learner) learn(h *history, k *knowledge) {
 			l.summarise(h, k, flow)
 		}
 	}
+	for i := range k.carried {
+		k.carried[i][h.row] = carry{}
+	}
+	in, inBegan := h.onlyOther(flowIn, flowOut, carryIn)
+	out, outBegan := h.onlyOther(flowOut, flowIn, carryOut)
+	k.carried[carryIn][h.row], k.carried[carryOut][h.row] = carry{in, h.begin(inBegan)}, carry{out, h.begin(outBegan)}
+	k.carried[carryQuiet][h.row] = h.carryQuietRun()
 }
 
 // mark tells which bins are clean: complete, no dated exception, not of a copied
@@ -77,15 +99,15 @@ func (l *learner) mark(h *history) {
 		l.clean[i] = h.learn[i] && h.complete(i)
 	}
 	l.hashes = l.hashes[:0]
-	for _, d := range h.days {
-		hash, telling := h.fingerprint(d)
-		if telling && slices.Contains(l.hashes, hash) {
+	for n, d := range h.days {
+		l.hashes = append(l.hashes, h.fingerprint(d))
+		if !d.whole {
+			continue
+		}
+		if k := slices.Index(l.hashes[:n], l.hashes[n]); k >= 0 && h.days[k].whole && h.equalDays(h.days[k], d) && h.daySurprise(d) >= improbable {
 			for i := d.lo; i < d.hi; i++ {
 				l.clean[i] = false
 			}
-		}
-		if telling {
-			l.hashes = append(l.hashes, hash)
 		}
 	}
 	for first := 7; first < len(h.days); first += 7 { // week by week, each against what was clean before it

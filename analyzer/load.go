@@ -26,11 +26,15 @@ func Load(files ...File) (*RuleSet, error) {
 	for _, f := range files {
 		l.file(f)
 	}
+	set := &RuleSet{Rules: l.rules}
+	if r := set.circle(); r != nil {
+		l.faults = append(l.faults, Fault{File: r.File, Line: r.Line, Col: 1, What: fmt.Sprintf("the rule %q yields to itself, through others", r.Name), Want: "want yields_to without a circle"})
+	}
 	if len(l.faults) > 0 {
 		l.faults.sort()
 		return nil, l.faults
 	}
-	return &RuleSet{Rules: l.rules}, nil
+	return set, nil
 }
 
 // loader collects rules and faults over all files.

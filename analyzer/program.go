@@ -191,8 +191,8 @@ type registers struct {
 	view   [][]float64 // of the block at hand
 }
 
-// prepare makes room for a program and sets its fixed registers.
-func (r *registers) prepare(p *program) {
+// prepare makes room for a program over n rows and sets its fixed registers.
+func (r *registers) prepare(p *program, n int) {
 	for len(r.memory) < p.size {
 		r.memory = append(r.memory, make([]float64, blockRows))
 		r.view = append(r.view, nil)
@@ -201,7 +201,7 @@ func (r *registers) prepare(p *program) {
 		r.view[i] = r.memory[i]
 	}
 	for _, f := range p.fixed {
-		block := r.memory[f.to]
+		block := r.memory[f.to][:min(n, blockRows)]
 		for i := range block {
 			block[i] = f.value
 		}

@@ -20,7 +20,7 @@ func (r *Reel) Series(ctx context.Context, s Series) (arrow.Record, error) {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, seriesSchema)
 	defer b.Release()
 	w := binWriter{
-		aggregate: newAggregate(Column{Kind: telemetry.Count, From: s.From, To: s.To}, s.AsOf), step: s.Step.Milliseconds(),
+		aggregate: newAggregate(Column{Kind: telemetry.Count, From: s.From, To: s.To}, s.AsOf), step: s.Step.Milliseconds(), bins: s.Bins(),
 		device: b.Field(0).(*array.Uint64Builder), bin: b.Field(1).(*array.Uint32Builder),
 		in: b.Field(2).(*array.Float64Builder), out: b.Field(3).(*array.Float64Builder), rows: b.Field(4).(*array.Float64Builder),
 	}
@@ -34,6 +34,7 @@ func (r *Reel) Series(ctx context.Context, s Series) (arrow.Record, error) {
 type binWriter struct {
 	aggregate
 	step         int64
+	bins         int
 	device       *array.Uint64Builder
 	bin          *array.Uint32Builder
 	in, out      *array.Float64Builder
@@ -44,6 +45,12 @@ type binWriter struct {
 
 func (w *binWriter) write(id telemetry.DeviceID, s *series) {
 	lo, hi := w.window(s)
+	most := min(hi-lo, w.bins)
+	w.device.Reserve(most)
+	w.bin.Reserve(most)
+	w.in.Reserve(most)
+	w.out.Reserve(most)
+	w.rows.Reserve(most)
 	if s.plain {
 		w.writePlain(id, s, lo, hi)
 		return
@@ -74,11 +81,11 @@ func (w *binWriter) writePlain(id telemetry.DeviceID, s *series, lo, hi int) {
 
 func (w *binWriter) flush(id telemetry.DeviceID, bin int64) {
 	if w.count > 0 {
-		w.device.Append(uint64(id))
-		w.bin.Append(uint32(bin))
-		w.in.Append(w.sumIn)
-		w.out.Append(w.sumOu)
-		w.rows.Append(w.count)
+		w.device.UnsafeAppend(uint64(id))
+		w.bin.UnsafeAppend(uint32(bin))
+		w.in.UnsafeAppend(w.sumIn)
+		w.out.UnsafeAppend(w.sumOu)
+		w.rows.UnsafeAppend(w.count)
 	}
 	w.sumIn, w.sumOu, w.count = 0, 0, 0
 }

@@ -44,6 +44,7 @@ type Rule struct {
 	Unless  string `json:"unless,omitempty"`
 
 	OnMissing OnMissing `json:"on_missing"`
+	YieldsTo  []string  `json:"yields_to,omitempty"` // rules whose findings explain its own
 	Schedule  Schedule  `json:"schedule"`
 
 	For           time.Duration `json:"for,omitempty"`

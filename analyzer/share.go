@@ -16,7 +16,7 @@ func (p *pass) shareColumn(t *task, u use) ([]float64, error) {
 		columns = append(columns, c.value)
 	}
 	yes, known := make([]int, b.scopes), make([]int, b.scopes)
-	p.prepare(program)
+	p.prepare(program, len(b.scopeOf))
 	for lo := 0; lo < len(b.scopeOf); lo += blockRows {
 		hi := min(lo+blockRows, len(b.scopeOf))
 		p.run(program, columns, lo, hi)

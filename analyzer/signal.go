@@ -25,7 +25,7 @@ type signal struct {
 
 	fill   func(p *pass, c *deviceColumn)                     // computes it from the registry and the calendars alone
 	share  func(yes, known int, habit float64) float64        // computes it of how many devices of a scope fulfil a condition
-	bins   func(h *history, u use) (value float64, began int) // computes it from bins; began is the bin where it begins, or -1
+	bins   func(h *history, u use) (value float64, began int) // computes it from bins; began is the bin where it begins, or never
 	reach  time.Duration                                      // how far back the bins must go
 	learns []string                                           // flows whose baselines it looks at; "" is its own argument
 	peers  func(values []float64) (middle, width float64)     // then holds it against the devices of its site
@@ -171,9 +171,9 @@ var signals = []*signal{
 		about: "2 of the last 3 hours far above their baseline: z > 6, x − B ≥ 50 and x ≥ 1.5·B"},
 	{name: "drop", unit: Number, bins: scoreDrop, reach: 3 * binStep, learns: []string{"total"},
 		about: "the last 3 hours open, complete and far below: z < −4, x ≤ 0.5·B and B ≥ 20"},
-	{name: "quiet", unit: Number, bins: scoreQuiet, reach: 14 * 24 * binStep, learns: []string{"total"},
+	{name: "quiet", unit: Number, bins: scoreQuiet, reach: binStep, learns: []string{"total"},
 		about: "a run of zero in complete opening hours: ΣB/φ over 13.8"},
-	{name: "dead_direction", unit: Number, bins: scoreDeadDirection, reach: 14 * 24 * binStep, learns: []string{"total"},
+	{name: "dead_direction", unit: Number, bins: scoreDeadDirection, reach: binStep, learns: []string{"total"},
 		about: "one flow zero while the other counts N ≥ 50: −N·ln(1 − habitual share) over 13.8"},
 	{name: "swapped", unit: Number, bins: scoreSwapped, reach: 3 * 25 * binStep, learns: []string{"in", "out", "total"},
 		about: "IN and OUT fit each other's baselines better than their own, on two whole days in a row: log likelihood ratio over 10"},

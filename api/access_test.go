@@ -194,11 +194,7 @@ func TestRequestsAreMeasuredByPattern(t *testing.T) {
 // that it documents, and roles that it does not name are refused.
 func TestEveryOperationAnswersWhatIsDocumented(t *testing.T) {
 	h := newHouse(t)
-	var doc document
-	raw := h.call("", "GET", "/openapi.json", "").want(t, 200, `"openapi":"3.1.0"`)
-	if err := json.Unmarshal([]byte(raw.text), &doc); err != nil {
-		t.Fatal(err)
-	}
+	doc, raw := h.document(), h.call("", "GET", "/openapi.json", "")
 	for _, ref := range regexp.MustCompile(`"\$ref":"#/components/schemas/(\w+)"`).FindAllStringSubmatch(raw.text, -1) {
 		if doc.Components.Schemas[ref[1]] == nil {
 			t.Errorf("the document refers to %s, which is not in it", ref[1])
@@ -228,6 +224,15 @@ type operation struct {
 	Summary, Description string
 	Security             []map[string][]string
 	Responses            map[string]any
+}
+
+func (h *house) document() (doc document) {
+	h.t.Helper()
+	raw := h.call("", "GET", "/openapi.json", "").want(h.t, 200, `"openapi":"3.1.0"`)
+	if err := json.Unmarshal([]byte(raw.text), &doc); err != nil {
+		h.t.Fatal(err)
+	}
+	return doc
 }
 
 func (h *house) walk(t *testing.T, method, path string, op operation) {

@@ -23,6 +23,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
+
+	"belfry/incidents"
 )
 
 // Limits of request bodies, in bytes, before and after decompression.
@@ -124,16 +126,22 @@ func (a *app) routes() {
 	route(a, "PATCH", "/devices/{name}", managers, "Change a device", a.patchDevice, fails(404, 412, 428))
 	route(a, "GET", "/devices/{name}/readings", viewers, "A device's counts", a.getReadings, fails(404))
 
-	route(a, "GET", "/incidents", viewers, "List incidents, the newest first", a.listIncidents)
+	route(a, "GET", "/incidents", watchers, "List incidents, the newest first", a.listIncidents)
 	route(a, "POST", "/incidents", reporters, "Report an incident", a.postIncident, status(201))
-	route(a, "GET", "/incidents/{ref}", viewers, "One incident", a.getIncident, fails(404))
+	route(a, "POST", "/incidents/bulk", reporters, "Move many incidents on, each by itself", a.postBulk)
+	route(a, "GET", "/incidents/{ref}", watchers, "One incident", a.getIncident, fails(404))
 	route(a, "POST", "/incidents/{ref}/transitions", reporters, "Move an incident on", a.postTransition, fails(404, 409, 412))
-	route(a, "GET", "/incidents/{ref}/timeline", viewers, "What happened to an incident", a.getTimeline, fails(404))
-	route(a, "GET", "/incidents/{ref}/evidence", viewers, "The readings that show it", a.getEvidence, fails(404))
+	route(a, "POST", "/incidents/{ref}/actions", workers, "Ask people at the site to do something", a.postActions, fails(404, 409, 412))
+	route(a, "GET", "/incidents/{ref}/timeline", watchers, "What happened to an incident", a.getTimeline, fails(404))
+	route(a, "GET", "/incidents/{ref}/evidence", watchers, "The readings that show it", a.getEvidence, fails(404))
+	route(a, "GET", "/incidents/{ref}/clocks", watchers, "What was promised, and how much of it is used up", a.getClocks, fails(404))
 	route(a, "POST", "/incidents/{ref}/comments", reporters, "Say something about an incident", a.postComment, status(201), fails(404))
 
 	route(a, "GET", "/events", viewers, "Follow what happens to incidents, as server-sent events", a.getEvents)
 	describeEvents(a.api.OpenAPI())
+
+	documents(a, "/calendars", incidents.CalendarDocument, func(c *incidents.Calendar, id string) { c.ID = id })
+	documents(a, "/agreements", incidents.AgreementDocument, func(g *incidents.Agreement, id string) { g.ID = id })
 
 	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
 	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))

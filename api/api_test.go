@@ -180,14 +180,14 @@ func TestIncidents(t *testing.T) {
 		want(t, 200, `"assignee":"first_line"`)
 	h.call("first_line", "POST", "/api/v1/incidents/INC-000001/transitions", `{"transition":"assign","assignee":"bob"}`, "If-Match", `"1"`).
 		want(t, 412, "/problems/stale")
-	h.call("first_line", "POST", "/api/v1/incidents/INC-000001/transitions", `{"transition":"resolve","code":"fixed"}`).
+	h.call("first_line", "POST", "/api/v1/incidents/INC-000001/transitions", `{"transition":"resolve","code":"fixed","cause":"power","summary":"plugged in","item":"FC-1"}`).
 		want(t, 409, "firing, not clear")
 	h.call("first_line", "POST", "/api/v1/incidents/INC-000001/transitions", `{"transition":"resolve","force":true}`).
 		want(t, 422, `"field":"code"`)
-	h.call("first_line", "POST", "/api/v1/incidents/INC-000001/transitions", `{"transition":"resolve","code":"fixed","force":true,"reason":"shut"}`).
+	h.call("first_line", "POST", "/api/v1/incidents/INC-000001/transitions", `{"transition":"resolve","code":"fixed","cause":"power","summary":"plugged in","item":"FC-1","force":true,"reason":"shut"}`).
 		want(t, 200, `"muted":true`)
 	refused := h.call("first_line", "POST", "/api/v1/incidents/INC-000001/transitions", `{"transition":"take"}`).want(t, 409, "/problems/conflict")
-	if fmt.Sprint(refused.json["allowed"]) != "[close comment]" || refused.json["state"] != "resolved" {
+	if fmt.Sprint(refused.json["allowed"]) != "[approve reject rate close comment]" || refused.json["state"] != "resolved" {
 		t.Errorf("got %v in %v", refused.json["allowed"], refused.json["state"])
 	}
 	h.call("second_line", "POST", "/api/v1/incidents/INC-000001/comments", `{"text":"between us","internal":true}`).want(t, 201, "between us")
@@ -301,8 +301,6 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"a check without an analyzer":  {"POST", "/api/v1/rules/check", `{"files":[{"name":"a","text":"b"}]}`, 503, ""},
 		"ingest without a log":         {"GET", "/api/v1/ingest", "", 503, ""},
 		"dead letters without a log":   {"GET", "/api/v1/ingest/dead", "", 503, ""},
-		"a dead letter without a log":  {"GET", "/api/v1/ingest/dead/0-1", "", 503, ""},
-		"a retry without a log":        {"POST", "/api/v1/ingest/dead/retry", `{}`, 503, ""},
 		"an unknown problem":           {"GET", "/problems/none", "", 404, ""},
 		"metrics without a registry":   {"GET", "/metrics", "", 404, ""},
 	}

@@ -23,6 +23,18 @@ type Incident struct {
 	Condition     telemetry.Condition    `json:"condition" enum:"firing,clear,unknown,none" doc:"What the analyzer holds to be true"`
 	Since         time.Time              `json:"since,omitzero" doc:"When the condition began to hold"`
 	EvaluatedAt   time.Time              `json:"evaluated_at,omitzero" doc:"Instant of the newest finding"`
+	Kind          incidents.Kind         `json:"kind,omitempty" enum:"incident,service_request,reminder,question,other" doc:"What sort of work it is"`
+	PendingReason string                 `json:"pending_reason,omitempty" doc:"While pending: what it waits for"`
+	WakeAt        time.Time              `json:"wake_at,omitzero" doc:"While pending: when it wakes by itself"`
+	Actions       []incidents.Action     `json:"actions,omitempty" doc:"What people were asked to do"`
+	Vendor        *incidents.VendorCase  `json:"vendor,omitempty" doc:"The case at the supplier"`
+	Major         bool                   `json:"major,omitempty"`
+	DuplicateOf   string                 `json:"duplicate_of,omitempty" doc:"The incident that it was merged into"`
+	Duplicates    []string               `json:"duplicates,omitempty" doc:"The incidents that were merged into it"`
+	Reminders     int                    `json:"reminders,omitempty" doc:"How often people came back to it"`
+	Satisfaction  *incidents.Score       `json:"satisfaction,omitempty"`
+	SLA           string                 `json:"sla,omitempty" enum:"ok,at_risk,breached,paused,met" doc:"How it stands against what was promised to the client"`
+	DueAt         time.Time              `json:"due_at,omitzero" doc:"When the resolution is due, while its clock runs"`
 	Category      string                 `json:"category"`
 	Priority      int                    `json:"priority" doc:"1 (most) to 4"`
 	Impact        incidents.Impact       `json:"impact,omitempty"`
@@ -65,7 +77,20 @@ func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
 		Occurrences: i.Occurrences, LastFiredAt: i.LastFiredAt, Late: i.Late, Muted: i.Muted, Reporter: i.Reporter,
 		Assignee: i.Assignee, Reopened: i.Reopened, RecurrenceOf: i.RecurrenceOf, OpenedAt: i.OpenedAt,
 		UpdatedAt: i.UpdatedAt, FirstResponse: i.FirstResponse, ResolvedAt: i.ResolvedAt, ClosedAt: i.ClosedAt,
+		Kind: i.Kind, PendingReason: i.PendingReason, WakeAt: i.WakeAt, Actions: i.Actions, Major: i.Major,
+		DuplicateOf: i.DuplicateOf, Duplicates: i.Duplicates, Reminders: i.Reminders, SLA: i.ClockState(),
 		Allowed: incidents.Allowed(i.State, actor),
+	}
+	for _, k := range i.Clocks {
+		if k.Name == "resolve" {
+			v.DueAt = k.Due
+		}
+	}
+	if i.Vendor.Supplier != "" {
+		v.Vendor = &i.Vendor
+	}
+	if i.Satisfaction.Points > 0 {
+		v.Satisfaction = &i.Satisfaction
 	}
 	if i.Rule != "" {
 		v.Scope = &i.Scope
@@ -98,6 +123,8 @@ type incidentsIn struct {
 	Level        int       `query:"level" minimum:"1" maximum:"3"`
 	Priority     int       `query:"priority" minimum:"1" maximum:"4"`
 	Assignee     string    `query:"assignee" maxLength:"128"`
+	Kind         string    `query:"kind" enum:"incident,service_request,reminder,question,other"`
+	SLA          string    `query:"sla" enum:"ok,at_risk,breached,paused,met" doc:"How it stands against what was promised to the client"`
 	Q            string    `query:"q" maxLength:"200" doc:"Words of the summary"`
 	UpdatedSince time.Time `query:"updated_since"`
 	Limit        int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
@@ -113,7 +140,7 @@ func (a *app) listIncidents(ctx context.Context, in *incidentsIn) (*listOut[Inci
 	list, err := a.Desk.List(ctx, incidents.Query{
 		Site: in.Site, Device: in.Device, Category: in.Category, Rule: in.Rule, State: incidents.State(in.State),
 		Condition: telemetry.Condition(in.Condition), Level: in.Level, Priority: in.Priority, Assignee: in.Assignee,
-		Q: in.Q, UpdatedSince: in.UpdatedSince, Before: before, Limit: in.Limit + 1,
+		Kind: incidents.Kind(in.Kind), Clock: in.SLA, Q: in.Q, UpdatedSince: in.UpdatedSince, Before: before, Limit: in.Limit + 1,
 	}, actor)
 	if err != nil {
 		return nil, err
@@ -168,6 +195,7 @@ type reportIn struct {
 		Category    string            `json:"category,omitempty" maxLength:"128" doc:"user_report/other when left out"`
 		Site        string            `json:"site,omitempty" maxLength:"128" doc:"Needed, unless a device or the token says it"`
 		Device      string            `json:"device,omitempty" maxLength:"128"`
+		Kind        incidents.Kind    `json:"kind,omitempty" enum:"incident,service_request,question,other"`
 		Impact      incidents.Impact  `json:"impact,omitempty" enum:"client,site,device"`
 		Urgency     incidents.Urgency `json:"urgency,omitempty" enum:"high,medium,low"`
 	}
@@ -181,7 +209,7 @@ func (a *app) postIncident(ctx context.Context, in *reportIn) (*incidentOut, err
 	}
 	inc, err := a.Desk.Report(ctx, incidents.NewReport{
 		Summary: b.Summary, Description: b.Description, Category: b.Category, Site: site, Device: b.Device,
-		Impact: b.Impact, Urgency: b.Urgency, Once: in.once(ctx, "POST /incidents", ""),
+		Kind: b.Kind, Impact: b.Impact, Urgency: b.Urgency, Once: in.once(ctx, "POST /incidents", ""),
 	}, actorOf(ctx), a.Now())
 	return incidentAnswer(ctx, inc, err)
 }
@@ -213,34 +241,6 @@ func (a *app) placeOf(ctx context.Context, site, device string) (string, error) 
 	return site, err
 }
 
-type transitionIn struct {
-	IncidentPath
-	Repeatable
-	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that it is meant for; any version when left out"`
-	Body    struct {
-		Transition incidents.Transition `json:"transition" enum:"take,assign,resolve,close" doc:"What is to happen"`
-		Assignee   string               `json:"assignee,omitempty" maxLength:"128" doc:"assign: to whom"`
-		Code       string               `json:"code,omitempty" maxLength:"64" doc:"resolve: the resolution code"`
-		Cause      string               `json:"cause,omitempty" maxLength:"128" doc:"resolve: the cause code"`
-		Summary    string               `json:"summary,omitempty" maxLength:"20000" doc:"resolve: what was done"`
-		Force      bool                 `json:"force,omitempty" doc:"resolve: although the condition is not clear"`
-		Reason     string               `json:"reason,omitempty" maxLength:"20000" doc:"Why; needed with force"`
-	}
-}
-
-func (a *app) postTransition(ctx context.Context, in *transitionIn) (*incidentOut, error) {
-	b := in.Body
-	version, err := versionOf(in.IfMatch)
-	if err != nil {
-		return nil, err
-	}
-	inc, err := a.Desk.Transition(ctx, in.Ref, incidents.Request{
-		Transition: b.Transition, Version: version, Assignee: b.Assignee, Code: b.Code, Cause: b.Cause,
-		Summary: b.Summary, Force: b.Force, Reason: b.Reason, Once: in.once(ctx, "POST /incidents/transitions", in.Ref),
-	}, actorOf(ctx), a.Now())
-	return incidentAnswer(ctx, inc, in.missing(err))
-}
-
 // versionOf reads the one version that If-Match names; 0 for any. The store
 // compares it in the transaction that makes the change.
 func versionOf(header string) (int64, error) {
@@ -270,7 +270,7 @@ type Event struct {
 }
 
 // bookkeeping are fields that only the machine reads.
-var bookkeeping = []string{"key", "open_key", "evaluated", "touched"}
+var bookkeeping = []string{"key", "open_key", "evaluated", "touched", "timer_at", "clocks"}
 
 func eventView(e incidents.Event) (Event, error) {
 	v := Event{Seq: e.Seq, At: e.At, Actor: e.Actor, Source: e.Source, Request: e.Request, Kind: e.Kind, Text: e.Text, Private: e.Internal}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,25 +66,26 @@ type kind struct {
 
 // kinds are all the problems there are, by the last part of their type.
 var kinds = map[string]kind{
-	"bad-request":            {400, "The request can't be read", "The request line, a header or the body is not what it should be. Nothing was done."},
-	"bad-lines":              {400, "Some readings were refused", "The lines listed were refused and kept as dead letters where possible; the others were accepted. Send the refused ones again when they are mended."},
-	"unauthorized":           {401, "A valid token is needed", "Send Authorization: Bearer bf_... with a token that has neither expired nor been revoked."},
-	"forbidden":              {403, "Not yours to do", "The token's role may not do this."},
-	"not-found":              {404, "There is no such thing", "It does not exist, or the token may not see it."},
-	"method-not-allowed":     {405, "This path has no such method", "See /docs for what each path understands."},
-	"timeout":                {408, "The request took too long to arrive", "The client was too slow."},
-	"conflict":               {409, "Not possible as things are", "The state of the thing stands against it; allowed lists what is possible."},
-	"exists":                 {409, "There is one already", "Something of that name exists."},
-	"stale":                  {412, "It has changed in the meantime", "Read it again and send the new ETag in If-Match."},
-	"too-large":              {413, "The body is too large", "Send it in parts."},
-	"unsupported-media-type": {415, "The body's form is not understood", "Send JSON, as it is or with Content-Encoding: gzip."},
-	"invalid":                {422, "The request is wrong in itself", "errors lists every fault by field."},
-	"idempotency-key-reused": {422, "The idempotency key belongs to another request", "A key may come again only with the same request. Use a fresh one."},
-	"precondition-required":  {428, "If-Match is needed", "Read the thing and send its ETag in If-Match, so that nobody's change is overwritten."},
-	"too-many-requests":      {429, "Too much at once", "Wait as long as Retry-After says, then send it again."},
-	"headers-too-large":      {431, "The headers are too large", "Send fewer or shorter headers."},
-	"internal":               {500, "Something went wrong here", "It is in the log under the X-Request-Id of the answer."},
-	"unavailable":            {503, "Not to be had just now", "A part that is needed does not answer, or this process does not run it. Retry-After says when to try again."},
+	"bad-request":              {400, "The request can't be read", "The request line, a header or the body is not what it should be. Nothing was done."},
+	"bad-lines":                {400, "Some readings were refused", "The lines listed were refused and kept as dead letters where possible; the others were accepted. Send the refused ones again when they are mended."},
+	"unauthorized":             {401, "A valid token is needed", "Send Authorization: Bearer bf_... with a token that has neither expired nor been revoked."},
+	"forbidden":                {403, "Not yours to do", "The token's role may not do this."},
+	"end-user-cannot-escalate": {403, "Escalating is for the desk", "Say in a comment what is urgent; the first line escalates."},
+	"not-found":                {404, "There is no such thing", "It does not exist, or the token may not see it."},
+	"method-not-allowed":       {405, "This path has no such method", "See /docs for what each path understands."},
+	"timeout":                  {408, "The request took too long to arrive", "The client was too slow."},
+	"conflict":                 {409, "Not possible as things are", "The state of the thing stands against it; allowed lists what is possible."},
+	"exists":                   {409, "There is one already", "Something of that name exists."},
+	"stale":                    {412, "It has changed in the meantime", "Read it again and send the new ETag in If-Match."},
+	"too-large":                {413, "The body is too large", "Send it in parts."},
+	"unsupported-media-type":   {415, "The body's form is not understood", "Send JSON, as it is or with Content-Encoding: gzip."},
+	"invalid":                  {422, "The request is wrong in itself", "errors lists every fault by field."},
+	"idempotency-key-reused":   {422, "The idempotency key belongs to another request", "A key may come again only with the same request. Use a fresh one."},
+	"precondition-required":    {428, "If-Match is needed", "Read the thing and send its ETag in If-Match, so that nobody's change is overwritten."},
+	"too-many-requests":        {429, "Too much at once", "Wait as long as Retry-After says, then send it again."},
+	"headers-too-large":        {431, "The headers are too large", "Send fewer or shorter headers."},
+	"internal":                 {500, "Something went wrong here", "It is in the log under the X-Request-Id of the answer."},
+	"unavailable":              {503, "Not to be had just now", "A part that is needed does not answer, or this process does not run it. Retry-After says when to try again."},
 }
 
 // byStatus names the usual kind of each status.
@@ -92,7 +94,7 @@ var byStatus = func() map[int]string {
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(kinds))) {
 		out[kinds[name].status] = name
 	}
-	out[400], out[409], out[422] = "bad-request", "conflict", "invalid"
+	out[400], out[403], out[409], out[422] = "bad-request", "forbidden", "conflict", "invalid"
 	return out
 }()
 
@@ -117,6 +119,8 @@ func init() {
 		for _, err := range errs {
 			p.Errors = append(p.Errors, faultOf(err))
 		}
+		// The library finds unknown members in the order of a map.
+		slices.SortStableFunc(p.Errors, func(a, b incidents.Fault) int { return cmp.Compare(a.Field, b.Field) })
 		return p
 	}
 }
@@ -151,6 +155,9 @@ func (a *app) problemOf(ctx context.Context, err error) error {
 		p.State, p.Allowed = conflict.State, conflict.Allowed
 		return p
 	case errors.As(err, &forbidden):
+		if kinds[forbidden.Code].status == 403 {
+			return newProblem(forbidden.Code, "%s", forbidden.Detail)
+		}
 		return newProblem("forbidden", "%s", forbidden.Detail)
 	case errors.As(err, &invalid):
 		p := newProblem("invalid", "%d faults", len(invalid.Faults))

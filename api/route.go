@@ -23,7 +23,9 @@ var (
 	operators = []incidents.Role{incidents.Admin, incidents.Manager, incidents.SecondLine, incidents.NOC}
 	staff     = append([]incidents.Role{incidents.FirstLine}, operators...)
 	viewers   = append([]incidents.Role{incidents.SiteManager}, staff...)
-	reporters = []incidents.Role{incidents.Admin, incidents.Manager, incidents.SecondLine, incidents.FirstLine, incidents.SiteManager}
+	watchers  = append([]incidents.Role{incidents.ThirdLine}, viewers...)
+	workers   = []incidents.Role{incidents.Admin, incidents.Manager, incidents.SecondLine, incidents.FirstLine, incidents.ThirdLine}
+	reporters = append([]incidents.Role{incidents.SiteManager}, workers...)
 )
 
 // Keys of what the guard needs to know about an operation.

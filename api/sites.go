@@ -125,7 +125,7 @@ func (a *app) postSite(ctx context.Context, in *siteIn) (*siteOut, error) {
 // that a name is taken, for instance.
 func wholeFleet(ctx context.Context) error {
 	if site := tokenOf(ctx).Site; site != "" {
-		return newProblem("forbidden", "this token is for the site %q alone; adding to the registry needs one for all", site)
+		return newProblem("forbidden", "this token is for the site %q alone; this needs one for all", site)
 	}
 	return nil
 }

@@ -14,16 +14,25 @@ const (
 	Manager     Role = "manager"
 	FirstLine   Role = "first_line"
 	SecondLine  Role = "second_line"
+	ThirdLine   Role = "third_line" // a supplier: sees what is at level 3
 	NOC         Role = "noc"
 	SiteManager Role = "site_manager"
 	DeviceRole  Role = "device"
 )
 
 // Roles are all roles, from the one that may do most.
-var Roles = []Role{Admin, Manager, SecondLine, FirstLine, NOC, SiteManager, DeviceRole}
+var Roles = []Role{Admin, Manager, SecondLine, FirstLine, ThirdLine, NOC, SiteManager, DeviceRole}
 
-// desk are the roles that work on incidents.
-var desk = []Role{Admin, Manager, SecondLine, FirstLine}
+// The rights of the life cycle. The desk works on everything, the workers also
+// on what is theirs to see; the asked answer; the concerned say whether it is well.
+var (
+	desk      = []Role{Admin, Manager, SecondLine, FirstLine}
+	workers   = []Role{Admin, Manager, SecondLine, FirstLine, ThirdLine}
+	reporters = []Role{Admin, Manager, SecondLine, FirstLine, ThirdLine, SiteManager}
+	asked     = []Role{Admin, SecondLine, FirstLine, SiteManager}
+	concerned = []Role{Admin, FirstLine, SiteManager}
+	upper     = []Role{Admin, Manager, SecondLine, ThirdLine}
+)
 
 // Known reports whether there is such a role.
 func (r Role) Known() bool { return slices.Contains(Roles, r) }
@@ -54,7 +63,12 @@ type Actor struct {
 func (a Actor) automatic() bool { return a.Source == ByAnalyzer || a.Source == ByTimer }
 
 // Sees reports whether the actor may know that the incident exists.
-func (a Actor) Sees(inc *Incident) bool { return a.Site == "" || a.Site == inc.Site }
+func (a Actor) Sees(inc *Incident) bool {
+	if a.Role == ThirdLine && inc.Level < 3 {
+		return false
+	}
+	return a.Site == "" || a.Site == inc.Site
+}
 
 // Token is a key to the API, without its secret.
 type Token struct {

@@ -2,8 +2,8 @@ package incidents
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +24,9 @@ type Store interface {
 	Events(ctx context.Context, ref string, after int64, limit int) ([]Event, error)
 	// Tally counts the incidents.
 	Tally(ctx context.Context) ([]Tally, error)
+	// Documents returns every version of every document of those kinds, by kind,
+	// id and version, and the revision of the documents.
+	Documents(ctx context.Context, kinds ...DocumentKind) ([]Document, int64, error)
 }
 
 // Tx is a transaction of a Store.
@@ -37,6 +40,14 @@ type Tx interface {
 	// Recovered returns incidents that nobody touched and that have been clear
 	// since then or longer.
 	Recovered(since time.Time, limit int) ([]Incident, error)
+	// Due returns incidents whose timers are due by then, the most overdue first.
+	Due(by time.Time, limit int) ([]Incident, error)
+	// Revision returns how often the documents have changed.
+	Revision() (int64, error)
+	// Documents is Store.Documents within the transaction.
+	Documents(kinds ...DocumentKind) ([]Document, error)
+	// PutDocument writes the next version of a document, and changes the revision.
+	PutDocument(d Document) error
 	// Save writes steps, in order.
 	Save(steps []Step) error
 	// Recall returns what was remembered under the key, or nil.
@@ -59,6 +70,8 @@ type Query struct {
 	State                                  State
 	Condition                              telemetry.Condition
 	Level, Priority                        int
+	Kind                                   Kind
+	Clock                                  string    // one of ClockStates
 	Q                                      string    // words of the summary
 	UpdatedSince                           time.Time // updated at that time or later
 	Before                                 string    // start after this reference
@@ -94,6 +107,7 @@ type Desk struct {
 	config  Config
 	metrics *metrics
 	log     *slog.Logger
+	book    atomic.Pointer[readBook]
 }
 
 // NewDesk returns a desk over a store. The registerer and the logger may be nil.
@@ -110,51 +124,37 @@ func NewDesk(store Store, config Config, reg prometheus.Registerer, log *slog.Lo
 	return &Desk{store: store, config: config, metrics: newMetrics(reg, store, log), log: log}
 }
 
-// Tick is what belfry does by itself now and then: resolve what has been clear for
-// StableFor, and forget the answers to requests from more than a day ago. It
-// returns how many incidents it resolved.
-func (d *Desk) Tick(ctx context.Context, at time.Time) (int, error) {
-	const batch = 500
-	clock := Actor{Name: "belfry", Source: ByTimer}
-	total := 0
-	for {
-		var steps []Step
-		err := d.store.Update(ctx, func(tx Tx) (err error) {
-			steps, err = d.recovered(tx, clock, at, batch)
-			if err != nil {
-				return err
-			}
-			return tx.Forget(at.Add(-24 * time.Hour))
-		})
-		if err != nil {
-			return total, fmt.Errorf("resolve what has recovered: %w", err)
-		}
-		d.metrics.count(steps)
-		total += len(steps)
-		if len(steps) < batch {
-			return total, nil
-		}
-	}
+// readBook is a book with the revision of the documents that it was read from.
+type readBook struct {
+	revision int64
+	book     *Book
 }
 
-func (d *Desk) recovered(tx Tx, clock Actor, at time.Time, limit int) ([]Step, error) {
-	list, err := tx.Recovered(at.Add(-d.config.StableFor), limit)
+// bookOf returns the book as it stands in the transaction. It is read anew when
+// somebody, in this process or another, has changed a document.
+func (d *Desk) bookOf(tx Tx) (*Book, error) {
+	revision, err := tx.Revision()
 	if err != nil {
 		return nil, err
 	}
-	var steps []Step
-	for _, inc := range list {
-		step, err := step(inc, Request{Transition: AutoResolve}, clock, at)
-		if err != nil {
-			return nil, err
-		}
-		steps = append(steps, step)
+	if known := d.book.Load(); known != nil && known.revision == revision {
+		return known.book, nil
 	}
-	return steps, tx.Save(steps)
+	documents, err := tx.Documents(bookKinds...)
+	if err != nil {
+		return nil, err
+	}
+	book, err := NewBook(documents)
+	if err != nil {
+		return nil, err
+	}
+	d.book.Store(&readBook{revision, book})
+	return book, nil
 }
 
-// step applies a request and holds the result as a Step.
-func step(inc Incident, req Request, actor Actor, at time.Time) (Step, error) {
+// step applies a request under the desk's settings and holds the result as a Step.
+func (d *Desk) step(b *Book, inc Incident, req Request, actor Actor, at time.Time) (Step, error) {
+	req.book, req.matrix = b, d.config.Matrix
 	next, event, err := Apply(inc, req, actor, at)
 	return Step{Before: inc, After: next, Event: event}, err
 }

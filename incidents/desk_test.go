@@ -97,7 +97,7 @@ func TestClearingDoesNotCloseWhatAPersonOwns(t *testing.T) {
 	if diff := cmp.Diff([]string{"INC-000001 in_progress clear ×1"}, shown(store)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	inc = must[Incident](t)(d.Transition(ctx, "INC-000001", Request{Transition: Resolve, Code: "fixed"}, ana, noon.Add(2*time.Hour)))
+	inc = must[Incident](t)(d.Transition(ctx, "INC-000001", fixed(Resolve), ana, noon.Add(2*time.Hour)))
 	receive(t, d, "f", noon.Add(3*time.Hour))
 	if diff := cmp.Diff([]string{"INC-000001 in_progress firing ×2"}, shown(store)); diff != "" {
 		t.Errorf("fires again after %s: (-want +got)\n%s", inc.State, diff)
@@ -108,7 +108,7 @@ func TestWhatIsResolvedByForceIsSilentUntilClear(t *testing.T) {
 	store, ctx, reg := newMemory(), context.Background(), prometheus.NewRegistry()
 	d := NewDesk(store, Config{}, reg, nil)
 	receive(t, d, "f", noon)
-	force := Request{Transition: Resolve, Code: "site_closed", Force: true, Reason: "refit until May"}
+	force := forced("refit until May")
 	must[Incident](t)(d.Transition(ctx, "INC-000001", force, ana, noon.Add(time.Minute)))
 	receive(t, d, "ff", noon.Add(40*time.Hour))
 	if diff := cmp.Diff([]string{"INC-000001 resolved firing ×1"}, shown(store)); diff != "" {
@@ -245,11 +245,15 @@ func TestTheRowIsWhatTheTimelineAddsUpTo(t *testing.T) {
 		at := noon
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
 			at = at.Add(time.Duration(rapid.IntRange(0, 180).Draw(t, "minutes")) * time.Minute)
-			if rapid.Bool().Draw(t, "a finding") {
+			switch rapid.IntRange(0, 4).Draw(t, "what") {
+			case 0, 1:
 				deliver(t, d, store, randomFinding(t, at))
-			} else {
+			case 2:
+				tick(ctx, t, d, at)
+			default:
 				act(ctx, t, d, at)
 			}
+			clocksHold(t, d, store, at)
 		}
 		holds(t, store)
 	})
@@ -279,14 +283,20 @@ func deliver(t *rapid.T, d *Desk, store *memory, f telemetry.Finding) {
 }
 
 func act(ctx context.Context, t *rapid.T, d *Desk, at time.Time) {
-	req, _ := request(rapid.SampledFrom([]Transition{Take, Assign, Resolve, Close, Comment}).Draw(t, "transition"))
+	req, actor := request(rapid.SampledFrom([]Transition{Take, Assign, Resolve, Close, Comment, Qualify, Ask, Reply,
+		Withdraw, Hold, Wake, Escalate, Return, Approve, Reject, Rate, Merge, Cancel, Major}).Draw(t, "transition"))
 	if rapid.Bool().Draw(t, "force") {
 		req.Force, req.Reason = true, "because"
 	}
 	ref := rapid.SampledFrom([]string{"INC-000001", "INC-000002", "INC-000003"}).Draw(t, "ref")
-	_, err := d.Transition(ctx, ref, req, rapid.SampledFrom([]Actor{ana, bob}).Draw(t, "actor"), at)
+	if actor == ana && rapid.Bool().Draw(t, "bob") {
+		actor = bob
+	}
+	_, err := d.Transition(ctx, ref, req, actor, at)
 	var conflict *ConflictError
-	if err != nil && !errors.Is(err, ErrNotFound) && !errors.As(err, &conflict) {
+	var invalid *InvalidError
+	var forbidden *ForbiddenError
+	if err != nil && !errors.Is(err, ErrNotFound) && !errors.As(err, &conflict) && !errors.As(err, &invalid) && !errors.As(err, &forbidden) {
 		t.Fatalf("%s %s: %v", req.Transition, ref, err)
 	}
 }

@@ -81,6 +81,7 @@ func (c *change) report() {
 	inc.Condition = telemetry.None
 	inc.Site, inc.Device = r.Site, r.Device
 	inc.Category, inc.Summary, inc.Description = r.Category, r.Summary, r.Description
+	inc.Kind = r.Kind
 	inc.Impact, inc.Urgency, inc.Priority = r.Impact, r.Urgency, c.req.priority
 	inc.Reporter, inc.OpenedAt = c.actor.Name, c.at
 }
@@ -106,7 +107,7 @@ func (c *change) reopen() {
 		c.inc.State = New
 	}
 	c.inc.Reopened++
-	c.inc.Resolution, c.inc.ResolvedAt = Resolution{}, time.Time{}
+	c.undo()
 	c.fire()
 }
 
@@ -132,7 +133,9 @@ func (c *change) respond() {
 func (c *change) resolve() {
 	c.respond()
 	c.inc.ResolvedAt = c.at
-	c.inc.Resolution = Resolution{Code: c.req.Code, Cause: c.req.Cause, Summary: c.req.Summary}
+	c.inc.Resolution = Resolution{Code: c.req.Code, Cause: c.req.Cause, Summary: c.req.Summary,
+		Workaround: c.req.Workaround, Item: c.req.Item, By: c.actor.Name}
+	c.wake()
 	if !c.settled() {
 		c.inc.Resolution.Forced, c.inc.Muted = c.req.Reason, true
 	}

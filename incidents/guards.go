@@ -69,9 +69,19 @@ func (c *change) resolvable() error {
 		codes := strings.Join(slices.Sorted(maps.Keys(ResolutionCodes)), ", ")
 		f.add("code", "%q is no resolution code; want one of %s", c.req.Code, codes)
 	}
-	if len(c.req.Cause) > MaxName {
-		f.add("cause", "has %d bytes; at most %d", len(c.req.Cause), MaxName)
+	if _, ok := CauseCodes[c.req.Cause]; !ok {
+		f.add("cause", "%q is no cause; want one of %s", c.req.Cause, strings.Join(slices.Sorted(maps.Keys(CauseCodes)), ", "))
 	}
+	if strings.TrimSpace(c.req.Summary) == "" {
+		f.add("summary", "is missing; want what was done")
+	}
+	if c.req.Code == "workaround" && strings.TrimSpace(c.req.Workaround) == "" {
+		f.add("workaround", "is missing; want how to live with it")
+	}
+	if c.inc.Device+c.inc.Site != "" || c.req.Item != "" {
+		f.name("item", c.req.Item)
+	}
+	f.text("workaround", c.req.Workaround)
 	f.text("summary", c.req.Summary)
 	f.text("reason", c.req.Reason)
 	if c.req.Force && strings.TrimSpace(c.req.Reason) == "" {
@@ -118,12 +128,10 @@ func (c *change) reported() error {
 	if _, ok := Categories[r.Category]; !ok {
 		f.add("category", "no category %q; want one of %s", r.Category, strings.Join(slices.Sorted(maps.Keys(Categories)), ", "))
 	}
-	if _, ok := DefaultMatrix[r.Impact]; !ok {
-		f.add("impact", "no impact %q; want client, site or device", r.Impact)
+	if r.Kind != "" && !slices.Contains(Kinds, r.Kind) {
+		f.add("kind", "no kind %q; want one of %v", r.Kind, Kinds)
 	}
-	if _, ok := DefaultMatrix[ImpactDevice][r.Urgency]; !ok {
-		f.add("urgency", "no urgency %q; want high, medium or low", r.Urgency)
-	}
+	f.importance(r.Impact, r.Urgency)
 	return f.err()
 }
 

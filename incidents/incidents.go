@@ -84,6 +84,17 @@ type Incident struct {
 
 	// How it is worked on.
 	State         State      `json:"state"`
+	Kind          Kind       `json:"kind,omitempty"`           // what sort of work it is; "" counts as incident
+	PendingReason string     `json:"pending_reason,omitempty"` // while pending: AwaitingEndUser or one of HoldReasons
+	WakeAt        time.Time  `json:"wake_at,omitzero"`         // while pending: when it wakes by itself
+	Actions       []Action   `json:"actions,omitempty"`        // what people were asked to do
+	Vendor        VendorCase `json:"vendor,omitzero"`          // the case at the supplier
+	Major         bool       `json:"major,omitempty"`
+	DuplicateOf   string     `json:"duplicate_of,omitempty"` // the incident that it was merged into
+	Duplicates    []string   `json:"duplicates,omitempty"`   // the incidents that were merged into it
+	Reminders     int        `json:"reminders,omitempty"`    // how often people came back to it
+	Chased        int        `json:"chased,omitempty"`       // how often its approval was asked for again
+	Satisfaction  Score      `json:"satisfaction,omitzero"`
 	Category      string     `json:"category,omitempty"`
 	Impact        Impact     `json:"impact,omitempty"`
 	Urgency       Urgency    `json:"urgency,omitempty"`
@@ -102,6 +113,38 @@ type Incident struct {
 	FirstResponse time.Time  `json:"first_response,omitzero"`
 	ResolvedAt    time.Time  `json:"resolved_at,omitzero"`
 	ClosedAt      time.Time  `json:"closed_at,omitzero"`
+	Clocks        []Clock    `json:"clocks,omitempty"`
+	TimerAt       time.Time  `json:"timer_at,omitzero"` // when belfry next does something about it by itself
+}
+
+// Kind says what sort of work an incident is.
+type Kind string
+
+// The kinds.
+const (
+	KindIncident Kind = "incident"
+	KindRequest  Kind = "service_request"
+	KindReminder Kind = "reminder"
+	KindQuestion Kind = "question"
+	KindOther    Kind = "other"
+)
+
+// Kinds are the kinds that an incident can be qualified as.
+var Kinds = []Kind{KindIncident, KindRequest, KindReminder, KindQuestion, KindOther}
+
+// VendorCase is a supplier's side of an incident.
+type VendorCase struct {
+	Supplier  string    `json:"supplier"`
+	Reference string    `json:"reference,omitempty"` // the supplier's own
+	OpenedAt  time.Time `json:"opened_at"`
+}
+
+// Score is what the people concerned think of how an incident ended.
+type Score struct {
+	Points int       `json:"points"` // 1 (bad) to 5 (good)
+	Text   string    `json:"text,omitempty"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
 }
 
 // Seen remembers a finding that was taken in, so that it does nothing when it
@@ -118,7 +161,11 @@ type Resolution struct {
 	Code    string `json:"code"`              // one of ResolutionCodes
 	Cause   string `json:"cause,omitempty"`   // cause code
 	Summary string `json:"summary,omitempty"` // what was done, for the next one who meets this
-	Forced  string `json:"forced,omitempty"`  // why it was resolved though the condition was not clear
+	Item    string `json:"item,omitempty"`    // the device or site that it was about, as the solver confirmed it
+	By      string `json:"by,omitempty"`      // who resolved it; "" when it did by itself
+
+	Workaround string `json:"workaround,omitempty"` // how to live with a cause that is still there
+	Forced     string `json:"forced,omitempty"`     // why it was resolved though the condition was not clear
 }
 
 // Recovered is the resolution code of what ended by itself.
@@ -135,6 +182,31 @@ var ResolutionCodes = map[string]string{
 	"false_positive": "nothing was wrong; the rule should not have fired",
 	"duplicate":      "another incident covers it",
 	"no_action":      "nothing could or needed to be done",
+}
+
+// CauseCodes are the causes that a person may find, and what they mean.
+var CauseCodes = map[string]string{
+	"power":         "no electricity, or a broken power supply",
+	"network":       "the network at the site or beyond",
+	"cabling":       "a cable is loose, cut or in the wrong place",
+	"hardware":      "the device is broken",
+	"firmware":      "the device's software",
+	"configuration": "the device, the registry or the rule was set wrongly",
+	"obstruction":   "something stands in the device's view",
+	"environment":   "light, heat, water or building work",
+	"site_closed":   "the site was shut",
+	"data_feed":     "the way of the readings from the device to here",
+	"rule":          "the rule itself",
+	"people":        "somebody did something by mistake",
+	"none":          "nothing was wrong",
+	"unknown":       "nobody found out",
+}
+
+// CancelCodes are the codes that an incident may be cancelled with.
+var CancelCodes = map[string]string{
+	"false_positive": "nothing was wrong; the rule should not have fired",
+	"site_closed":    "the site is shut for good or for long",
+	"mistake":        "it was reported by mistake",
 }
 
 // KeyOf returns the fingerprint of a rule and a scope. Findings with the same

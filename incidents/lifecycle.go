@@ -22,10 +22,29 @@ const (
 	AutoResolve Transition = "auto_resolve" // recovered before anybody touched it
 	Reopen      Transition = "reopen"       // the rule fires again soon after it was resolved
 	Supersede   Transition = "supersede"    // the rule fires again too late; a new one takes over the key
+	Qualify     Transition = "qualify"      // kind, category, impact, urgency
 	Take        Transition = "take"
 	Assign      Transition = "assign"
+	Ask         Transition = "ask"      // somebody at the site is asked to do something
+	Reply       Transition = "answer"   // an action is done
+	Withdraw    Transition = "withdraw" // an action is no longer needed
+	Remind      Transition = "remind"   // half of an action's time is over
+	Expire      Transition = "expire"   // an action's time is over
+	Hold        Transition = "hold"
+	Wake        Transition = "wake"
+	Escalate    Transition = "escalate"
+	Return      Transition = "return" // to the level below, with a solution
 	Resolve     Transition = "resolve"
-	Close       Transition = "close"
+	Approve     Transition = "approve"
+	Reject      Transition = "reject"
+	Rate        Transition = "rate"
+	Chase       Transition = "chase" // approval is asked for again
+	Close       Transition = "close" // without approval
+	Merge       Transition = "merge"
+	Absorb      Transition = "absorb" // another one was merged into it
+	Cancel      Transition = "cancel"
+	Major       Transition = "declare_major"
+	Elapse      Transition = "elapse" // a clock passes a threshold
 	Comment     Transition = "comment"
 )
 
@@ -34,14 +53,28 @@ type Request struct {
 	Transition Transition
 	Version    int64 // the version that it is meant for; 0 for any
 
-	Assignee string // assign
-	Code     string // resolve: one of ResolutionCodes
-	Cause    string // resolve: cause code
-	Summary  string // resolve: what was done
-	Force    bool   // resolve: although the condition is not clear
-	Reason   string // why; needed with Force
-	Text     string // comment
-	Internal bool   // comment: for the desk's eyes only
+	Kind       Kind        // qualify; "" leaves it
+	Category   string      // qualify; "" leaves it
+	Impact     Impact      // qualify; "" leaves it
+	Urgency    Urgency     // qualify; "" leaves it
+	Assignee   string      // assign
+	Actions    []NewAction // ask
+	Action     int         // answer, withdraw: which
+	Until      time.Time   // hold: when it wakes
+	Supplier   string      // hold for a vendor, escalate to level 3
+	Reference  string      // the supplier's own
+	Override   string      // escalate: why although somebody was asked and has not answered
+	Into       string      // merge, qualify as a reminder: the incident that stays
+	Code       string      // resolve, cancel: one of ResolutionCodes, CancelCodes
+	Cause      string      // resolve: one of CauseCodes
+	Summary    string      // resolve: what was done; return: the solution
+	Workaround string      // resolve with the code workaround: how to live with it
+	Item       string      // resolve: the device or site that it was about
+	Force      bool        // resolve: although the condition is not clear
+	Reason     string      // why; hold: one of HoldReasons
+	Points     int         // approve, rate: 1 to 5
+	Text       string      // what is said
+	Internal   bool        // comment: for the desk's eyes only
 
 	Once *Once // makes the request safe to repeat; nil when it is not
 
@@ -50,6 +83,9 @@ type Request struct {
 	ref      string             // open, report: the reference to be
 	priority int                // open, report
 	previous string             // open: the incident of the same key before it
+	other    *Incident          // merge, absorb: the other one
+	matrix   Matrix             // qualify; nil means DefaultMatrix
+	book     *Book              // what clocks go by; nil: there are none
 }
 
 // move is one row of the table of transitions.
@@ -68,11 +104,12 @@ type change struct {
 	req   *Request
 	actor Actor
 	at    time.Time
+	kind  Transition
 }
 
 var (
-	open      = []State{New, InProgress, Pending}
-	reporters = []Role{Admin, Manager, SecondLine, FirstLine, SiteManager}
+	open   = []State{New, InProgress, Pending}
+	active = []State{New, InProgress}
 )
 
 // moves is the whole life cycle: single, bulk and automatic changes all go
@@ -85,10 +122,29 @@ var moves = []move{
 	{AutoResolve, []State{New}, Resolved, nil, guards((*change).untouched, (*change).clear), (*change).autoResolve},
 	{Reopen, []State{Resolved}, InProgress, nil, guards((*change).unmuted), (*change).reopen},
 	{Supersede, []State{Resolved}, "", nil, nil, (*change).release},
-	{Take, []State{New, InProgress}, InProgress, desk, guards((*change).categorised), (*change).take},
-	{Assign, []State{New, InProgress}, InProgress, desk, guards((*change).categorised, (*change).assignable), (*change).assign},
-	{Resolve, open, Resolved, desk, guards((*change).resolvable, (*change).clearOrForced), (*change).resolve},
+	{Qualify, open, "", workers, guards((*change).qualifiable, (*change).mergeableReminder), (*change).qualify},
+	{Take, active, InProgress, workers, guards((*change).categorised), (*change).take},
+	{Assign, active, InProgress, workers, guards((*change).categorised, (*change).assignable), (*change).assign},
+	{Ask, []State{InProgress}, Pending, workers, guards((*change).askable), (*change).ask},
+	{Reply, open, "", asked, guards((*change).actionOpen, (*change).answerable), (*change).answer},
+	{Withdraw, open, "", workers, guards((*change).reasoned, (*change).actionOpen), (*change).withdraw},
+	{Remind, open, "", nil, guards((*change).actionOpen), (*change).remind},
+	{Expire, open, "", nil, guards((*change).actionOpen), (*change).expire},
+	{Hold, []State{InProgress}, Pending, workers, guards((*change).holdable), (*change).hold},
+	{Wake, []State{Pending}, InProgress, workers, nil, (*change).wake},
+	{Escalate, active, "", desk, guards((*change).mayEscalate, (*change).escalable), (*change).escalate},
+	{Return, active, "", upper, guards((*change).returnable), (*change).giveBack},
+	{Resolve, open, Resolved, workers, guards((*change).resolvable, (*change).nothingAsked, (*change).clearOrForced), (*change).resolve},
+	{Approve, []State{Resolved}, Closed, concerned, guards((*change).ratable), (*change).approve},
+	{Reject, []State{Resolved}, InProgress, concerned, guards((*change).reasoned), (*change).reject},
+	{Rate, []State{Resolved, Closed}, "", concerned, guards((*change).rated, (*change).ratable), (*change).rate},
+	{Chase, []State{Resolved}, "", nil, nil, (*change).chase},
 	{Close, []State{Resolved}, Closed, desk, nil, (*change).close},
+	{Merge, open, Cancelled, desk, guards((*change).mergeable), (*change).merge},
+	{Absorb, open, "", nil, nil, (*change).absorb},
+	{Cancel, open, Cancelled, desk, guards((*change).cancellable), (*change).cancel},
+	{Major, open, "", desk, guards((*change).reasoned, (*change).minor), (*change).major},
+	{Elapse, States, "", nil, nil, (*change).elapse},
 	{Comment, States, "", reporters, guards((*change).speaking), (*change).comment},
 }
 
@@ -135,6 +191,10 @@ func Apply(inc Incident, req Request, actor Actor, at time.Time) (Incident, Even
 	if m == nil {
 		return inc, Event{}, noTransition(req.Transition)
 	}
+	if m.name == Escalate && actor.Role == SiteManager {
+		return inc, Event{}, &ForbiddenError{"end-user-cannot-escalate",
+			"an incident is escalated by the desk; tell it in a comment what is urgent"}
+	}
 	if !m.mayBe(actor) {
 		return inc, Event{}, &ForbiddenError{"transition-not-yours",
 			fmt.Sprintf("the role %q may not %s an incident", actor.Role, m.name)}
@@ -166,7 +226,7 @@ func Askable() []Transition {
 
 func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Incident, Event, error) {
 	next := inc
-	c := &change{inc: &next, req: &req, actor: actor, at: at}
+	c := &change{inc: &next, req: &req, actor: actor, at: at, kind: m.name}
 	for _, guard := range m.guards {
 		if err := guard(c); err != nil {
 			return inc, Event{}, withAllowed(err, Allowed(inc.State, actor))
@@ -176,14 +236,16 @@ func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Inci
 		next.State = m.to
 	}
 	m.effect(c)
+	c.runClocks(&inc)
 	if !actor.automatic() {
 		next.Touched = next.Touched || m.name != Report
 	}
+	next.TimerAt, _ = next.timer(req.book)
 	before, after, err := diff(&inc, &next)
 	if err != nil {
 		return inc, Event{}, fmt.Errorf("record %s of %s: %w", m.name, inc.Ref, err)
 	}
-	if len(after) == len("{}") && m.name != Comment {
+	if len(after) == len("{}") && m.name != Comment && m.name != Absorb {
 		return inc, Event{}, nil
 	}
 	next.Version++

@@ -16,6 +16,7 @@ type memory struct {
 	rows    map[string]Incident
 	events  map[string][]Event
 	answers map[string]Answer
+	docs    []Document
 	last    int
 	saving  error // what Save answers
 }
@@ -26,7 +27,7 @@ func newMemory() *memory {
 
 func (m *memory) Update(_ context.Context, fn func(Tx) error) error {
 	rows, events, answers, last := maps.Clone(m.rows), maps.Clone(m.events), maps.Clone(m.answers), m.last
-	err := fn(m)
+	err := fn(memoryTx{m})
 	if err != nil {
 		m.rows, m.events, m.answers, m.last = rows, events, answers, last
 	}
@@ -67,6 +68,25 @@ func (m *memory) Recovered(since time.Time, limit int) (out []Incident, err erro
 		}
 	}
 	return out, nil
+}
+
+func (m *memory) Due(by time.Time, limit int) (out []Incident, err error) {
+	for _, inc := range m.sorted() {
+		if !inc.TimerAt.IsZero() && !inc.TimerAt.After(by) && len(out) < limit {
+			out = append(out, inc)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Revision() (int64, error) { return int64(len(m.docs)), nil }
+
+func (m *memory) PutDocument(d Document) error {
+	m.docs = append(m.docs, d)
+	slices.SortStableFunc(m.docs, func(a, b Document) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Version, b.Version))
+	})
+	return nil
 }
 
 func (m *memory) Save(steps []Step) error {
@@ -127,4 +147,21 @@ func (m *memory) Tally(context.Context) ([]Tally, error) {
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+func (m *memory) Documents(_ context.Context, kinds ...DocumentKind) (out []Document, revision int64, err error) {
+	for _, d := range m.docs {
+		if slices.Contains(kinds, d.Kind) {
+			out = append(out, d)
+		}
+	}
+	return out, int64(len(m.docs)), nil
+}
+
+// memoryTx is a transaction of it.
+type memoryTx struct{ *memory }
+
+func (m memoryTx) Documents(kinds ...DocumentKind) ([]Document, error) {
+	list, _, err := m.memory.Documents(context.Background(), kinds...)
+	return list, err
 }

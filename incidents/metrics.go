@@ -13,6 +13,7 @@ type metrics struct {
 	opened     *prometheus.CounterVec
 	resolved   *prometheus.CounterVec
 	suppressed *prometheus.CounterVec
+	breaches   *prometheus.CounterVec
 	response   prometheus.Histogram
 	resolution prometheus.Histogram
 }
@@ -29,6 +30,9 @@ func newMetrics(reg prometheus.Registerer, store Store, log *slog.Logger) *metri
 		suppressed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "belfry_incidents_suppressed_total", Help: "Findings held back, by what held them.",
 		}, []string{"by"}),
+		breaches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "belfry_incidents_sla_breaches_total", Help: "Promises that were not kept, by what was promised.",
+		}, []string{"metric"}),
 		response: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "belfry_incidents_first_response_seconds", Help: "Elapsed time from opening to the first human response.", Buckets: spans,
 		}),
@@ -37,8 +41,11 @@ func newMetrics(reg prometheus.Registerer, store Store, log *slog.Logger) *metri
 		}),
 	}
 	m.suppressed.WithLabelValues("silence")
+	for _, metric := range []string{"respond", "resolve", "ola", "uc"} {
+		m.breaches.WithLabelValues(metric)
+	}
 	if reg != nil {
-		reg.MustRegister(m.opened, m.resolved, m.suppressed, m.response, m.resolution, &tallies{store, log})
+		reg.MustRegister(m.opened, m.resolved, m.suppressed, m.breaches, m.response, m.resolution, &tallies{store, log})
 	}
 	return m
 }
@@ -47,6 +54,7 @@ func newMetrics(reg prometheus.Registerer, store Store, log *slog.Logger) *metri
 func (m *metrics) count(steps []Step) {
 	for i := range steps {
 		s := &steps[i]
+		m.countBreaches(s)
 		if s.Before.State == Absent {
 			m.opened.WithLabelValues(s.After.Category, string(s.After.Origin)).Inc()
 		}
@@ -57,6 +65,22 @@ func (m *metrics) count(steps []Step) {
 			m.resolved.WithLabelValues(s.After.Resolution.Code).Inc()
 			m.resolution.Observe(s.After.ResolvedAt.Sub(s.After.OpenedAt).Seconds())
 		}
+	}
+}
+
+// countBreaches counts the clocks that a step saw passing their targets. The
+// clocks of an incident keep their order, and are only added to.
+func (m *metrics) countBreaches(s *Step) {
+	for i := range s.After.Clocks {
+		k := &s.After.Clocks[i]
+		if !k.Breached() || i < len(s.Before.Clocks) && s.Before.Clocks[i].Breached() {
+			continue
+		}
+		metric := string(k.Kind)
+		if k.Kind == SLA {
+			metric = k.Name
+		}
+		m.breaches.WithLabelValues(metric).Inc()
 	}
 }
 

@@ -3,7 +3,9 @@ package incidents
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -21,24 +23,27 @@ type Answer struct {
 	At   time.Time
 }
 
-// once runs do in a transaction, unless its answer is known.
-func once[T any](ctx context.Context, d *Desk, o *Once, at time.Time, do func(Tx) (T, Step, error)) (out T, err error) {
+// once runs do in a transaction, unless its answer is known. The steps that do
+// returns are saved; those that changed nothing are left out.
+func once[T any](ctx context.Context, d *Desk, o *Once, at time.Time, do func(Tx, *Book) (T, []Step, error)) (out T, err error) {
 	var done []Step
 	err = d.store.Update(ctx, func(tx Tx) error {
 		done = nil
 		if known, err := recall(tx, o, &out); known || err != nil {
 			return err
 		}
-		result, step, err := do(tx)
+		book, err := d.bookOf(tx)
+		if err != nil {
+			return err
+		}
+		result, steps, err := do(tx, book)
 		if err != nil {
 			return err
 		}
 		out = result
-		if step.Event.Seq > 0 {
-			done = []Step{step}
-			if err := tx.Save(done); err != nil {
-				return err
-			}
+		done = slices.DeleteFunc(steps, func(s Step) bool { return s.Event.Seq == 0 })
+		if err := tx.Save(done); err != nil {
+			return err
 		}
 		return remember(tx, o, out, at)
 	})
@@ -85,6 +90,7 @@ type NewReport struct {
 	Device      string
 	Impact      Impact  // "" means device when one is named, else site
 	Urgency     Urgency // "" means medium
+	Kind        Kind    // "" is left for whoever qualifies it
 	Once        *Once
 }
 
@@ -108,14 +114,14 @@ func (r *NewReport) fill() {
 func (d *Desk) Report(ctx context.Context, r NewReport, actor Actor, at time.Time) (Incident, error) {
 	r.fill()
 	req := Request{Transition: Report, report: &r, priority: d.config.Matrix.Priority(r.Impact, r.Urgency)}
-	return once(ctx, d, r.Once, at, func(tx Tx) (Incident, Step, error) {
+	return once(ctx, d, r.Once, at, func(tx Tx, b *Book) (Incident, []Step, error) {
 		ref, err := tx.NextRef()
 		if err != nil {
-			return Incident{}, Step{}, err
+			return Incident{}, nil, err
 		}
 		req.ref = ref
-		step, err := step(Incident{}, req, actor, at)
-		return step.After, step, err
+		s, err := d.step(b, Incident{}, req, actor, at)
+		return s.After, []Step{s}, err
 	})
 }
 
@@ -124,26 +130,91 @@ func (d *Desk) Transition(ctx context.Context, ref string, req Request, actor Ac
 	if m := moveOf(req.Transition); m != nil && m.by == nil && !actor.automatic() {
 		return Incident{}, noTransition(req.Transition)
 	}
-	return once(ctx, d, req.Once, at, func(tx Tx) (Incident, Step, error) {
+	return once(ctx, d, req.Once, at, func(tx Tx, b *Book) (Incident, []Step, error) {
 		inc, err := visible(tx, ref, actor)
 		if err != nil {
-			return inc, Step{}, err
+			return inc, nil, err
 		}
-		step, err := step(inc, req, actor, at)
-		return step.After, step, err
+		if req.other, err = otherOf(tx, req.Into, actor); err != nil {
+			return inc, nil, err
+		}
+		s, err := d.step(b, inc, req, actor, at)
+		if err != nil {
+			return inc, nil, err
+		}
+		steps := []Step{s}
+		if s.After.DuplicateOf != "" && inc.DuplicateOf == "" {
+			absorbed, err := d.absorb(b, s.After, *req.other, actor, at)
+			if err != nil {
+				return inc, nil, err
+			}
+			steps = append(steps, absorbed)
+		}
+		return s.After, steps, nil
 	})
 }
 
-// Comment adds a text to the timeline and returns its entry.
+// otherOf returns the incident that another is to be merged into; nil when there
+// is none that the actor may see.
+func otherOf(tx Tx, ref string, actor Actor) (*Incident, error) {
+	if ref == "" {
+		return nil, nil
+	}
+	inc, err := visible(tx, ref, actor)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return &inc, err
+}
+
+// absorb tells the incident that stays of the one that was merged into it.
+func (d *Desk) absorb(b *Book, merged, into Incident, actor Actor, at time.Time) (Step, error) {
+	by := belfry
+	by.Request = actor.Request
+	req := Request{Transition: Absorb, Text: fmt.Sprintf("%s was merged into this by %s", merged.Ref, actor.Name), other: &merged}
+	return d.step(b, into, req, by, at)
+}
+
+// BulkLimit is how many incidents one bulk request may name.
+const BulkLimit = 500
+
+// BulkAnswer is what a bulk request did to one incident.
+type BulkAnswer struct {
+	Ref      string
+	Incident Incident
+	Err      error // nil when it was done
+}
+
+// Bulk asks the same of many incidents. Each is changed or refused by itself,
+// with the same guards as alone.
+func (d *Desk) Bulk(ctx context.Context, refs []string, req Request, actor Actor, at time.Time) []BulkAnswer {
+	out := make([]BulkAnswer, len(refs))
+	for i, ref := range refs {
+		each := req
+		if req.Once != nil {
+			each.Once = &Once{Key: req.Once.Key + "\n" + ref, Hash: req.Once.Hash}
+		}
+		out[i].Ref = ref
+		out[i].Incident, out[i].Err = d.Transition(ctx, ref, each, actor, at)
+	}
+	return out
+}
+
+// Comment adds a text to the timeline and returns its entry. What the people
+// concerned say wakes an incident that waits for them.
 func (d *Desk) Comment(ctx context.Context, ref string, req Request, actor Actor, at time.Time) (Event, error) {
 	req.Transition = Comment
-	return once(ctx, d, req.Once, at, func(tx Tx) (Event, Step, error) {
+	return once(ctx, d, req.Once, at, func(tx Tx, b *Book) (Event, []Step, error) {
 		inc, err := visible(tx, ref, actor)
 		if err != nil {
-			return Event{}, Step{}, err
+			return Event{}, nil, err
 		}
-		step, err := step(inc, req, actor, at)
-		return step.Event, step, err
+		s, err := d.step(b, inc, req, actor, at)
+		if err != nil || !s.After.pauses() || actor.Role != SiteManager {
+			return s.Event, []Step{s}, err
+		}
+		woken, err := d.step(b, s.After, Request{Transition: Wake, Reason: actor.Name + " has replied"}, belfry, at)
+		return s.Event, []Step{s, woken}, err
 	})
 }
 
@@ -171,6 +242,12 @@ func (d *Desk) List(ctx context.Context, q Query, actor Actor) ([]Incident, erro
 			return nil, nil
 		}
 		q.Site = actor.Site
+	}
+	if actor.Role == ThirdLine {
+		if q.Level != 0 && q.Level != 3 {
+			return nil, nil
+		}
+		q.Level = 3
 	}
 	return d.store.Incidents(ctx, q)
 }
@@ -220,4 +297,40 @@ func (d *Desk) Evidence(ctx context.Context, ref string, actor Actor) ([]Event, 
 			return out, nil
 		}
 	}
+}
+
+// ClockView is a clock as it stands at an instant.
+type ClockView struct {
+	Clock
+	Consumed time.Duration
+	Segments []SegmentView
+}
+
+// SegmentView is a segment with the time that it adds.
+type SegmentView struct {
+	Segment
+	Consumed time.Duration
+}
+
+// Clocks returns the clocks of an incident as they stand at an instant. The
+// segments add up to what is consumed: they are all that it is made of.
+func (d *Desk) Clocks(ctx context.Context, ref string, actor Actor, at time.Time) ([]ClockView, error) {
+	inc, err := d.Get(ctx, ref, actor)
+	if err != nil {
+		return nil, err
+	}
+	book, err := d.readBook(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ClockView, len(inc.Clocks))
+	for i := range inc.Clocks {
+		out[i] = ClockView{Clock: inc.Clocks[i]}
+		for _, s := range inc.Clocks[i].Segments {
+			v := SegmentView{s, s.length(book, at)}
+			out[i].Segments = append(out[i].Segments, v)
+			out[i].Consumed += v.Consumed
+		}
+	}
+	return out, nil
 }

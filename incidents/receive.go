@@ -32,7 +32,11 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error 
 		if err != nil {
 			return err
 		}
-		in = &intake{desk: d, tx: tx, latest: latest}
+		book, err := d.bookOf(tx)
+		if err != nil {
+			return err
+		}
+		in = &intake{desk: d, tx: tx, book: book, latest: latest}
 		for i := range findings {
 			if err := in.take(&findings[i]); err != nil {
 				return fmt.Errorf("rule %s, %s: %w", findings[i].Rule, findings[i].Scope, err)
@@ -63,6 +67,7 @@ func keysOf(findings []telemetry.Finding) []string {
 type intake struct {
 	desk   *Desk
 	tx     Tx
+	book   *Book
 	latest map[string]Incident // newest incident of each key, as changed so far
 	steps  []Step
 	muted  int
@@ -136,7 +141,7 @@ func (in *intake) open(previous Incident, f *telemetry.Finding) error {
 }
 
 func (in *intake) apply(inc Incident, req Request, f *telemetry.Finding) error {
-	s, err := step(inc, req, Actor{Name: "analyzer", Source: ByAnalyzer}, f.At)
+	s, err := in.desk.step(in.book, inc, req, Actor{Name: "analyzer", Source: ByAnalyzer}, f.At)
 	if err != nil || s.Event.Seq == 0 {
 		return err
 	}

@@ -17,6 +17,7 @@ type Decoder struct {
 
 	names   names
 	fields  fields
+	shapes  shapes
 	general general
 	twins   twins
 
@@ -51,7 +52,10 @@ func (d *Decoder) Registered() { d.names.fresh = d.names.fresh[:0] }
 // record; Reject.Raw does.
 func (d *Decoder) Decode(record []byte, arrivalMillis, offset int64, into *telemetry.Batch, rejects *[]Reject) {
 	counts, heartbeats := into.Counts.Len(), into.Heartbeats.Len()
-	w := walk{d: d, b: record, arrival: arrivalMillis, offset: offset, into: into, rejects: rejects}
+	// Member by member: a literal would be put together aside and copied in wider
+	// pieces than it was written in, for which the processor waits 25 ns.
+	var w walk
+	w.d, w.b, w.arrival, w.offset, w.into, w.rejects = d, record, arrivalMillis, offset, into, rejects
 	w.stream()
 	d.twins.dropCounts(&into.Counts, counts)
 	d.twins.dropHeartbeats(&into.Heartbeats, heartbeats)
@@ -134,8 +138,15 @@ func (w *walk) element(i int) int {
 func (w *walk) object(i int, inArray bool) int {
 	f := &w.d.fields
 	f.reset()
-	end, ok := scan(w.b, i, f)
-	if !ok {
+	end, ok := w.d.shapes.match(w.b, i, f)
+	if ok {
+		w.take(f, i, end)
+		return end
+	}
+	f.reset()
+	if end, ok = scan(w.b, i, f); ok {
+		w.d.shapes.missed(w.b[i:end])
+	} else {
 		f.reset()
 		g := &w.d.general
 		g.b, g.i = w.b, i
@@ -226,8 +237,11 @@ func (w *walk) heartbeat(f *fields, id telemetry.DeviceID) {
 	h.Offset = append(h.Offset, w.offset)
 	h.Firmware = append(h.Firmware, w.d.names.word(f.fw))
 	for i := range f.measures {
-		h.Name = append(h.Name, w.d.names.word(f.measures[i].name))
-		h.Value = append(h.Value, f.measures[i].value)
+		m := &f.measures[i]
+		if m.word == "" {
+			m.word = w.d.names.word(m.name)
+		}
+		h.Name, h.Value = append(h.Name, m.word), append(h.Value, m.value)
 	}
 	h.MeasureEnd = append(h.MeasureEnd, len(h.Name))
 }

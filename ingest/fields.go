@@ -40,11 +40,13 @@ type fields struct {
 type measure struct {
 	name  []byte
 	value float64 // infinite when the number does not fit
+	word  string  // the name, where it is at hand as a string; else ""
 }
 
 func (f *fields) reset() {
 	measures := f.measures[:0]
-	*f = fields{measures: measures}
+	*f = fields{}
+	f.measures = measures
 }
 
 // valueKind is what a JSON value is.
@@ -114,7 +116,7 @@ func (f *fields) setMeasure(name []byte, x float64) {
 		f.crowded = true
 		return
 	}
-	f.measures = append(f.measures, measure{name, x})
+	f.measures = append(f.measures, measure{name: name, value: x})
 }
 
 func (f *fields) dropMeasure(name []byte) {

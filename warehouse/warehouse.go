@@ -34,6 +34,9 @@ type Options struct {
 	Library string // file of the engine's library; "" looks in the usual places
 	Conns   int    // statements that run at once in the engine; default 4
 
+	// Readers are the databases that Server.Reader can be asked for.
+	Readers []string
+
 	Addresses      []string // host:port of the servers' HTTP interfaces
 	User, Password string
 	TLS            *tls.Config // nil: plain
@@ -68,12 +71,23 @@ func Open(o Options) (*Server, error) {
 	if len(o.Addresses) > 0 {
 		s.engine, err = cluster.Open(cluster.Options{Addresses: o.Addresses, User: o.User, Password: o.Password, TLS: o.TLS})
 	} else {
-		s.engine, err = chdb.Open(chdb.Options{Library: o.Library, Path: o.Path, Conns: o.Conns})
+		s.engine, err = chdb.Open(chdb.Options{Library: o.Library, Path: o.Path, Conns: o.Conns, Readers: o.Readers})
 	}
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Reader opens sessions of the engine inside the process that read one database
+// and can do nothing else; see chdb.Engine.Reader. The caller closes it before
+// the Server.
+func (s *Server) Reader(database string, sessions int, settings map[string]string) (*chdb.Reader, error) {
+	e, ok := s.engine.(*chdb.Engine)
+	if !ok {
+		return nil, errors.New("the ClickHouse is elsewhere: its own users and grants are for readers")
+	}
+	return e.Reader(database, sessions, settings)
 }
 
 // Close waits for the statements that run and gives the ClickHouse up.

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		if server, err = Open(Options{Path: dir}); err != nil {
+		if server, err = Open(Options{Path: dir, Readers: []string{"people"}}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

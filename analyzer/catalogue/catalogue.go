@@ -8,6 +8,8 @@ import (
 	"embed"
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"belfry/analyzer"
 )
@@ -31,6 +33,20 @@ func Files() []analyzer.File {
 		all = append(all, analyzer.File{Name: path.Join("catalogue", e.Name()), Data: data})
 	}
 	return all
+}
+
+// defaults are the rules that run where nobody chose: those of RULES' default set
+// that the readings of any fleet carry. The others are there to be chosen.
+var defaults = []string{
+	"copied-day", "feed-outage", "in-out-discrepancy", "incomplete-day", "never-reported",
+	"one-direction-dead", "runaway", "suspected-offline", "zero-in-opening-hours",
+}
+
+// Defaults returns the files of the rules that run where nobody chose.
+func Defaults() []analyzer.File {
+	return slices.DeleteFunc(Files(), func(f analyzer.File) bool {
+		return !slices.Contains(defaults, strings.TrimSuffix(path.Base(f.Name), ".yaml"))
+	})
 }
 
 // Rules returns the shipped rules, checked.

@@ -19,6 +19,9 @@ func TestEveryRuleIsInOrderAndExplainsItself(t *testing.T) {
 			t.Errorf("no rule %s", name)
 		}
 	}
+	if got := len(Defaults()); got != len(defaults) {
+		t.Errorf("%d of the %d default rules are there", got, len(defaults))
+	}
 	for _, r := range rules.Rules {
 		if len(r.About) < 100 || r.Summary == "" || r.Category == "" {
 			t.Errorf("rule %s does not tell the helpdesk what to do", r.Name)
@@ -66,8 +69,8 @@ func TestTheRulesFindWhatTheyAreFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, r := range report.Rules {
-			if r.Opened != c.opened[r.Rule] {
-				t.Errorf("%d devices: %s opened %d; want %d", report.Devices, r.Rule, r.Opened, c.opened[r.Rule])
+			if want, asked := c.opened[r.Rule]; asked && r.Opened != want {
+				t.Errorf("%d devices: %s opened %d; want %d", report.Devices, r.Rule, r.Opened, want)
 			}
 		}
 	}

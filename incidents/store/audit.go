@@ -11,7 +11,7 @@ import (
 
 // Record appends an audit record. Its ID is ignored.
 func (t *Tickets) Record(ctx context.Context, r incidents.AuditRecord) error {
-	err := t.update(ctx, func(tx *sql.Tx) error {
+	err := t.update(ctx, func(tx *txn) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO audit (at, name, token, role, site, method, route, path, status, request, origin, unrecorded)
 			VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`, r.At.UnixMilli(), r.Name, r.Token, string(r.Role), r.Site, r.Method, r.Route, r.Path,
 			r.Status, r.Request, r.From, r.Unrecorded)
@@ -62,7 +62,7 @@ func (t *Tickets) AuditRecords(ctx context.Context, q incidents.AuditQuery) ([]i
 
 // ForgetRecords drops the audit records from before that time.
 func (t *Tickets) ForgetRecords(ctx context.Context, before time.Time) error {
-	err := t.update(ctx, func(tx *sql.Tx) error {
+	err := t.update(ctx, func(tx *txn) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM audit WHERE at < ?", before.UnixMilli())
 		return err
 	})

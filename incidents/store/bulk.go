@@ -25,7 +25,7 @@ func (b bulk) sql(rows int) string {
 
 // insert writes n rows; row appends the values of row i. It returns how many
 // rows were inserted or changed.
-func (b bulk) insert(ctx context.Context, tx *sql.Tx, n int, row func(args []any, i int) ([]any, error)) (changed int64, err error) {
+func (b bulk) insert(ctx context.Context, tx *txn, n int, row func(args []any, i int) ([]any, error)) (changed int64, err error) {
 	var full *sql.Stmt
 	args := make([]any, 0, rowsAtOnce*b.columns)
 	for from := 0; from < n; from += rowsAtOnce {
@@ -45,7 +45,7 @@ func (b bulk) insert(ctx context.Context, tx *sql.Tx, n int, row func(args []any
 			}
 			defer full.Close()
 		}
-		if changed, err = b.exec(changed, func() (sql.Result, error) { return full.ExecContext(ctx, args...) }); err != nil {
+		if changed, err = b.exec(changed, func() (sql.Result, error) { return full.ExecContext(ctx, tx.args(args)...) }); err != nil {
 			return changed, err
 		}
 	}

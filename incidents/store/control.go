@@ -49,7 +49,7 @@ func (c *Control) CreateToken(ctx context.Context, t incidents.Token, at time.Ti
 	t.ID, t.CreatedAt = random(8), at.UTC().Truncate(time.Millisecond)
 	secret := random(40)
 	hash := sha256.Sum256([]byte(secret))
-	err := c.update(ctx, func(tx *sql.Tx) error {
+	err := c.update(ctx, func(tx *txn) error {
 		var principal int64
 		err := tx.QueryRowContext(ctx, `INSERT INTO principals (tenant, name, created_at) VALUES (?,?,?)
 			ON CONFLICT (tenant, name) DO UPDATE SET name = excluded.name RETURNING id`,
@@ -136,7 +136,7 @@ func (c *Control) tokens(ctx context.Context, where string, args ...any) (list [
 // RevokeToken ends a tenant's token at once. Revoking it again does nothing; an
 // unknown one is ErrNotFound.
 func (c *Control) RevokeToken(ctx context.Context, tenant, id string, at time.Time) error {
-	err := c.update(ctx, func(tx *sql.Tx) error {
+	err := c.update(ctx, func(tx *txn) error {
 		result, err := tx.ExecContext(ctx, `UPDATE tokens SET revoked_at = coalesce(revoked_at, ?)
 			WHERE id = ? AND principal IN (SELECT id FROM principals WHERE tenant = ?)`, at.UnixMilli(), id, tenant)
 		if err != nil {

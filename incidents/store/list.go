@@ -12,6 +12,7 @@ import (
 
 // filter is a WHERE clause under way.
 type filter struct {
+	*dialect
 	terms []string
 	args  []any
 }
@@ -33,7 +34,7 @@ func (f *filter) words(q string, columns ...string) {
 	for word := range strings.FieldsSeq(q) {
 		var either []string
 		for _, c := range columns {
-			either = append(either, "instr("+c+", ?) > 0")
+			either = append(either, f.instr+"("+c+", ?) > 0")
 			f.args = append(f.args, word)
 		}
 		f.terms = append(f.terms, "("+strings.Join(either, " OR ")+")")
@@ -49,7 +50,7 @@ func (f *filter) where() string {
 
 // Incidents implements incidents.Store.
 func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents.Incident, error) {
-	f := conditions(q)
+	f := t.conditions(q)
 	// The inner query finds the page by its indexes; only the page's rows, which
 	// are long, are then read.
 	list, err := rowsOf(ctx, t.read, `SELECT data FROM incidents WHERE id IN (SELECT id FROM incidents`+f.where()+
@@ -63,11 +64,11 @@ func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents
 // conditions turns a query into SQL, and says by a plus sign which indexes would
 // be the wrong choice: without statistics the planner can't know that a site has
 // few incidents and a state many, or that what changed lately is little.
-func conditions(q incidents.Query) incidentFilter {
-	f := incidentFilter{id: "id"}
+func (d *dialect) conditions(q incidents.Query) incidentFilter {
+	f := incidentFilter{filter: filter{dialect: d}, id: "id"}
 	common := ""
 	if q.Site != "" || q.Device != "" || q.Assignee != "" || !q.UpdatedSince.IsZero() {
-		common = "+"
+		common = d.hint
 	}
 	f.text("site", q.Site)
 	f.text("device", q.Device)
@@ -76,6 +77,10 @@ func conditions(q incidents.Query) incidentFilter {
 	f.text(common+"state", string(q.State))
 	f.text("condition", string(q.Condition))
 	f.text("rule", q.Rule)
+	f.text("kind", string(q.Kind))
+	if q.Clock != "" { // written out: the index holds only some of them, and the planner must see that it serves
+		f.add(fmt.Sprintf("%sclock = '%s'", common, strings.ReplaceAll(q.Clock, "'", "''")))
+	}
 	if q.Level > 0 {
 		f.add(common+"level = ?", q.Level)
 	}
@@ -85,7 +90,7 @@ func conditions(q incidents.Query) incidentFilter {
 	f.words(fold(q.Q), "words")
 	if !q.UpdatedSince.IsZero() {
 		f.add("updated_at >= ?", q.UpdatedSince.UnixMilli())
-		f.id = "+id"
+		f.id = d.hint + "id"
 	}
 	if before, ok := idOf(q.Before); ok {
 		f.add(f.id+" < ?", before)

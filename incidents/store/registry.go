@@ -17,7 +17,7 @@ var siteRows = bulk{
 	into:    "sites (id, status, data, version, revision)",
 	columns: 5,
 	suffix: `ON CONFLICT (id) DO UPDATE SET status = excluded.status, data = excluded.data,
-		version = version + 1, revision = excluded.revision WHERE data <> excluded.data`,
+		version = sites.version + 1, revision = excluded.revision WHERE sites.data <> excluded.data`,
 }
 
 var deviceRows = bulk{
@@ -27,9 +27,10 @@ var deviceRows = bulk{
 	suffix: `ON CONFLICT (name) DO UPDATE SET site = excluded.site, status = excluded.status, labels = excluded.labels,
 		heartbeat_every = excluded.heartbeat_every, reading_every = excluded.reading_every,
 		in_service_since = excluded.in_service_since, retired_at = excluded.retired_at,
-		self_registered = excluded.self_registered, version = version + 1, revision = excluded.revision
-		WHERE (site, status, labels, heartbeat_every, reading_every, in_service_since, retired_at, self_registered)
-		IS NOT (excluded.site, excluded.status, excluded.labels, excluded.heartbeat_every, excluded.reading_every,
+		self_registered = excluded.self_registered, version = devices.version + 1, revision = excluded.revision
+		WHERE (devices.site, devices.status, devices.labels, devices.heartbeat_every, devices.reading_every,
+			devices.in_service_since, devices.retired_at, devices.self_registered)
+		IS DISTINCT FROM (excluded.site, excluded.status, excluded.labels, excluded.heartbeat_every, excluded.reading_every,
 			excluded.in_service_since, excluded.retired_at, excluded.self_registered)`,
 }
 
@@ -48,7 +49,7 @@ func (t *Tickets) PutDevices(ctx context.Context, devices []telemetry.Device) er
 // slices' elements get their defaults; what is the same as before keeps its
 // version and revision.
 func (t *Tickets) Import(ctx context.Context, sites []telemetry.Site, devices []telemetry.Device) error {
-	err := t.update(ctx, func(tx *sql.Tx) error {
+	err := t.update(ctx, func(tx *txn) error {
 		known, err := siteIDs(ctx, tx)
 		if err != nil {
 			return err
@@ -68,7 +69,7 @@ func (t *Tickets) Import(ctx context.Context, sites []telemetry.Site, devices []
 }
 
 // siteIDs returns the sites that there are.
-func siteIDs(ctx context.Context, tx *sql.Tx) (map[string]bool, error) {
+func siteIDs(ctx context.Context, tx *txn) (map[string]bool, error) {
 	rows, err := tx.QueryContext(ctx, "SELECT id FROM sites")
 	if err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func check(known map[string]bool, sites []telemetry.Site, devices []telemetry.De
 	return nil
 }
 
-func putSites(ctx context.Context, tx *sql.Tx, sites []telemetry.Site) error {
+func putSites(ctx context.Context, tx *txn, sites []telemetry.Site) error {
 	first, err := draw(ctx, tx, "registry", int64(len(sites)))
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func putSites(ctx context.Context, tx *sql.Tx, sites []telemetry.Site) error {
 	return err
 }
 
-func putDevices(ctx context.Context, tx *sql.Tx, devices []telemetry.Device) error {
+func putDevices(ctx context.Context, tx *txn, devices []telemetry.Device) error {
 	first, err := draw(ctx, tx, "registry", int64(len(devices)))
 	if err != nil {
 		return err
@@ -161,7 +162,7 @@ func deviceArgs(args []any, d *telemetry.Device, revision int64) ([]any, error) 
 }
 
 // haveUnassigned makes the site of devices that registered themselves, once.
-func haveUnassigned(ctx context.Context, tx *sql.Tx) error {
+func haveUnassigned(ctx context.Context, tx *txn) error {
 	var n int
 	err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sites WHERE id = ?", telemetry.Unassigned).Scan(&n)
 	if err != nil || n > 0 {
@@ -180,7 +181,7 @@ func (t *Tickets) RegisterDevices(ctx context.Context, names []string, firstArri
 	if len(names) != len(firstArrival) {
 		return 0, fmt.Errorf("register devices: %d names with %d arrivals", len(names), len(firstArrival))
 	}
-	err = t.update(ctx, func(tx *sql.Tx) error {
+	err = t.update(ctx, func(tx *txn) error {
 		first, err := draw(ctx, tx, "registry", int64(len(names)))
 		if err != nil {
 			return err
@@ -206,7 +207,7 @@ func (t *Tickets) RegisterDevices(ctx context.Context, names []string, firstArri
 
 // CreateSite makes a site, or returns ErrExists.
 func (t *Tickets) CreateSite(ctx context.Context, s telemetry.Site) (incidents.SiteRow, error) {
-	err := t.update(ctx, func(tx *sql.Tx) error {
+	err := t.update(ctx, func(tx *txn) error {
 		known, err := siteIDs(ctx, tx)
 		switch {
 		case err != nil:
@@ -228,7 +229,7 @@ func (t *Tickets) CreateSite(ctx context.Context, s telemetry.Site) (incidents.S
 
 // CreateDevice makes a device, or returns ErrExists.
 func (t *Tickets) CreateDevice(ctx context.Context, d telemetry.Device) (incidents.DeviceRow, error) {
-	err := t.update(ctx, func(tx *sql.Tx) error {
+	err := t.update(ctx, func(tx *txn) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM devices WHERE name = ?", d.Name).Scan(&n); err != nil {
 			return err
@@ -244,7 +245,7 @@ func (t *Tickets) CreateDevice(ctx context.Context, d telemetry.Device) (inciden
 	return t.Device(ctx, d.Name)
 }
 
-func putChecked(ctx context.Context, tx *sql.Tx, d telemetry.Device) error {
+func putChecked(ctx context.Context, tx *txn, d telemetry.Device) error {
 	known, err := siteIDs(ctx, tx)
 	if err != nil {
 		return err
@@ -258,7 +259,7 @@ func putChecked(ctx context.Context, tx *sql.Tx, d telemetry.Device) error {
 
 // UpdateSite changes a site that is at that version, or returns ErrStale or ErrNotFound.
 func (t *Tickets) UpdateSite(ctx context.Context, s telemetry.Site, version int64) (incidents.SiteRow, error) {
-	err := t.update(ctx, func(tx *sql.Tx) error {
+	err := t.update(ctx, func(tx *txn) error {
 		if err := atVersion(ctx, tx, "SELECT version FROM sites WHERE id = ?", s.ID, version); err != nil {
 			return err
 		}
@@ -276,7 +277,7 @@ func (t *Tickets) UpdateSite(ctx context.Context, s telemetry.Site, version int6
 
 // UpdateDevice changes a device that is at that version, or returns ErrStale or ErrNotFound.
 func (t *Tickets) UpdateDevice(ctx context.Context, d telemetry.Device, version int64) (incidents.DeviceRow, error) {
-	err := t.update(ctx, func(tx *sql.Tx) error {
+	err := t.update(ctx, func(tx *txn) error {
 		if err := atVersion(ctx, tx, "SELECT version FROM devices WHERE name = ?", d.Name, version); err != nil {
 			return err
 		}
@@ -288,7 +289,7 @@ func (t *Tickets) UpdateDevice(ctx context.Context, d telemetry.Device, version 
 	return t.Device(ctx, d.Name)
 }
 
-func atVersion(ctx context.Context, tx *sql.Tx, query, name string, want int64) error {
+func atVersion(ctx context.Context, tx *txn, query, name string, want int64) error {
 	var version int64
 	err := tx.QueryRowContext(ctx, query, name).Scan(&version)
 	switch {
@@ -316,10 +317,10 @@ func (t *Tickets) Site(ctx context.Context, id string) (incidents.SiteRow, error
 
 // Sites returns a page of sites, in the order of their ids.
 func (t *Tickets) Sites(ctx context.Context, q incidents.SiteQuery) ([]incidents.SiteRow, error) {
-	var f filter
+	f := filter{dialect: t.dialect}
 	f.text("id", q.Only)
 	f.text("status", string(q.Status))
-	f.words(strings.ToLower(q.Q), "lower(id)", "lower(json_extract(data, '$.name'))")
+	f.words(strings.ToLower(q.Q), "lower(id)", "lower("+t.siteName+")")
 	f.add("id > ?", q.After)
 	return t.sites(ctx, f.where()+" ORDER BY id LIMIT ?", append(f.args, q.Limit)...)
 }
@@ -365,7 +366,7 @@ func (t *Tickets) Device(ctx context.Context, name string) (incidents.DeviceRow,
 
 // Devices returns a page of devices, in the order of their names.
 func (t *Tickets) Devices(ctx context.Context, q incidents.DeviceQuery) ([]incidents.DeviceRow, error) {
-	var f filter
+	f := filter{dialect: t.dialect}
 	f.text("site", q.Site)
 	f.text("status", string(q.Status))
 	f.words(strings.ToLower(q.Q), "lower(name)")

@@ -8,8 +8,9 @@
 // last committed state. References, versions and revisions are drawn inside the
 // transaction that uses them.
 //
-// The database is SQLite. What is dialect lies in the migrations' folder and in
-// this file.
+// The tickets are kept in SQLite or in PostgreSQL, by the same statements. What is
+// dialect lies in the migrations' folders, in dialect.go, and in sqlite.go and
+// postgres.go, which open the databases.
 package store
 
 import (
@@ -30,11 +31,12 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// database is a SQLite file, opened once for writing and several times for reading.
+// database is a database, opened once for writing and several times for reading.
 type database struct {
-	path  string
-	write *sql.DB // one connection
-	read  *sql.DB
+	*dialect
+	path  string // of the file, or what tells a server's database from others
+	write *pool  // one connection
+	read  *pool
 }
 
 // readers is how many queries run at once beside the writer.
@@ -47,7 +49,7 @@ func open(ctx context.Context, path, schema string) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	db := &database{path: path}
+	db := &database{dialect: sqlite, path: path}
 	if err := db.connect(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), db.Close())
 	}
@@ -66,24 +68,25 @@ func (db *database) connect() (err error) {
 		extra["_pragma"] = append(extra["_pragma"], pragmas...)
 		return (&url.URL{Scheme: "file", Path: db.path, RawQuery: extra.Encode()}).String()
 	}
-	if db.write, err = sql.Open("sqlite", source(url.Values{"_txlock": {"immediate"}})); err != nil {
+	write, err := sql.Open("sqlite", source(url.Values{"_txlock": {"immediate"}}))
+	if err != nil {
 		return err
 	}
-	db.write.SetMaxOpenConns(1)
-	if db.read, err = sql.Open("sqlite", source(url.Values{"_pragma": {"query_only(1)"}})); err != nil {
+	db.write = newPool(write, db.dialect, 1)
+	read, err := sql.Open("sqlite", source(url.Values{"_pragma": {"query_only(1)"}}))
+	if err != nil {
 		return err
 	}
-	db.read.SetMaxOpenConns(readers)
-	db.read.SetMaxIdleConns(readers)
+	db.read = newPool(read, db.dialect, readers)
 	return db.write.Ping()
 }
 
 func (db *database) migrate(ctx context.Context, schema string) error {
-	files, err := fs.Sub(migrations, "migrations/sqlite/"+schema)
+	files, err := fs.Sub(migrations, "migrations/"+db.name+"/"+schema)
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db.write, files)
+	provider, err := goose.NewProvider(db.goose, db.write.DB, files, goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return err
 	}
@@ -94,7 +97,7 @@ func (db *database) migrate(ctx context.Context, schema string) error {
 // Close lets the running statements end and closes the file.
 func (db *database) Close() error {
 	var errs []error
-	for _, pool := range []*sql.DB{db.read, db.write} {
+	for _, pool := range []*pool{db.read, db.write} {
 		if pool != nil {
 			errs = append(errs, pool.Close())
 		}
@@ -112,12 +115,17 @@ func (db *database) Ping(ctx context.Context) error {
 }
 
 // update runs fn in a transaction on the writing connection.
-func (db *database) update(ctx context.Context, fn func(*sql.Tx) error) error {
-	tx, err := db.write.BeginTx(ctx, nil)
+func (db *database) update(ctx context.Context, fn func(*txn) error) error {
+	tx, err := db.write.begin(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if db.lock != "" {
+		if _, err := tx.ExecContext(ctx, db.lock); err != nil {
+			return fmt.Errorf("wait for other writers: %w", err)
+		}
+	}
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -128,7 +136,7 @@ func (db *database) update(ctx context.Context, fn func(*sql.Tx) error) error {
 }
 
 // draw takes n running numbers and returns the first.
-func draw(ctx context.Context, tx *sql.Tx, counter string, n int64) (int64, error) {
+func draw(ctx context.Context, tx *txn, counter string, n int64) (int64, error) {
 	var last int64
 	err := tx.QueryRowContext(ctx, "UPDATE counters SET value = value + ? WHERE name = ? RETURNING value", n, counter).Scan(&last)
 	if err != nil {

@@ -21,7 +21,7 @@ func (t *Tickets) States() States { return States{t.database} }
 var stateRows = bulk{
 	into:    "analyzer_states (rule, level, scope, rule_hash, phase, unknown, since, calm, at, value)",
 	columns: 10,
-	suffix: `ON CONFLICT DO UPDATE SET rule_hash = excluded.rule_hash, phase = excluded.phase, unknown = excluded.unknown,
+	suffix: `ON CONFLICT (rule, level, scope) DO UPDATE SET rule_hash = excluded.rule_hash, phase = excluded.phase, unknown = excluded.unknown,
 		since = excluded.since, calm = excluded.calm, at = excluded.at, value = excluded.value`,
 }
 
@@ -32,7 +32,7 @@ func (s States) Save(ctx context.Context, changed []analyzer.State, p analyzer.P
 		return fmt.Errorf("write the analyzer's progress: %w", err)
 	}
 	var kept []*analyzer.State
-	err = s.update(ctx, func(tx *sql.Tx) error {
+	err = s.update(ctx, func(tx *txn) error {
 		kept = kept[:0]
 		for i := range changed {
 			if changed[i].Phase != analyzer.Inactive {
@@ -49,7 +49,7 @@ func (s States) Save(ctx context.Context, changed []analyzer.State, p analyzer.P
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO analyzer_progress VALUES (1, ?) ON CONFLICT DO UPDATE SET data = excluded.data", string(progress))
+		_, err = tx.ExecContext(ctx, "INSERT INTO analyzer_progress VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET data = excluded.data", string(progress))
 		return err
 	})
 	if err != nil {
@@ -58,7 +58,7 @@ func (s States) Save(ctx context.Context, changed []analyzer.State, p analyzer.P
 	return nil
 }
 
-func forget(ctx context.Context, tx *sql.Tx, s *analyzer.State) error {
+func forget(ctx context.Context, tx *txn, s *analyzer.State) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM analyzer_states WHERE rule = ? AND level = ? AND scope = ?",
 		s.Rule, string(s.Scope.Level), s.Scope.Name)
 	return err
@@ -66,7 +66,7 @@ func forget(ctx context.Context, tx *sql.Tx, s *analyzer.State) error {
 
 // Load returns every state kept, and the progress; both empty at first.
 func (s States) Load(ctx context.Context) (list []analyzer.State, p analyzer.Progress, err error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // both from the same instant
+	tx, err := s.read.begin(ctx, &sql.TxOptions{ReadOnly: true}) // both from the same instant
 	if err != nil {
 		return nil, p, fmt.Errorf("load the analyzer's states: %w", err)
 	}
@@ -91,7 +91,7 @@ func (s States) Load(ctx context.Context) (list []analyzer.State, p analyzer.Pro
 	return list, p, rows.Err()
 }
 
-func loadProgress(ctx context.Context, tx *sql.Tx) (p analyzer.Progress, err error) {
+func loadProgress(ctx context.Context, tx *txn) (p analyzer.Progress, err error) {
 	var data string
 	err = tx.QueryRowContext(ctx, "SELECT data FROM analyzer_progress").Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -124,7 +124,8 @@ func TestALifeSurvivesReopening(t *testing.T) {
 	if _, err := desk.Transition(ctx, "INC-000007", incidents.Request{Transition: incidents.Take}, ana, noon.Add(9*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	force := incidents.Request{Transition: incidents.Resolve, Code: "fixed", Force: true, Reason: "new cable"}
+	force := incidents.Request{Transition: incidents.Resolve, Code: "fixed", Cause: "cabling",
+		Summary: "new cable", Item: "FC-000006", Force: true, Reason: "new cable"}
 	if _, err := desk.Transition(ctx, "INC-000007", force, ana, noon.Add(10*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +141,8 @@ func TestALifeSurvivesReopening(t *testing.T) {
 	}
 }
 
-func TestManyAnalyzersOpenOneIncidentForEachKey(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testManyAnalyzersOpenOneIncidentForEachKey(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -165,8 +166,8 @@ func TestManyAnalyzersOpenOneIncidentForEachKey(t *testing.T) {
 	}
 }
 
-func TestOfTwoWhoTakeAtOnceOneIsTold(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testOfTwoWhoTakeAtOnceOneIsTold(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	desk := incidents.NewDesk(s, incidents.Config{}, nil, nil)
 	if err := desk.Receive(ctx, findings(telemetry.Firing, 1, noon)); err != nil {
 		t.Fatal(err)
@@ -192,8 +193,8 @@ func TestOfTwoWhoTakeAtOnceOneIsTold(t *testing.T) {
 	holds(t, s)
 }
 
-func TestAReferenceThatWasNotUsedIsNotLost(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testAReferenceThatWasNotUsedIsNotLost(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	boom := errors.New("boom")
 	err := s.Update(ctx, func(tx incidents.Tx) error {
 		if ref, err := tx.NextRef(); ref != "INC-000001" || err != nil {
@@ -213,8 +214,8 @@ func TestAReferenceThatWasNotUsedIsNotLost(t *testing.T) {
 	}
 }
 
-func TestASupersededIncidentGivesItsKeyAway(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testASupersededIncidentGivesItsKeyAway(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	desk := incidents.NewDesk(s, incidents.Config{}, nil, nil)
 	batch := append(findings(telemetry.Firing, 3, noon), findings(telemetry.Clear, 3, noon.Add(time.Hour))...)
 	batch = append(batch, findings(telemetry.Firing, 3, noon.Add(100*time.Hour))...)
@@ -227,8 +228,8 @@ func TestASupersededIncidentGivesItsKeyAway(t *testing.T) {
 	}
 }
 
-func TestTheTimerFindsWhatHasRecovered(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testTheTimerFindsWhatHasRecovered(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	desk := incidents.NewDesk(s, incidents.Config{StableFor: time.Hour}, nil, nil)
 	if err := desk.Receive(ctx, append(findings(telemetry.Firing, 1200, noon), findings(telemetry.Clear, 1100, noon.Add(time.Minute))...)); err != nil {
 		t.Fatal(err)
@@ -244,8 +245,8 @@ func TestTheTimerFindsWhatHasRecovered(t *testing.T) {
 	holds(t, s)
 }
 
-func TestRegistry(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testRegistry(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	sites := []telemetry.Site{{ID: "paris", Zone: "Europe/Paris"}}
 	devices := []telemetry.Device{{Name: "a", Site: "paris", Labels: map[string]string{"floor": "1"}, InServiceSince: noon}, {Name: "b"}}
 	if err := s.Import(ctx, sites, devices); err != nil {
@@ -274,8 +275,8 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-func TestDevicesRegisterThemselvesOnce(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testDevicesRegisterThemselvesOnce(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	if err := s.Import(ctx, []telemetry.Site{{ID: "paris"}}, []telemetry.Device{{Name: "b", Site: "paris"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -297,8 +298,8 @@ func TestDevicesRegisterThemselvesOnce(t *testing.T) {
 	}
 }
 
-func TestStates(t *testing.T) {
-	s, ctx := openTickets(t), context.Background()
+func testStates(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
 	var states analyzer.States = s.States()
 	if list, p, err := states.Load(ctx); len(list) != 0 || !p.At.IsZero() || err != nil {
 		t.Errorf("at first: %v, %v, %v", list, p, err)
@@ -393,7 +394,7 @@ func TestListsUseTheRightIndex(t *testing.T) {
 		"incidents_level":    {Level: 3},
 		"incidents_updated":  {UpdatedSince: noon, State: incidents.New},
 	} {
-		f := conditions(q)
+		f := sqlite.conditions(q)
 		plan := explain(ctx, t, s, "SELECT id FROM incidents"+f.where()+" ORDER BY "+f.id+" DESC LIMIT 50", f.args...)
 		if !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE") && q.UpdatedSince.IsZero() {
 			t.Errorf("want %s: %s", index, plan)

@@ -27,16 +27,21 @@ func Open(ctx context.Context, path string) (*Tickets, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = db.update(ctx, func(tx *sql.Tx) error { return haveUnassigned(ctx, tx) })
+	return prepared(ctx, db)
+}
+
+// prepared returns the database once it holds what it always holds.
+func prepared(ctx context.Context, db *database) (*Tickets, error) {
+	err := db.update(ctx, func(tx *txn) error { return haveUnassigned(ctx, tx) })
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make the site %s in %s: %w", telemetry.Unassigned, path, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("make the site %s in %s: %w", telemetry.Unassigned, db.path, err), db.Close())
 	}
 	return &Tickets{db}, nil
 }
 
 // Update runs one transaction.
 func (t *Tickets) Update(ctx context.Context, fn func(incidents.Tx) error) error {
-	return t.update(ctx, func(tx *sql.Tx) error {
+	return t.update(ctx, func(tx *txn) error {
 		t := &ticketTx{ctx: ctx, tx: tx}
 		if err := fn(t); err != nil {
 			return err
@@ -47,7 +52,7 @@ func (t *Tickets) Update(ctx context.Context, fn func(incidents.Tx) error) error
 
 type ticketTx struct {
 	ctx  context.Context
-	tx   *sql.Tx
+	tx   *txn
 	last int64 // newest number drawn; 0 when none was
 }
 
@@ -166,6 +171,16 @@ func (t *ticketTx) Recovered(since time.Time, limit int) ([]incidents.Incident, 
 	return list, nil
 }
 
+// Due implements incidents.Tx.
+func (t *ticketTx) Due(by time.Time, limit int) ([]incidents.Incident, error) {
+	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents
+		WHERE timer_at IS NOT NULL AND timer_at <= ? ORDER BY timer_at, id LIMIT ?`, by.UnixMilli(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read what is due: %w", err)
+	}
+	return list, nil
+}
+
 // Save implements incidents.Tx.
 func (t *ticketTx) Save(steps []incidents.Step) error {
 	if err := t.saveRows(steps); err != nil {
@@ -179,12 +194,13 @@ func (t *ticketTx) Save(steps []incidents.Step) error {
 
 var incidentRows = bulk{
 	into: `incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee,
-		level, priority, updated_at, recovered_at, words, data)`,
-	columns: 17,
+		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, data)`,
+	columns: 20,
 	suffix: `ON CONFLICT (id) DO UPDATE SET open_key = excluded.open_key, version = excluded.version,
 		state = excluded.state, condition = excluded.condition, category = excluded.category, site = excluded.site,
 		device = excluded.device, assignee = excluded.assignee, level = excluded.level, priority = excluded.priority,
-		updated_at = excluded.updated_at, recovered_at = excluded.recovered_at, words = excluded.words, data = excluded.data`,
+		updated_at = excluded.updated_at, recovered_at = excluded.recovered_at, words = excluded.words,
+		kind = excluded.kind, clock = excluded.clock, timer_at = excluded.timer_at, data = excluded.data`,
 }
 
 // saveRows writes the last version of each incident, in the order of their
@@ -215,7 +231,8 @@ func (t *ticketTx) saveRows(steps []incidents.Step) error {
 		}
 		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
 			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
-			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), fold(inc.Summary), string(data)), nil
+			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), fold(inc.Summary), string(inc.Kind), inc.ClockState(),
+			millis(inc.TimerAt), string(data)), nil
 	})
 	return err
 }
@@ -275,7 +292,7 @@ func (t *ticketTx) saveTallies(steps []incidents.Step) error {
 			continue
 		}
 		_, err := t.tx.ExecContext(t.ctx, `INSERT INTO tallies VALUES (?,?,?,?,?)
-			ON CONFLICT DO UPDATE SET count = count + excluded.count`, k.Category, string(k.State), k.Level, k.Priority, n)
+			ON CONFLICT (category, state, level, priority) DO UPDATE SET count = tallies.count + excluded.count`, k.Category, string(k.State), k.Level, k.Priority, n)
 		if err != nil {
 			return fmt.Errorf("count incidents: %w", err)
 		}

@@ -123,7 +123,7 @@ func (a *answer) close() error {
 
 // fail ends the response of a statement that did not.
 func (a *answer) fail(refused *chdb.Error) {
-	text := strings.TrimSpace(refused.Message) + "\n"
+	text := plain(refused) + "\n"
 	if a.began {
 		_ = a.write(frame(text, a.tag))
 		if a.gzip != nil {
@@ -137,6 +137,16 @@ func (a *answer) fail(refused *chdb.Error) {
 	h.Set("X-ClickHouse-Exception-Code", strconv.Itoa(refused.Code))
 	a.w.WriteHeader(status(refused.Code))
 	_, _ = io.WriteString(a.w, text)
+}
+
+// plain returns the message of an error that was passed on within the engine,
+// which then says its code each time.
+func plain(refused *chdb.Error) string {
+	text, prefix := strings.TrimSpace(refused.Message), fmt.Sprintf("Code: %d. DB::Exception: ", refused.Code)
+	for strings.HasPrefix(text, prefix+prefix) {
+		text = text[len(prefix):]
+	}
+	return text
 }
 
 // frame writes an error the way that ClickHouse does behind a part of a result.

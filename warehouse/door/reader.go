@@ -45,6 +45,9 @@ func (l *Limits) fill() {
 // as the engine holds it before it is written in the format.
 const maxWhole = 64 << 20
 
+// wholeMemory is what the engine may use for such a result, its text included.
+func wholeMemory(limit int64) int { return int(min(limit, 8*maxWhole)) }
+
 // settings returns what the sessions are opened with.
 func (l Limits) settings() map[string]string {
 	return map[string]string{
@@ -181,6 +184,7 @@ func (r *Reader) run(s *chdb.Session, st Statement, settings map[string]string, 
 	}
 	if !c.rows || !streams(c.format) {
 		settings["max_result_bytes"] = strconv.Itoa(maxWhole)
+		settings["max_memory_usage"], _ = lower("", settings["max_memory_usage"], strconv.Itoa(wholeMemory(r.limits.Memory)))
 		return s.With(settings, func() error {
 			out, err := s.Query(c.sql, c.format, st.Params)
 			if err != nil {

@@ -45,8 +45,11 @@ func checkSetting(name, value string, limits map[string]string) (string, error) 
 	return "", refusal(codeConstraint, "Setting %s should not be changed through the door", name)
 }
 
-// lower returns the value, or the limit when that is less; 0 means no limit.
+// lower returns the value, or the limit when that is less; 0 and "" mean no limit.
 func lower(name, value, limit string) (string, error) {
+	if value == "" {
+		return limit, nil
+	}
 	v, err := strconv.ParseFloat(value, 64)
 	if err != nil || v < 0 {
 		return "", refusal(codeBadArguments, "Setting %s: %q is no number", name, value)

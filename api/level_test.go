@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"belfry/incidents"
+)
+
+func TestARefusalTakesAWholeNumberOfQuanta(t *testing.T) {
+	site := incidents.Token{Site: "rome"}
+	for name, tt := range map[string]struct {
+		token     incidents.Token
+		status    int
+		took, end time.Duration
+	}{
+		"quick":                       {site, 404, 100 * time.Microsecond, quantum},
+		"a little slower":             {site, 404, 900 * time.Microsecond, quantum},
+		"slow":                        {site, 422, quantum + time.Microsecond, 2 * quantum},
+		"a success":                   {site, 200, time.Millisecond, time.Millisecond},
+		"one who sees all":            {incidents.Token{}, 404, time.Millisecond, time.Millisecond},
+		"what failed on its own part": {site, 503, time.Millisecond, time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				<-time.After(tt.took)
+				level(context.Background(), tt.token, tt.status, began)
+				if got := time.Since(began); got != tt.end {
+					t.Errorf("took %s; want %s", got, tt.end)
+				}
+			})
+		})
+	}
+}
+
+// TestTimeDoesNotTellWhatIsThere measures, for a token of rome, asking for what
+// paris has against asking for what nobody has.
+func TestTimeDoesNotTellWhatIsThere(t *testing.T) {
+	h := newHouse(t)
+	for _, paths := range [][2]string{
+		{"/api/v1/incidents/INC-000001", "/api/v1/incidents/INC-000099"},
+		{"/api/v1/devices/FC-1", "/api/v1/devices/FC-99"},
+		{"/api/v1/sites/paris", "/api/v1/sites/paros"},
+	} {
+		var took [2][]time.Duration
+		for range 40 {
+			for i, path := range paths {
+				began := time.Now()
+				h.call("rome", "GET", path, "").want(t, 404, "")
+				took[i] = append(took[i], time.Since(began))
+			}
+		}
+		hidden, unknown := median(took[0]), median(took[1])
+		t.Logf("%s: hidden %s, unknown %s", paths[0], hidden, unknown)
+		if min(hidden, unknown) < quantum || (hidden-unknown).Abs() > quantum/2 {
+			t.Errorf("%s: hidden takes %s, unknown %s", paths[0], hidden, unknown)
+		}
+	}
+}
+
+func median(d []time.Duration) time.Duration { slices.Sort(d); return d[len(d)/2] }
+
+// TestEveryOperationKeepsSitesAndTenantsApart walks the document: for a token of
+// rome in each role, an operation on what paris has answers like one on what
+// nobody has; and a token of another tenant opens nothing.
+func TestEveryOperationKeepsSitesAndTenantsApart(t *testing.T) {
+	h := newHouse(t)
+	_, secret, err := h.control.CreateToken(context.Background(), incidents.Token{Name: "x", Role: incidents.Admin, Tenant: "other"}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.token["stranger"] = secret
+	for _, role := range incidents.Roles {
+		h.token["rome as "+string(role)] = h.makeToken(incidents.Token{Name: "r" + string(role), Role: role, Site: "rome"})
+	}
+	hidden := strings.NewReplacer("{ref}", "INC-000001", "{name}", "FC-1", "{id}", "paris")
+	unknown := strings.NewReplacer("{ref}", "INC-000099", "{name}", "FC-99", "{id}", "paros")
+	same := strings.NewReplacer("INC-000001", "X", "INC-000099", "X", "FC-1", "X", "FC-99", "X", "paris", "X", "paros", "X")
+	for path, item := range h.document().Paths {
+		for method := range item {
+			method = strings.ToUpper(method)
+			for _, body := range []string{"", `{}`, `{"summary":"x","text":"x","transition":"take","name":"n"}`} {
+				h.call("stranger", method, hidden.Replace(path), body).want(t, 401, "not known")
+				if !strings.Contains(path, "{") {
+					continue
+				}
+				for _, role := range incidents.Roles {
+					ask := func(path string) string {
+						a := h.call("rome as "+string(role), method, path, body, "If-Match", `"1"`)
+						return fmt.Sprint(a.StatusCode, " ", same.Replace(a.text))
+					}
+					if a, b := ask(hidden.Replace(path)), ask(unknown.Replace(path)); a != b {
+						t.Errorf("%s %s with %s tells a %s of rome what paris has:\n%s\n%s", method, path, body, role, a, b)
+					}
+				}
+			}
+		}
+	}
+}

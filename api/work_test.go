@@ -1,0 +1,138 @@
+package api
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"belfry/incidents"
+)
+
+const moves = "/api/v1/incidents/INC-000001/transitions"
+
+func TestTheDocumentNamesEveryTransition(t *testing.T) {
+	field, _ := reflect.TypeFor[TransitionBody]().FieldByName("Transition")
+	var want []string
+	for _, name := range incidents.Askable() {
+		want = append(want, string(name))
+	}
+	if got := strings.Split(field.Tag.Get("enum"), ","); !slices.Equal(got, want) {
+		t.Errorf("the document has %v, the life cycle %v", got, want)
+	}
+}
+
+func TestEndUsersDoNotEscalate(t *testing.T) {
+	h := newHouse(t)
+	h.call("paris", "POST", moves, `{"transition":"escalate","reason":"now"}`).want(t, 403, "/problems/end-user-cannot-escalate")
+	h.call("rome", "POST", moves, `{"transition":"escalate","reason":"now"}`).want(t, 404, "/problems/not-found")
+	h.call("first_line", "POST", moves, `{"transition":"escalate","reason":"now"}`).want(t, 200, `"level":2`)
+}
+
+func TestASupplierSeesWhatIsAtItsLevel(t *testing.T) {
+	h := newHouse(t)
+	h.call("third_line", "GET", "/api/v1/incidents/INC-000001", "").want(t, 404, "")
+	h.call("manager", "POST", moves, `{"transition":"escalate","reason":"x"}`).want(t, 200, "")
+	h.call("second_line", "POST", moves, `{"transition":"escalate","reason":"x"}`).want(t, 422, `"field":"supplier"`)
+	h.call("second_line", "POST", moves, `{"transition":"escalate","reason":"x","supplier":"Xovis","reference":"X-1"}`).want(t, 200, `"reference":"X-1"`)
+	if list := h.call("third_line", "GET", "/api/v1/incidents", "").want(t, 200, "INC-000001"); len(list.items()) != 1 {
+		t.Errorf("it sees %d incidents, want 1", len(list.items()))
+	}
+	h.call("third_line", "POST", moves, `{"transition":"return","summary":"exchange it"}`).want(t, 200, `"level":2`)
+	h.call("third_line", "GET", "/api/v1/incidents/INC-000001", "").want(t, 404, "")
+}
+
+func TestActions(t *testing.T) {
+	h := newHouse(t)
+	h.call("first_line", "POST", moves, `{"transition":"take"}`).want(t, 200, "")
+	ask := func(who string) string {
+		return `{"actions":[{"text":"light?","assignee":"` + who + `","due":"` + noon.Add(time.Hour).Format(time.RFC3339) + `"}]}`
+	}
+	actions := "/api/v1/incidents/INC-000001/actions"
+	h.call("first_line", "POST", actions, ask("rosa")).want(t, 422, "no site manager of the incident's site")
+	h.call("paris", "POST", actions, ask("site_manager")).want(t, 403, "")
+	h.call("first_line", "POST", actions, ask("site_manager"), "If-Match", `"1"`).want(t, 412, "")
+	h.call("first_line", "POST", actions, ask("site_manager")).want(t, 200, `"pending_reason":"awaiting_end_user"`)
+	h.call("paris", "POST", moves, `{"transition":"answer","action":1,"text":"it was unplugged"}`).want(t, 200, `"state":"in_progress"`)
+	h.call("paris", "POST", moves, `{"transition":"answer","action":1,"text":"again"}`).want(t, 409, "action 1 of INC-000001 is done")
+}
+
+func TestWhatThePeopleConcernedSayWakesWhatWaitsForThem(t *testing.T) {
+	h := newHouse(t)
+	h.call("first_line", "POST", moves, `{"transition":"take"}`)
+	h.call("first_line", "POST", moves, `{"transition":"hold","reason":"requester","text":"which door?","until":"2026-04-01T00:00:00Z"}`).
+		want(t, 200, `"sla":"paused"`)
+	h.call("paris", "POST", "/api/v1/incidents/INC-000001/comments", `{"text":"the left one"}`).want(t, 201, "")
+	h.call("paris", "GET", "/api/v1/incidents/INC-000001", "").want(t, 200, `"state":"in_progress"`)
+}
+
+func TestBulkAnswersForEachWhatAloneWouldHaveBeenAnswered(t *testing.T) {
+	h := newHouse(t)
+	bulk := "/api/v1/incidents/bulk"
+	got := h.call("first_line", "POST", bulk, `{"refs":["INC-000001","INC-000002","INC-000009"],"transition":"take"}`, "Idempotency-Key", "k").
+		want(t, 200, `"status":404`)
+	again := h.call("first_line", "POST", bulk, `{"refs":["INC-000001","INC-000002","INC-000009"],"transition":"take"}`, "Idempotency-Key", "k")
+	if got.text != again.text {
+		t.Errorf("the same request again answered\n%s\nand not\n%s", again.text, got.text)
+	}
+	h.call("first_line", "POST", bulk, `{"refs":["INC-000001"],"transition":"resolve"}`).
+		want(t, 200, `"status":422`).want(t, 200, `"field":"summary"`)
+	h.call("paris", "POST", bulk, `{"refs":["INC-000001","INC-000002"],"transition":"escalate","reason":"x"}`).
+		want(t, 200, "end-user-cannot-escalate").want(t, 200, `"status":404`)
+	h.call("first_line", "POST", bulk, `{"refs":["INC-000001","INC-000001"],"transition":"take"}`).want(t, 422, "twice")
+	h.call("first_line", "POST", bulk, `{"refs":["`+strings.Repeat(`x","`, 10_000)+`"],"transition":"take"}`).want(t, 422, "")
+}
+
+func TestExplainedClocksAddUp(t *testing.T) {
+	h := newHouse(t)
+	for i, say := range []string{`{"transition":"take"}`,
+		`{"transition":"hold","reason":"scheduled","text":"on Monday","until":"2026-04-01T00:00:00Z"}`, `{"transition":"wake"}`} {
+		h.parts.Now = func() time.Time { return noon.Add(time.Duration(i)*time.Hour + 1500*time.Millisecond) }
+		h.parts.Registerer = nil
+		h.app = New(h.parts)
+		h.call("first_line", "POST", moves, say).want(t, 200, "")
+	}
+	got := h.call("paris", "GET", "/api/v1/incidents/INC-000001/clocks?explain=1", "").want(t, 200, `"stop":"hold: scheduled"`)
+	var page Page[Clock]
+	if err := json.Unmarshal([]byte(got.text), &page); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range page.Items {
+		var sum int64
+		for _, s := range k.Segments {
+			sum += s.Consumed
+		}
+		if sum != k.Consumed || k.Remaining != k.Target-k.Consumed {
+			t.Errorf("%s: segments of %d s, consumed %d of %d, remaining %d", k.Name, sum, k.Consumed, k.Target, k.Remaining)
+		}
+	}
+	h.call("rome", "GET", "/api/v1/incidents/INC-000001/clocks", "").want(t, 404, "")
+}
+
+func TestCalendarsAndAgreements(t *testing.T) {
+	h := newHouse(t)
+	shop, paris := "/api/v1/calendars/shop", "/api/v1/agreements/paris"
+	hours := `{"zone":"Europe/Paris","hours":{"mon-sat":"09:00-19:00"},"holidays":["12-25"]}`
+	h.call("noc", "GET", "/api/v1/calendars", "").want(t, 200, `"24x7"`)
+	h.call("first_line", "PUT", shop, hours).want(t, 403, "")
+	h.call("manager", "PUT", shop, `{"zone":"Mars/Olympus"}`).want(t, 422, `"field":"zone"`).want(t, 422, `"field":"hours"`)
+	h.call("manager", "PUT", paris, `{"kind":"sla","calendar":"shop","targets":{"3":{}}}`).want(t, 422, "no calendar")
+	h.call("manager", "PUT", shop, hours).want(t, 200, `"id":"shop"`)
+	h.call("manager", "PUT", shop, hours).want(t, 428, "")
+	h.call("manager", "PUT", shop, hours, "If-Match", `"7"`).want(t, 412, "")
+	if got := h.call("manager", "PUT", shop, hours, "If-Match", `"1"`).want(t, 200, ""); got.Header.Get("ETag") != `"2"` {
+		t.Errorf("got ETag %s", got.Header.Get("ETag"))
+	}
+	h.call("manager", "PUT", paris, `{"kind":"sla","calendar":"shop","sites":["paris"],"targets":{"3":{"respond_minutes":30,"resolve_minutes":600}}}`).
+		want(t, 200, `"id":"paris"`)
+	h.call("manager", "DELETE", shop, "", "If-Match", `"2"`).want(t, 409, "still counted by")
+	h.call("first_line", "POST", "/api/v1/incidents", `{"summary":"dark","site":"paris"}`).want(t, 201, "")
+	h.call("first_line", "GET", "/api/v1/incidents/INC-000003/clocks", "").want(t, 200, `"agreement":"paris@1","calendar":"shop@2"`)
+	h.call("manager", "DELETE", paris, "").want(t, 428, "")
+	h.call("manager", "DELETE", paris, "", "If-Match", `"1"`).want(t, 204, "")
+	h.call("manager", "GET", paris, "").want(t, 404, "")
+	h.call("manager", "DELETE", shop, "", "If-Match", `"2"`).want(t, 204, "")
+	h.call("manager", "PUT", shop, hours).want(t, 200, "")
+}

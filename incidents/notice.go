@@ -1,0 +1,284 @@
+package incidents
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// Channel is a way to tell somebody something.
+type Channel string
+
+// The channels.
+const (
+	ByEmail   Channel = "email"
+	ByWebhook Channel = "webhook"
+)
+
+// Reason is why somebody is told.
+type Reason string
+
+// The reasons. Every notice has one, and its text says it.
+const (
+	YouReported  Reason = "you_reported_it"
+	YouAreOn     Reason = "assigned_to_you"
+	YourSite     Reason = "contact_of_the_site"
+	YouSubscribe Reason = "subscription"
+)
+
+// Notice is one event that one recipient is to be told of. It is written in the
+// transaction of its event, so that there is one when, and only when, the event
+// has happened.
+type Notice struct {
+	ID        int64     `json:"id"`
+	Key       string    `json:"key"` // of event and recipient; the same when it is sent again
+	Ref       string    `json:"ref"`
+	Seq       int64     `json:"seq"` // of the event on its timeline
+	Channel   Channel   `json:"channel"`
+	Recipient string    `json:"recipient"` // an e-mail address, or a webhook's id
+	Language  string    `json:"language,omitempty"`
+	Template  string    `json:"template"`
+	Reason    Reason    `json:"reason"`
+	CreatedAt time.Time `json:"created_at"`
+	DueAt     time.Time `json:"due_at,omitzero"` // of the next attempt; zero when there is none
+	Outcome   Outcome   `json:"outcome"`
+	Attempts  int       `json:"attempts"`
+}
+
+// Outcome is what has become of a notice.
+type Outcome string
+
+// The outcomes.
+const (
+	Waiting Outcome = "waiting" // to be sent, or to be tried again
+	Sent    Outcome = "sent"
+	GivenUp Outcome = "given_up" // after the last attempt
+	Dropped Outcome = "dropped"  // its recipient is no more
+)
+
+// Delivery is one attempt to deliver a notice.
+type Delivery struct {
+	ID      int64         `json:"id"`
+	Notice  int64         `json:"notice"`
+	At      time.Time     `json:"at"`
+	Attempt int           `json:"attempt"`
+	OK      bool          `json:"ok"`
+	Answer  string        `json:"answer" doc:"What the other side said, or why it was not reached"`
+	Took    time.Duration `json:"-"`
+
+	// What it means for the notice.
+	Outcome Outcome   `json:"-"`
+	Next    time.Time `json:"-"` // of the next attempt, while the notice waits
+}
+
+// NoticeRow is a notice with its attempts so far.
+type NoticeRow struct {
+	Notice
+	Deliveries []Delivery `json:"deliveries"`
+}
+
+// NoticeQuery selects notices, the newest first.
+type NoticeQuery struct {
+	Ref, Webhook string
+	Outcome      Outcome
+	Before       int64
+	Limit        int
+}
+
+// Webhook is a subscription of an outside system to what happens.
+type Webhook struct {
+	ID        string       `json:"id"`
+	Version   int64        `json:"-"`
+	URL       string       `json:"url"`
+	Secret    string       `json:"-"`              // signs what is sent
+	Site      string       `json:"site,omitempty"` // only of this site; "" for all
+	Kinds     []Transition `json:"kinds,omitempty"`
+	Internal  bool         `json:"internal,omitempty"` // internal notes too
+	CreatedBy string       `json:"created_by"`
+	CreatedAt time.Time    `json:"created_at"`
+	Paused    bool         `json:"paused,omitempty"`
+}
+
+// wants reports whether the subscription is to that event of the incident.
+func (w *Webhook) wants(inc *Incident, e *Event) bool {
+	return !w.Paused && (w.Site == "" || w.Site == inc.Site) && (!e.Internal || w.Internal) &&
+		(len(w.Kinds) == 0 || slices.Contains(w.Kinds, e.Kind))
+}
+
+// Contact says how a principal is reached.
+type Contact struct {
+	Name     string          `json:"name"` // of the principal, as on timelines
+	Version  int64           `json:"-"`
+	Email    string          `json:"email"`
+	Language string          `json:"language"` // one of Languages
+	Zone     string          `json:"zone,omitempty"`
+	Hours    telemetry.Hours `json:"hours,omitempty"` // no message outside them; none: at any time
+}
+
+// Languages are those that messages are written in.
+var Languages = []string{"en", "fr", "ro"}
+
+// Reachable returns the instant from at on at which the contact may be told, or
+// the zero time when there is none within three years.
+func (c *Contact) Reachable(at time.Time) (time.Time, error) {
+	if !c.Hours.Known() {
+		return at, nil
+	}
+	zone := c.Zone
+	if zone == "" {
+		zone = "UTC"
+	}
+	calendar := Calendar{ID: "contact", Zone: zone, site: telemetry.Site{ID: "contact", Zone: zone, Hours: c.Hours}}
+	if _, err := time.LoadLocation(zone); err != nil {
+		return at, fmt.Errorf("hours of %s: %w", c.Name, err)
+	}
+	const moment = time.Millisecond
+	open := calendar.Add(at, moment)
+	if open.IsZero() {
+		return open, nil
+	}
+	return open.Add(-moment), nil
+}
+
+// Outbox is what the transaction of a store that keeps notices can do besides.
+type Outbox interface {
+	// Webhooks returns the subscriptions that are not paused.
+	Subscriptions() ([]Webhook, error)
+	// Contact returns how a principal is reached; ErrNotFound when nobody said so.
+	Contact(name string) (Contact, error)
+	// SiteContact returns how a site's manager is reached; ErrNotFound likewise.
+	SiteContact(site string) (Contact, error)
+	// Enqueue writes notices. One whose key is there already changes nothing.
+	Enqueue([]Notice) error
+}
+
+// Gathering is how long an e-mail waits for further changes of the same
+// incident, so that several become one message.
+const Gathering = 2 * time.Minute
+
+// WithNotices returns the store with an outbox: whoever is to be told of an event
+// is written down in the event's transaction. Without email only webhooks are.
+// The store's transactions must be an Outbox. now is the time of writing, which
+// may be long after an event's own.
+func WithNotices(store Store, email bool, now func() time.Time) Store {
+	return &noticing{store, email, now}
+}
+
+type noticing struct {
+	Store
+	email bool
+	now   func() time.Time
+}
+
+// Update implements Store.
+func (n *noticing) Update(ctx context.Context, fn func(Tx) error) error {
+	return n.Store.Update(ctx, func(tx Tx) error { return fn(&noticingTx{Tx: tx, noticing: n}) })
+}
+
+type noticingTx struct {
+	Tx
+	*noticing
+}
+
+// Save implements Tx.
+func (t *noticingTx) Save(steps []Step) error {
+	if err := t.Tx.Save(steps); err != nil {
+		return err
+	}
+	box, ok := t.Tx.(Outbox)
+	if !ok {
+		return fmt.Errorf("write notices: the store %T keeps none", t.Store)
+	}
+	return t.write(box, steps)
+}
+
+func (n *noticing) write(box Outbox, steps []Step) error {
+	hooks, err := box.Subscriptions()
+	if err != nil {
+		return err
+	}
+	var list []Notice
+	for i := range steps {
+		s := &steps[i]
+		for _, w := range hooks {
+			if w.wants(&s.After, &s.Event) {
+				list = append(list, n.notice(s, ByWebhook, w.ID, "", YouSubscribe))
+			}
+		}
+		people, err := n.people(box, s)
+		if err != nil {
+			return err
+		}
+		list = append(list, people...)
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return box.Enqueue(list)
+}
+
+func (n *noticing) notice(s *Step, by Channel, to, language string, why Reason) Notice {
+	at := n.now().UTC()
+	due := at
+	if by == ByEmail {
+		due = at.Add(Gathering)
+	}
+	return Notice{Key: fmt.Sprintf("%s/%d/%s/%s", s.Event.Ref, s.Event.Seq, by, to), Ref: s.Event.Ref, Seq: s.Event.Seq,
+		Channel: by, Recipient: to, Language: language, Template: s.template(), Reason: why, CreatedAt: at, DueAt: due, Outcome: Waiting}
+}
+
+// template names the words for an event: by its kind when it says more than the
+// state, else by the state that it led to.
+func (s *Step) template() string {
+	switch s.Event.Kind {
+	case Comment, Report, Open, Reopen, Assign, Ask, Reject:
+		return string(s.Event.Kind)
+	case Observe:
+		return "recovered"
+	}
+	return string(s.After.State)
+}
+
+// people returns the notices to persons: to the reporter and the site's contact
+// what is public, to the assignee what asks for attention; to nobody their own
+// acts, and each only once.
+func (n *noticing) people(box Outbox, s *Step) (list []Notice, err error) {
+	if !n.email || s.Event.Internal {
+		return nil, nil
+	}
+	told := map[string]bool{}
+	tell := func(why Reason, contact Contact, err error) error {
+		if isMissing(err) || contact.Email == "" || contact.Name == s.Event.Actor || told[contact.Email] {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		told[contact.Email] = true
+		list = append(list, n.notice(s, ByEmail, contact.Email, contact.Language, why))
+		return nil
+	}
+	inc := &s.After
+	if inc.Assignee != "" && s.concernsAssignee() {
+		c, err := box.Contact(inc.Assignee)
+		if err := tell(YouAreOn, c, err); err != nil {
+			return nil, err
+		}
+	}
+	if inc.Reporter != "" && s.public() {
+		c, err := box.Contact(inc.Reporter)
+		if err := tell(YouReported, c, err); err != nil {
+			return nil, err
+		}
+	}
+	if inc.Site != "" && s.concernsSite() {
+		c, err := box.SiteContact(inc.Site)
+		if err := tell(YourSite, c, err); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,36 @@
+package incidents
+
+import (
+	"errors"
+
+	"belfry/telemetry"
+)
+
+func isMissing(err error) bool { return errors.Is(err, ErrNotFound) }
+
+// public reports whether the event changed what a requester sees: the state, or
+// a word to them.
+func (s *Step) public() bool {
+	return s.Event.Kind == Comment || s.Before.State != s.After.State
+}
+
+// concernsAssignee reports whether whoever works on it has something new to do.
+func (s *Step) concernsAssignee() bool {
+	switch {
+	case s.Before.Assignee != s.After.Assignee, s.Event.Kind == Comment, s.Event.Kind == Reject, s.Event.Kind == Reopen:
+		return true
+	case s.Before.State == Pending && s.After.State == InProgress:
+		return true
+	}
+	recovered := s.Before.Condition != telemetry.Clear && s.After.Condition == telemetry.Clear
+	return recovered && !s.After.State.Ended()
+}
+
+// concernsSite reports whether the site's contact is asked for something: to look
+// at the device, or to approve what people have done.
+func (s *Step) concernsSite() bool {
+	if s.Event.Kind == Ask || s.After.PendingReason == AwaitingEndUser && s.Before.PendingReason != AwaitingEndUser {
+		return true
+	}
+	return s.Before.State != Resolved && s.After.State == Resolved && s.Event.Kind == Resolve
+}

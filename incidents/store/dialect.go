@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+)
+
+// dialect is in what the databases differ. Statements are written once, with
+// question marks for their arguments.
+type dialect struct {
+	name     string // of the migrations' folder
+	goose    goose.Dialect
+	numbered bool   // arguments are written $1, $2
+	lock     string // makes writers follow one another, where a transaction alone does not
+	instr    string // the function that finds a text in another
+	siteName string // the name in a site's JSON
+	hint     string // written before a column keeps the planner from its index
+}
+
+var sqlite = &dialect{name: "sqlite", goose: goose.DialectSQLite3, instr: "instr",
+	siteName: "json_extract(data, '$.name')", hint: "+"}
+
+// The number of the lock is arbitrary; locks of other databases are others.
+var postgres = &dialect{name: "postgres", goose: goose.DialectPostgres, numbered: true,
+	lock: "SELECT pg_advisory_xact_lock(5101702)", instr: "strpos", siteName: "data::json->>'name'"}
+
+var rebound sync.Map // statement with question marks to the same with numbers
+
+// rebind writes a statement in the dialect. None of ours holds a question mark
+// that is no argument.
+func (d *dialect) rebind(query string) string {
+	if !d.numbered {
+		return query
+	}
+	if known, ok := rebound.Load(query); ok {
+		return known.(string)
+	}
+	parts := strings.Split(query, "?")
+	var b strings.Builder
+	for i, part := range parts {
+		if i > 0 {
+			b.WriteString("$" + strconv.Itoa(i))
+		}
+		b.WriteString(part)
+	}
+	rebound.Store(query, b.String())
+	return b.String()
+}
+
+// args mends what the database can't take: PostgreSQL has no NUL in its texts.
+func (d *dialect) args(args []any) []any {
+	if d.numbered {
+		for i, a := range args {
+			if s, ok := a.(string); ok && strings.Contains(s, "\x00") {
+				args[i] = strings.ReplaceAll(s, "\x00", "\uFFFD")
+			}
+		}
+	}
+	return args
+}
+
+// pool is a sql.DB that speaks the dialect.
+type pool struct {
+	*sql.DB
+	*dialect
+}
+
+func newPool(db *sql.DB, d *dialect, connections int) *pool {
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return &pool{db, d}
+}
+
+// QueryContext is that of sql.DB.
+func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return p.DB.QueryContext(ctx, p.rebind(query), p.args(args)...)
+}
+
+// QueryRowContext is that of sql.DB.
+func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return p.DB.QueryRowContext(ctx, p.rebind(query), p.args(args)...)
+}
+
+func (p *pool) begin(ctx context.Context, options *sql.TxOptions) (*txn, error) {
+	tx, err := p.BeginTx(ctx, options)
+	return &txn{tx, p.dialect}, err
+}
+
+// txn is a sql.Tx that speaks the dialect.
+type txn struct {
+	*sql.Tx
+	*dialect
+}
+
+// QueryContext is that of sql.Tx.
+func (t *txn) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.Tx.QueryContext(ctx, t.rebind(query), t.args(args)...)
+}
+
+// QueryRowContext is that of sql.Tx.
+func (t *txn) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.Tx.QueryRowContext(ctx, t.rebind(query), t.args(args)...)
+}
+
+// ExecContext is that of sql.Tx.
+func (t *txn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return t.Tx.ExecContext(ctx, t.rebind(query), t.args(args)...)
+}
+
+// PrepareContext is that of sql.Tx. The statement's arguments go through args.
+func (t *txn) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	return t.Tx.PrepareContext(ctx, t.rebind(query))
+}

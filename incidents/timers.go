@@ -1,0 +1,68 @@
+package incidents
+
+import (
+	"fmt"
+	"time"
+)
+
+// timer returns what belfry does about the incident next by itself, and when;
+// the zero time for nothing. It is worked out from the incident alone, so there
+// is no timer to forget and none that outlives what it was for.
+func (inc *Incident) timer(b *Book) (at time.Time, req Request) {
+	first := func(t time.Time, r Request) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at, req = t, r
+		}
+	}
+	switch {
+	case inc.State.Ended():
+		if inc.State == Resolved && b != nil {
+			first(inc.ending(b))
+		}
+		return at, req
+	case inc.State == Pending:
+		first(inc.WakeAt, Request{Transition: Wake, Reason: "it is time"})
+	}
+	for i := range inc.Actions {
+		switch a := &inc.Actions[i]; {
+		case !a.Ended.IsZero():
+		case a.Reminded.IsZero():
+			first(a.half(), Request{Transition: Remind, Action: a.ID})
+		default:
+			first(a.Due, Request{Transition: Expire, Action: a.ID, Reason: fmt.Sprintf("action %d was not done in time", a.ID)})
+		}
+	}
+	for i := range inc.Clocks {
+		k := &inc.Clocks[i]
+		first(k.Next, Request{Transition: Elapse})
+		if b != nil && inc.overdueAt(b, k) {
+			first(k.Passed[len(k.Passed)-1].Noted, Request{Transition: Escalate, Reason: "the first line's time is over", Override: "by itself"})
+		}
+	}
+	return at, req
+}
+
+// overdueAt reports whether the first line's time is over and nobody has passed
+// the incident on.
+func (inc *Incident) overdueAt(b *Book, k *Clock) bool {
+	return k.Name == levelClock(1) && inc.Level == 1 && k.Breached() && !k.Escalated &&
+		inc.State != Pending && b.escalates[k.Agreement]
+}
+
+// Days after which a resolution that nobody approves is asked for again, and the
+// incident closed.
+const (
+	chaseEvery = 2
+	closeAfter = 5
+)
+
+// ending asks for approval twice and then closes. What resolved by itself, with
+// nobody concerned, is only closed.
+func (inc *Incident) ending(b *Book) (time.Time, Request) {
+	calendar := b.business()
+	if concerned := inc.Touched || inc.Origin == FromPerson; concerned && inc.Chased < 2 {
+		return calendar.AddDays(inc.ResolvedAt, chaseEvery*(inc.Chased+1)), Request{Transition: Chase}
+	}
+	return calendar.AddDays(inc.ResolvedAt, closeAfter),
+		Request{Transition: Close, Reason: fmt.Sprintf("nobody objected for %d business days", closeAfter)}
+}
