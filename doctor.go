@@ -17,7 +17,7 @@ type doctorCommand struct {
 	JSON bool `help:"Print JSON."`
 }
 
-// finding of the doctor: what was looked at, how it is, and what helps.
+// diagnosis says what was looked at, how it is, and what helps.
 type diagnosis struct {
 	What   string `json:"what"`
 	Status string `json:"status"` // ok, note or missing
@@ -86,6 +86,9 @@ func checkEngine(c Config) diagnosis {
 }
 
 func checkFolder(c Config) diagnosis {
+	if _, err := os.Stat(c.Data); errors.Is(err, os.ErrNotExist) {
+		return diagnosis{"data folder", diagnosisOK, c.Data + " is not there yet; the first start makes it", ""}
+	}
 	f, err := openFolder(c.Data)
 	var held *heldError
 	switch {

@@ -88,3 +88,20 @@ func listPackages(t *testing.T) (packages []goPackage) {
 		packages = append(packages, p)
 	}
 }
+
+func TestEachDirectDependencySaysWhatItSavesUsFrom(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guide, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(mod)) {
+		fields := strings.Fields(line)
+		if len(fields) == 2 && strings.Contains(fields[0], ".") && !strings.Contains(string(guide), fields[0]) {
+			t.Errorf("CONTRIBUTING.md does not say what %s saves us from", fields[0])
+		}
+	}
+}

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"time"
@@ -138,4 +139,39 @@ func BenchmarkReel(b *testing.B) {
 		record.Release()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/device")
+}
+
+// BenchmarkBacktestYear runs the default rules over a year of hourly data of 1,000
+// devices with opening hours; PERFORMANCE asks for 60 seconds.
+func BenchmarkBacktestYear(b *testing.B) {
+	const n = 1000
+	start := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	batch, sites, devices := &telemetry.Batch{}, make([]telemetry.Site, n/20), make([]telemetry.Device, n)
+	for i := range sites {
+		sites[i] = telemetry.Site{ID: fmt.Sprintf("site-%06d", i), Zone: "Europe/Paris"}
+		if err := sites[i].Hours.Add("mon-sat", "08:00-20:00"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	noise := rand.New(rand.NewPCG(1, 2))
+	for d := range devices {
+		name := fmt.Sprintf("device-%04d", d)
+		devices[d] = telemetry.Device{Name: name, Site: sites[d%len(sites)].ID, ReadingEvery: 3600, InServiceSince: start}
+		for h := range 8760 {
+			at := start.Add(time.Duration(h+1) * time.Hour)
+			busy := uint32(0)
+			if h%24 >= 7 && h%24 < 19 {
+				busy = 60
+			}
+			addCount(batch, name, at, at, busy/2+noise.Uint32N(busy+1), busy/2+noise.Uint32N(busy+1))
+		}
+	}
+	fleet := mustFleet(b, sites, devices)
+	for b.Loop() {
+		report, err := Backtest(b.Context(), BacktestConfig{Rules: shipped(b, defaultRules...), Fleet: fleet, Load: loadBatch(batch), From: start, To: start.AddDate(1, 0, 0)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(report.Findings)), "findings")
+	}
 }

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"compress/gzip"
 	"encoding/csv"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -117,6 +118,11 @@ func judged(t *testing.T, dataset string, rules *RuleSet, fleet *Fleet, batch *t
 		}
 		return ""
 	}
+	for i := range labels {
+		if labels[i].Device == "main-door" {
+			labels[i].Device = "door"
+		}
+	}
 	kinds, precision := report.Score(labels, siteOf)
 	opened := 0
 	for _, r := range report.Rules {
@@ -134,17 +140,80 @@ func judged(t *testing.T, dataset string, rules *RuleSet, fleet *Fleet, batch *t
 	return report
 }
 
-func TestTheCatalogueOnSeattle(t *testing.T) {
+var evidence = flag.Bool("evidence", false, "run the catalogue over all of the public data and print what EVIDENCE.md says")
+
+// defaultRules are the names in catalogue.Defaults, which this package can't import.
+var defaultRules = []string{"copied-day", "feed-outage", "in-out-discrepancy", "incomplete-day", "never-reported",
+	"one-direction-dead", "runaway", "suspected-offline", "zero-in-opening-hours"}
+
+// TestEvidence prints the numbers of EVIDENCE.md:
+// go test -run Evidence -evidence -v ./analyzer
+func TestEvidence(t *testing.T) {
+	if !*evidence {
+		t.Skip("the whole of the public data is run with -evidence")
+	}
+	for _, set := range []struct {
+		name  string
+		rules []string
+	}{{"default set", defaultRules}, {"whole catalogue", nil}} {
+		t.Log(set.name)
+		fleet, batch := melbourne(t)
+		judged(t, "melbourne_pedestrian", shipped(t, set.rules...), fleet, batch, "2012-01-02 00:00", "2015-02-14 16:00")
+		fleet, batch = seattle(t)
+		judged(t, "seattle_counters", shipped(t, set.rules...), fleet, batch, "2014-01-02 00:00", "2018-07-01 00:00")
+		fleet, batch = calit2(t)
+		judged(t, "uci_calit2", shipped(t, set.rules...), fleet, batch, "2005-07-25 00:00", "2005-11-07 00:00")
+	}
+}
+
+// TestKnownFaultsAreFound looks at the spans of the public data of which RULES says
+// what is wrong, each by the rule made for it.
+func TestKnownFaultsAreFound(t *testing.T) {
 	fleet, batch := seattle(t)
-	judged(t, "seattle_counters", shipped(t), fleet, batch, "2014-01-02 00:00", "2018-07-01 00:00")
+	for _, c := range []struct{ rule, device, from, to, begins, ends string }{
+		{"direction-swapped", "2nd-ave", "2017-05-15 00:00", "2017-06-10 00:00", "2017-06-02 07:00", "2017-06-08 08:00"},
+		{"one-direction-dead", "2nd-ave", "2016-10-25 00:00", "2016-11-25 00:00", "2016-11-01 08:00", "2016-11-25 00:00"},
+		{"zero-in-opening-hours", "2nd-ave", "2016-10-25 00:00", "2016-11-10 00:00", "2016-11-01 12:00", "2016-11-03 08:00"},
+		{"runaway", "chief-sealth", "2015-03-15 00:00", "2015-03-31 00:00", "2015-03-22 00:00", "2015-03-29 00:00"},
+	} {
+		report, err := Backtest(t.Context(), BacktestConfig{Rules: shipped(t, c.rule), Fleet: fleet, Load: loadBatch(batch), From: utc(t, c.from), To: utc(t, c.to)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !found(report, c.rule, c.device, utc(t, c.begins), utc(t, c.ends)) {
+			t.Errorf("%s on %s was not found between %s and %s", c.rule, c.device, c.begins, c.ends)
+			for _, f := range report.Findings {
+				t.Logf("%s %s %s %s %v", f.At, f.Scope, f.Condition, f.Reason, *f.Value)
+			}
+		}
+	}
 }
 
-func TestTheCatalogueOnMelbourne(t *testing.T) {
+func found(r *Report, rule, device string, from, to time.Time) bool {
+	return slices.ContainsFunc(r.Findings, func(f telemetry.Finding) bool {
+		return f.Rule == rule && f.Scope.Name == device && f.Condition == telemetry.Firing && !f.At.Before(from) && !f.At.After(to)
+	})
+}
+
+// TestMelbourneCopiedDays finds the six listed days, each the night after it.
+func TestMelbourneCopiedDays(t *testing.T) {
 	fleet, batch := melbourne(t)
-	judged(t, "melbourne_pedestrian", shipped(t), fleet, batch, "2012-01-02 00:00", "2015-02-14 16:00")
-}
-
-func TestTheCatalogueOnCalIt2(t *testing.T) {
-	fleet, batch := calit2(t)
-	judged(t, "uci_calit2", shipped(t), fleet, batch, "2005-07-25 00:00", "2005-11-07 00:00")
+	labels, err := ReadLabels(openData(t, "real_incidents.csv"), "melbourne_pedestrian", fleet.calendars[0].site.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels = slices.DeleteFunc(labels, func(l Label) bool { return l.Kind != "copied_day" })
+	if len(labels) != 6 {
+		t.Errorf("%d copied days are listed; want 6", len(labels))
+	}
+	for _, l := range labels {
+		report, err := Backtest(t.Context(), BacktestConfig{Rules: shipped(t, "copied-day"), Fleet: fleet, Load: loadBatch(batch), From: l.Start.UTC(), To: l.End.Add(2 * time.Hour).UTC()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		day := l.Start.Format(time.DateOnly)
+		if !slices.ContainsFunc(report.Hits, func(h Hit) bool { return h.Scope.Name == l.Device && h.Day == day }) {
+			t.Errorf("the copied day of sensor %s on %s was not found: %v", l.Device, day, report.Hits)
+		}
+	}
 }

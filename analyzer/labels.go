@@ -62,7 +62,30 @@ func labelTime(text string, zone *time.Location) (time.Time, error) {
 	return time.ParseInLocation("2006-01-02T15:04:05", text, zone)
 }
 
-// KindScore says how well spans of one kind were found, by whatever rule.
+// kindCategories says which categories of rules answer a kind of label. Any other
+// kind is answered by the category of its own name.
+var kindCategories = map[string][]string{
+	"no_rows":                      {"suspected_offline", "feed_outage", "incomplete_data", "not_counting"},
+	"all_channels_zero":            {"zero_counts"},
+	"channel_no_rows":              {"direction_dead", "in_out_discrepancy"},
+	"one_direction_dead":           {"direction_dead", "zero_counts"},
+	"undercount_or_dead_direction": {"direction_dead", "zero_counts", "unusual_low"},
+	"direction_imbalance":          {"direction_dead", "in_out_discrepancy", "direction_swapped"},
+	"direction_profile_changed":    {"direction_swapped"},
+	"copied_day":                   {"duplicate_data"},
+	"event_spike":                  {"unusual_high", "group_event"},
+}
+
+// answers reports whether a category of rules answers the label.
+func (l Label) answers(category string) bool {
+	if known, ok := kindCategories[l.Kind]; ok {
+		return slices.Contains(known, category)
+	}
+	return category == l.Kind
+}
+
+// KindScore says how well spans of one kind were found by the rules whose category
+// answers it.
 type KindScore struct {
 	Kind   string  `json:"kind"`
 	Spans  int     `json:"spans"`
@@ -74,8 +97,8 @@ type KindScore struct {
 	By     map[string]int `json:"by"` // spans found, by rule
 }
 
-// RuleScore says how many of a rule's findings lie in a span of their device. What
-// nobody labelled counts against it, real or not.
+// RuleScore says how many of a rule's findings lie in a span of their device, of
+// whatever kind. What nobody labelled counts against it, real or not.
 type RuleScore struct {
 	Rule      string  `json:"rule"`
 	Opened    int     `json:"opened"`
@@ -90,6 +113,7 @@ const labelGrace = 36 * time.Hour
 // spell is a stretch in which a rule fired for a scope.
 type spell struct {
 	rule     string
+	category string
 	scope    telemetry.Scope
 	from, to time.Time
 }
@@ -103,7 +127,7 @@ func spells(findings []telemetry.Finding, end time.Time) []spell {
 		switch {
 		case f.Condition == telemetry.Firing && !firing:
 			open[key] = len(all)
-			all = append(all, spell{f.Rule, f.Scope, f.At, end})
+			all = append(all, spell{f.Rule, f.Category, f.Scope, f.At, end})
 		case f.Condition == telemetry.Clear && firing:
 			all[i].to = f.At
 			delete(open, key)
@@ -148,7 +172,7 @@ func (r *Report) Score(labels []Label, siteOf func(device string) string) ([]Kin
 func (l Label) found(all []spell, siteOf func(string) string, by map[string]int) (time.Duration, bool) {
 	first, rules := time.Time{}, map[string]bool{}
 	for _, s := range all {
-		if !l.about(s.scope, siteOf) || !s.from.Before(l.End.Add(labelGrace)) || !s.to.After(l.Start) {
+		if !l.answers(s.category) || !l.about(s.scope, siteOf) || !s.from.Before(l.End.Add(labelGrace)) || !s.to.After(l.Start) {
 			continue
 		}
 		if rules[s.rule] = true; first.IsZero() || s.from.Before(first) {

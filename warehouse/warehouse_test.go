@@ -85,6 +85,7 @@ func insert(t testing.TB, w *Warehouse, fill func(*telemetry.Batch)) {
 
 func TestOfTwoVersionsTheOneThatArrivedLastCounts(t *testing.T) {
 	w := open(t)
+	register(t, w, "s", "UTC", "a")
 	correct := func(b *telemetry.Batch) { count(b, "a", noon, noon.Add(time.Hour), 7, 30, 20) }
 	insert(t, w, correct)
 	insert(t, w, func(b *telemetry.Batch) { count(b, "a", noon, noon, 3, 10, 10) })

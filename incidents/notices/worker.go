@@ -1,0 +1,242 @@
+// Package notices delivers what the outbox holds: webhooks to outside systems and
+// e-mail to people.
+//
+// A notice was written in the transaction of the event that it tells of. The
+// worker claims what is due, tries, and writes down what the other side said;
+// what fails is tried again, later each time, and given up in the end. A worker
+// that is killed leaves its claims to the next one, so a notice may arrive twice
+// and says by its key that it is the same.
+//
+// The package does not decide who is told of what; the core does. It knows the
+// time only as an argument, apart from Run, and it reaches no private address
+// unless it is allowed to.
+package notices
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"belfry/incidents"
+)
+
+// Outbox holds the notices and what they tell of.
+type Outbox interface {
+	ClaimNotices(ctx context.Context, at, lease time.Time, limit int) ([]incidents.Notice, error)
+	PostponeNotices(ctx context.Context, ids []int64, until time.Time) error
+	Delivered(ctx context.Context, list []incidents.Delivery) error
+	Webhook(ctx context.Context, id string) (incidents.Webhook, error)
+	ContactAt(ctx context.Context, email string) (incidents.Contact, error)
+	Incident(ctx context.Context, ref string) (incidents.Incident, error)
+	Events(ctx context.Context, ref string, after int64, limit int) ([]incidents.Event, error)
+}
+
+// Options are what a worker needs. Outbox and Now are.
+type Options struct {
+	Outbox       Outbox
+	Tenant       string
+	Mail         Mail // no e-mail is sent when its Server is ""
+	AllowPrivate bool // webhooks may call addresses that are not public
+	Poll         time.Duration
+	Now          func() time.Time
+	Log          *slog.Logger          // nil discards
+	Registerer   prometheus.Registerer // may be nil
+}
+
+// Worker delivers notices.
+type Worker struct {
+	Options
+	hooks     *hooks
+	delivered *prometheus.CounterVec
+}
+
+// How long notices take.
+const (
+	atOnce      = 50               // notices claimed together
+	lease       = 5 * time.Minute  // after which another worker may take up a claim
+	maxAttempts = 12               // over about five hours
+	firstWait   = 10 * time.Second // before the second attempt; then twice as long each time
+	longestWait = time.Hour
+)
+
+// New returns a worker. It starts nothing.
+func New(o Options) *Worker {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Poll == 0 {
+		o.Poll = time.Second
+	}
+	w := &Worker{Options: o, hooks: newHooks(o.AllowPrivate), delivered: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "belfry_notices_deliveries_total", Help: "Attempts to deliver notices, by channel and by whether they succeeded.",
+	}, []string{"channel", "outcome"})}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(w.delivered)
+	}
+	return w
+}
+
+// Run delivers until the context ends. An attempt under way is finished and
+// written down.
+func (w *Worker) Run(ctx context.Context) error {
+	tick := time.NewTicker(w.Poll)
+	defer tick.Stop()
+	for {
+		if _, err := w.Deliver(ctx, w.Now()); err != nil && ctx.Err() == nil {
+			w.Log.Error("deliver notices", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Deliver tries everything that is due at that time, and returns how many
+// attempts it made.
+func (w *Worker) Deliver(ctx context.Context, at time.Time) (attempts int, err error) {
+	for ctx.Err() == nil {
+		list, err := w.Outbox.ClaimNotices(ctx, at, at.Add(lease), atOnce)
+		if err != nil {
+			return attempts, fmt.Errorf("claim notices: %w", err)
+		}
+		for _, letter := range letters(list) {
+			n, err := w.attempt(ctx, letter, at)
+			attempts += n
+			if err != nil {
+				return attempts, err
+			}
+		}
+		if len(list) < atOnce {
+			return attempts, nil
+		}
+	}
+	return attempts, nil
+}
+
+// letters groups notices: e-mails by recipient and incident, webhooks by
+// themselves.
+func letters(list []incidents.Notice) (out [][]incidents.Notice) {
+	place := map[string]int{}
+	for _, n := range list {
+		key := n.Key
+		if n.Channel == incidents.ByEmail {
+			key = n.Ref + "\n" + n.Recipient
+		}
+		i, ok := place[key]
+		if !ok {
+			i = len(out)
+			place[key], out = i, append(out, nil)
+		}
+		out[i] = append(out[i], n)
+	}
+	return out
+}
+
+// attempt tries one letter and writes down what became of it. What was begun is
+// written down even when the context ends in between.
+func (w *Worker) attempt(ctx context.Context, letter []incidents.Notice, at time.Time) (int, error) {
+	writing := context.WithoutCancel(ctx)
+	if letter[0].Channel == incidents.ByEmail {
+		until, err := w.reachable(ctx, letter[0].Recipient, at)
+		if err != nil {
+			return 0, err
+		}
+		if until.After(at) {
+			return 0, w.Outbox.PostponeNotices(writing, ids(letter), until)
+		}
+	}
+	began := time.Now()
+	answer, err := w.send(ctx, letter, at)
+	if err != nil && ctx.Err() != nil {
+		return 0, nil // cut short by us; the lease brings it back
+	}
+	done := make([]incidents.Delivery, len(letter))
+	for i, n := range letter {
+		done[i] = outcome(n, at, answer, err)
+		done[i].Took = time.Since(began)
+	}
+	w.delivered.WithLabelValues(string(letter[0].Channel), string(done[0].Outcome)).Inc()
+	return 1, w.Outbox.Delivered(writing, done)
+}
+
+func ids(letter []incidents.Notice) (out []int64) {
+	for _, n := range letter {
+		out = append(out, n.ID)
+	}
+	return out
+}
+
+// reachable returns when the person with that address may be told.
+func (w *Worker) reachable(ctx context.Context, email string, at time.Time) (time.Time, error) {
+	c, err := w.Outbox.ContactAt(ctx, email)
+	if errors.Is(err, incidents.ErrNotFound) {
+		return at, nil
+	}
+	if err != nil {
+		return at, err
+	}
+	until, err := c.Reachable(at)
+	if until.IsZero() || err != nil {
+		w.Log.Warn("a contact's hours never come; told at once", "contact", c.Name, "error", err)
+		return at, nil
+	}
+	return until, nil
+}
+
+// errGone says that there is nobody to tell any more.
+var errGone = errors.New("the recipient is no more")
+
+// outcome says what an attempt means for its notice.
+func outcome(n incidents.Notice, at time.Time, answer string, err error) incidents.Delivery {
+	d := incidents.Delivery{Notice: n.ID, At: at, Attempt: n.Attempts + 1, OK: err == nil, Answer: answer, Outcome: incidents.Sent}
+	switch {
+	case err == nil:
+		return d
+	case errors.Is(err, errGone):
+		d.Outcome = incidents.Dropped
+	case d.Attempt >= maxAttempts:
+		d.Outcome = incidents.GivenUp
+	default:
+		d.Outcome, d.Next = incidents.Waiting, at.Add(backOff(d.Attempt, n.ID))
+	}
+	d.Answer = clip(err.Error())
+	return d
+}
+
+// backOff is how long to wait after a failed attempt: longer each time, and by up
+// to a fifth differently for each notice, so that not all come back at once.
+func backOff(attempt int, id int64) time.Duration {
+	wait := min(longestWait, firstWait<<(attempt-1))
+	return wait + wait/5*time.Duration(id%16)/16
+}
+
+// clip cuts what is kept of an answer.
+func clip(text string) string { return text[:min(len(text), 300)] }
+
+func (w *Worker) send(ctx context.Context, letter []incidents.Notice, at time.Time) (string, error) {
+	inc, err := w.Outbox.Incident(ctx, letter[0].Ref)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", letter[0].Ref, err)
+	}
+	events := make([]incidents.Event, len(letter))
+	for i, n := range letter {
+		list, err := w.Outbox.Events(ctx, n.Ref, n.Seq-1, 1)
+		if err != nil {
+			return "", fmt.Errorf("read event %d of %s: %w", n.Seq, n.Ref, err)
+		}
+		if len(list) == 0 {
+			return "", fmt.Errorf("event %d of %s is missing", n.Seq, n.Ref)
+		}
+		events[i] = list[0]
+	}
+	if letter[0].Channel == incidents.ByEmail {
+		return w.mail(ctx, letter, events, inc, at)
+	}
+	return w.call(ctx, letter[0], events[0], inc, at)
+}

@@ -1,0 +1,122 @@
+package warehouse
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"belfry/telemetry"
+)
+
+// register puts devices into the registry's copy, at a site in a zone.
+func register(t testing.TB, w *Warehouse, site, zone string, devices ...string) {
+	t.Helper()
+	var list []telemetry.Device
+	for _, name := range devices {
+		list = append(list, telemetry.Device{Name: name, Site: site, Status: telemetry.DeviceActive})
+	}
+	if err := w.PutDevices(t.Context(), list, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.PutSites(t.Context(), []telemetry.Site{{ID: site, Zone: zone, Status: telemetry.SiteOpen}}, 1); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var columnRow = regexp.MustCompile("(?m)^\\| ([a-z_]+) \\| ([^|]+) \\|")
+
+func TestTheDocumentedViewsAreWhatIsThere(t *testing.T) {
+	page, err := os.ReadFile("../docs/schema.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := open(t)
+	documented := map[string]string{}
+	for text := range strings.SplitSeq(string(page), "\n## ") {
+		name, rest, _ := strings.Cut(text, "\n")
+		var columns []string
+		for _, m := range columnRow.FindAllStringSubmatch(rest, -1) {
+			columns = append(columns, m[1]+" "+m[2])
+		}
+		if len(columns) > 0 {
+			documented[name] = strings.Join(columns, "\n")
+		}
+	}
+	for view := range strings.Lines(tsv(t, w, "SELECT name FROM system.tables WHERE database = '{db}' AND engine = 'View' ORDER BY name") + "\n") {
+		view = strings.TrimSpace(view)
+		got := strings.ReplaceAll(tsv(t, w, fmt.Sprintf("SELECT name || ' ' || type FROM system.columns WHERE database = '{db}' AND table = '%s' ORDER BY position", view)), `\'`, `'`)
+		if got != documented[view] {
+			t.Errorf("view %s has\n%s\nand docs/schema.md says\n%s", view, got, documented[view])
+		}
+		delete(documented, view)
+	}
+	for view := range documented {
+		t.Errorf("docs/schema.md documents %s, and there is no such view", view)
+	}
+}
+
+func TestTheDaysOfTheViewsAreTheSites(t *testing.T) {
+	w := open(t)
+	register(t, w, "paris", "Europe/Paris", "a")
+	register(t, w, "kathmandu", "Asia/Kathmandu", "k") // 5:45 ahead
+	spring := time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC)
+	insert(t, w, func(b *telemetry.Batch) {
+		for i := range 96 { // hourly readings from the 28th, 0:00 UTC on
+			ts := spring.Add(time.Duration(i-23) * time.Hour)
+			count(b, "a", ts, ts, int64(i), 1, 2)
+		}
+		midnight := time.Date(2026, 3, 28, 18, 15, 0, 0, time.UTC)
+		count(b, "k", midnight, midnight, 1, 10, 0)
+		count(b, "k", midnight.Add(15*time.Minute), midnight, 2, 20, 0)
+	})
+	got := tsv(t, w, "SELECT day, `in`, `out`, readings FROM {db}.daily WHERE site = 'paris' AND day BETWEEN '2026-03-29' AND '2026-03-30' ORDER BY day")
+	if want := "2026-03-29\t23\t46\t23\n2026-03-30\t24\t48\t24"; got != want {
+		t.Errorf("around the change of clocks in Paris:\n%s\nwant\n%s", got, want)
+	}
+	if got, want := tsv(t, w, "SELECT day, `in` FROM {db}.daily WHERE device = 'k' ORDER BY day"), "2026-03-28\t10\n2026-03-29\t20"; got != want {
+		t.Errorf("midnight in Kathmandu:\n%s\nwant\n%s", got, want)
+	}
+	if got, want := tsv(t, w, "SELECT hour, `in` FROM {db}.hourly WHERE device = 'k' ORDER BY hour"), "2026-03-28 18:00:00\t30"; got != want {
+		t.Errorf("by hour: got %s, want %s", got, want)
+	}
+}
+
+// TestTheViewsAgreeWithArgMax holds the views' way of finding the last version
+// against the plain one, over readings in many versions, repeats and parts.
+func TestTheViewsAgreeWithArgMax(t *testing.T) {
+	w := open(t)
+	register(t, w, "s", "UTC", "d0", "d1", "d2")
+	for part := range 4 {
+		tsv(t, w, fmt.Sprintf(`INSERT INTO {db}.raw_counts SELECT xxHash64('d' || (number %% 3)), fromUnixTimestamp64Milli(toInt64(1700000000000 + (number %% 5000) * 60000), 'UTC'),
+			toInt64(sipHash64(number, %d) %% 4) * 1000, sipHash64(number, 'o') %% 3, sipHash64(number, %d) %% 4 + 1, 1, 60 FROM numbers(20000)`, part, part))
+	}
+	plain := "SELECT count(), sum(tupleElement(v, 1)), sum(toUnixTimestamp64Milli(ts) % 1000003) FROM (SELECT device, ts, argMax((delay, offset), (delay, offset)) AS v FROM {db}.raw_counts%s GROUP BY device, ts)"
+	view := "SELECT count(), sum(toUnixTimestamp64Milli(arrival) - toUnixTimestamp64Milli(ts)), sum(toUnixTimestamp64Milli(ts) % 1000003) FROM {db}.readings%s"
+	for _, c := range [][2]string{{"", ""}, {" WHERE ts > '2023-11-15 00:00:00'", " WHERE ts > '2023-11-15 00:00:00'"}, {" WHERE device = xxHash64('d1')", " WHERE device = 'd1'"}, {"", " WHERE site IN ('s')"}} {
+		if got, want := tsv(t, w, fmt.Sprintf(view, c[1])), tsv(t, w, fmt.Sprintf(plain, c[0])); got != want || strings.HasPrefix(want, "0\t") {
+			t.Errorf("readings%s: got %s, argMax says %s", c[1], got, want)
+		}
+	}
+}
+
+// TestFiltersReachTheTable looks at what the engine plans to do: a filter on a
+// site must become one on its devices where the table is read.
+func TestFiltersReachTheTable(t *testing.T) {
+	w := open(t)
+	register(t, w, "s", "UTC", "d0")
+	insert(t, w, func(b *telemetry.Batch) { count(b, "d0", noon, noon, 1, 1, 1) })
+	for _, view := range []string{"readings", "hourly"} {
+		plan := tsv(t, w, "EXPLAIN indexes = 1 SELECT sum(`in`) FROM {db}."+view+" WHERE site = 's'"+map[string]string{"readings": " AND ts > '2026-03-27 00:00:00'", "hourly": " AND hour >= '2026-03-27 00:00:00'"}[view])
+		for _, want := range []string{"Runtime filters: RF1(device", "Prewhere", "Min-Max"} {
+			if !strings.Contains(plan, want) {
+				t.Errorf("%s: the plan has no %q:\n%s", view, want, plan)
+			}
+		}
+		if sort := strings.Index(plan, "toDate(ts) ASC, device ASC, ts ASC, delay ASC, offset ASC"); sort < 0 {
+			t.Errorf("%s: it is not read in the order of its key:\n%s", view, plan)
+		}
+	}
+}
