@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"belfry/bench"
-	"belfry/ingest"
 	"belfry/warehouse"
 )
 
@@ -20,6 +19,7 @@ type benchIngestCommand struct {
 	Devices  int  `help:"Devices that send them." default:"10000"`
 	Rounds   int  `help:"Rounds; medians are printed." default:"3"`
 	NoEngine bool `help:"Leave the warehouse out: decode, and throw away."`
+	NoPeer   bool `help:"Leave ClickHouse's own Kafka table engine out."`
 	JSON     bool `help:"Print JSON."`
 }
 
@@ -30,20 +30,17 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return fmt.Errorf("make a folder for the measurement: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	var sink ingest.Sink
+	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Dir: dir, JSON: c.JSON, NoPeer: c.NoPeer}
 	if !c.NoEngine {
 		server, err := warehouse.Open(warehouse.Options{Path: dir + "/warehouse", Library: t.config.Warehouse.Library})
 		if err != nil {
 			return err
 		}
 		defer server.Close()
-		w, err := server.Database(ctx, database)
-		if err != nil {
+		if o.Warehouse, err = server.Database(ctx, database); err != nil {
 			return err
 		}
-		sink = w.Insert
 	}
-	_, err = bench.Ingest(ctx, bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds,
-		Dir: dir, JSON: c.JSON, Sink: sink}, t.out)
+	_, err = bench.Ingest(ctx, o, t.out)
 	return err
 }

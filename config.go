@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/mail"
 	"os"
 	"reflect"
 	"slices"
@@ -25,6 +26,8 @@ type Config struct {
 	Roles     []string        `yaml:"roles"`    // parts that run: ingest, analyzer, api
 	TLS       Certificate     `yaml:"tls"`      // of the API
 	API       APIConfig       `yaml:"api"`
+	Mail      MailConfig      `yaml:"mail"`
+	Webhooks  WebhooksConfig  `yaml:"webhooks"`
 	LogLevel  string          `yaml:"log_level"`  // debug, info, warn or error
 	LogFormat string          `yaml:"log_format"` // text or json
 	Log       LogConfig       `yaml:"log"`
@@ -40,6 +43,19 @@ type APIConfig struct {
 	Rate    float64 `yaml:"rate"`    // requests a second of each token; below 0: as many as it likes
 	Burst   int     `yaml:"burst"`   // requests of it at once
 	Streams int     `yaml:"streams"` // open streams of events
+}
+
+// MailConfig says how people are told by e-mail.
+type MailConfig struct {
+	Server   string `yaml:"server"` // host:port of an SMTP server; "" sends no e-mail
+	User     string `yaml:"user"`
+	Password string `yaml:"password"`
+	From     string `yaml:"from"`
+}
+
+// WebhooksConfig says whom webhooks may call.
+type WebhooksConfig struct {
+	AllowPrivate bool `yaml:"allow_private"` // addresses that are not public too
 }
 
 // LogConfig says where the log of readings is: brokers, or without any the
@@ -203,6 +219,9 @@ func (c *Config) check() error {
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return errors.New("tls: cert and key belong together; give both or neither")
+	}
+	if _, err := mail.ParseAddress(c.Mail.From); err != nil && c.Mail.Server != "" {
+		return fmt.Errorf("mail.from: %q is no e-mail address; mail.server needs one to send from", c.Mail.From)
 	}
 	for key, address := range map[string]string{"listen": c.Listen, "log.listen": c.Log.Listen} {
 		if _, _, err := net.SplitHostPort(address); err != nil {

@@ -7,7 +7,8 @@ import (
 )
 
 type dashboardCommand struct {
-	Export dashboardExportCommand `cmd:"" help:"Write the Grafana dashboards and their provisioning files."`
+	Export  dashboardExportCommand  `cmd:"" help:"Write the Grafana dashboards and their provisioning files."`
+	Preview dashboardPreviewCommand `cmd:"" help:"Draw the dashboards of a running belfry as SVG pictures."`
 }
 
 type dashboardExportCommand struct {

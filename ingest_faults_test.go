@@ -327,6 +327,15 @@ func (f *faults) progress() {
 
 // offsets returns how many records the group has committed, and how many there are.
 func (f *faults) offsets() (committed, end int64, err error) {
+	done, ends, err := f.ends()
+	for p := range done {
+		committed, end = committed+done[p], end+ends[p]
+	}
+	return committed, end, err
+}
+
+// ends returns the same by partition.
+func (f *faults) ends() (committed, end []int64, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var ask []kafka.OffsetRequest
@@ -336,28 +345,25 @@ func (f *faults) offsets() (committed, end int64, err error) {
 	}
 	log, err := f.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{faultsTopic: ask}})
 	if err != nil {
-		return 0, 0, err
+		return nil, nil, err
 	}
 	group, err := f.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: ingest.DefaultGroup, Topics: map[string][]int{faultsTopic: ids}})
 	if err == nil {
 		err = group.Error
 	}
 	if err != nil {
-		return 0, 0, err
+		return nil, nil, err
 	}
+	committed, end = make([]int64, len(ids)), make([]int64, len(ids))
 	for _, p := range log.Topics[faultsTopic] {
-		if p.Error != nil {
-			return 0, 0, p.Error
-		}
-		end += p.LastOffset
+		err = errors.Join(err, p.Error)
+		end[p.Partition] = p.LastOffset
 	}
 	for _, p := range group.Topics[faultsTopic] {
-		if p.Error != nil {
-			return 0, 0, p.Error
-		}
-		committed += max(p.CommittedOffset, 0)
+		err = errors.Join(err, p.Error)
+		committed[p.Partition] = max(p.CommittedOffset, 0)
 	}
-	return committed, end, nil
+	return committed, end, err
 }
 
 // The faults, by name. Each leaves at least one consumer that works.
@@ -380,27 +386,32 @@ func (f *faults) zombie() {
 		f.add()
 	}
 	p := f.consumers[f.random.IntN(len(f.consumers))]
+	f.until("it has partitions", func() bool { return p.counter("belfry_ingest_partitions") > 0 })
+	f.progress()
 	f.signal(p, syscall.SIGSTOP)
+	_, begin, err := f.ends()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var target []int64 // there is something new in each partition, also in those that it held
+	f.until("more is sent", func() bool {
+		_, target, err = f.ends()
+		return err == nil && every(begin, target, func(a, b int64) bool { return a < b })
+	})
 	f.until("the others have taken over", func() bool {
-		committed, end, err := f.offsets()
-		return err == nil && end > 0 && f.held(committed)
+		committed, _, err := f.ends()
+		return err == nil && every(committed, target, func(a, b int64) bool { return a >= b })
 	})
 	f.signal(p, syscall.SIGCONT)
 }
 
-// held reports whether everything that was there is committed, or nearly:
-// without the partitions of the stopped process that can't be.
-func (f *faults) held(committed int64) bool {
-	_, end, err := f.offsets()
-	return err == nil && end-committed < 8000 && f.others()
-}
-
-// others reports whether the group has as many members as processes run.
-func (f *faults) others() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	res, err := f.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{ingest.DefaultGroup}})
-	return err == nil && len(res.Groups) == 1 && len(res.Groups[0].Members) < len(f.consumers) && res.Groups[0].GroupState == "Stable"
+func every(a, b []int64, ok func(a, b int64) bool) bool {
+	for i := range a {
+		if !ok(a[i], b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *faults) signal(p *program, s syscall.Signal) {
@@ -430,28 +441,38 @@ func (f *faults) diskFull() {
 	}
 	before := f.clickhouse.refused.Load()
 	ballast := filepath.Join(f.disk, "ballast")
-	fill := func() {
-		file, err := os.OpenFile(ballast, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return
-		}
-		defer file.Close()
-		for size := 1 << 20; size >= 512; {
-			if _, err := file.Write(make([]byte, size)); err != nil {
-				size /= 2
-			}
-		}
-	}
-	f.until("inserts fail for want of space", func() bool { fill(); return f.clickhouse.refused.Load() >= before+3 })
+	f.until("inserts fail for want of space", func() bool {
+		f.fill(ballast)
+		return f.clickhouse.refused.Load() >= before+3
+	})
 	if err := os.Remove(ballast); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
-// smallDisk mounts a disk of 256 MB in memory; "" when this user may not.
+// fill leaves half as much room as inserts want to see.
+func (f *faults) fill(ballast string) {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(f.disk, &disk); err != nil {
+		f.t.Fatal(err)
+	}
+	file, err := os.OpenFile(ballast, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer file.Close()
+	piece := make([]byte, 1<<20)
+	for free := int(disk.Bavail) * int(disk.Bsize); free > chdb.MinFree/2; free -= len(piece) {
+		if _, err := file.Write(piece); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// smallDisk mounts a disk of 512 MB in memory; "" when this user may not.
 func smallDisk(t *testing.T) string {
 	dir := t.TempDir()
-	if err := syscall.Mount("belfry-test", dir, "tmpfs", 0, "size=256m"); err != nil {
+	if err := syscall.Mount("belfry-test", dir, "tmpfs", 0, "size=512m"); err != nil {
 		t.Logf("the disk is never full in this run: a small one can't be mounted: %v", err)
 		return ""
 	}

@@ -131,7 +131,7 @@ func (p *process) openAnalyzer(ctx context.Context) error {
 // in the lock file where it is.
 func (p *process) openAPI(ctx context.Context) (err error) {
 	parts := api.Parts{
-		Tenant: tenant, Desk: p.desk, Registry: p.tickets, Tokens: p.control, Feed: p.tickets, Audit: p.tickets,
+		Tenant: tenant, Desk: p.desk, Registry: p.tickets, Tokens: p.control, Feed: p.tickets, Audit: p.tickets, Notices: p.tickets,
 		Rate: api.RateLimit{PerSecond: p.config.API.Rate, Burst: p.config.API.Burst}, Live: api.LiveLimits{Streams: p.config.API.Streams},
 		Rules: p.listRules, CheckRules: p.checkRules, Ready: p.ready,
 		Metrics:    promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),

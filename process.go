@@ -21,6 +21,7 @@ import (
 
 	"belfry/analyzer"
 	"belfry/incidents"
+	"belfry/incidents/notices"
 	"belfry/incidents/store"
 	"belfry/ingest"
 	"belfry/ingest/broker"
@@ -54,6 +55,7 @@ type process struct {
 	dead      *ingest.DeadLetters
 	consumer  *ingest.Consumer
 	desk      *incidents.Desk
+	notices   *notices.Worker
 	fleet     *fleetKeeper
 	ruleFiles ruleFiles
 	rules     *analyzer.RuleSet
@@ -122,7 +124,10 @@ func (p *process) openStores(ctx context.Context) (err error) {
 		return err
 	}
 	p.closeLater(p.tickets.Close)
-	p.desk = incidents.NewDesk(p.tickets, incidents.Config{}, p.metrics, p.log)
+	p.desk = incidents.NewDesk(incidents.WithNotices(p.tickets, p.config.Mail.Server != "", time.Now), incidents.Config{}, p.metrics, p.log)
+	p.notices = notices.New(notices.Options{Outbox: p.tickets, Tenant: tenant, AllowPrivate: p.config.Webhooks.AllowPrivate, Now: time.Now,
+		Mail: notices.Mail{Server: p.config.Mail.Server, User: p.config.Mail.User, Password: p.config.Mail.Password, From: p.config.Mail.From},
+		Log:  p.log, Registerer: p.metrics})
 	return p.openToken(ctx)
 }
 
@@ -192,6 +197,9 @@ func (p *process) run(ctx context.Context) error {
 	}
 	if p.analyzer != nil {
 		group.Go(func() error { return p.runAnalyzer(ctx) })
+	}
+	if !p.options.private {
+		group.Go(func() error { return p.notices.Run(ctx) })
 	}
 	group.Go(func() error { return p.tick(ctx) })
 	err := group.Wait()

@@ -81,6 +81,35 @@ func TestShippedRulesAreChosenByName(t *testing.T) {
 	}
 }
 
+func TestABacktestIsScoredAgainstLabels(t *testing.T) {
+	data := t.TempDir()
+	mustCommand(t, "--data", data, "devices", "import", filepath.Join("docs", "example", "registry.csv"))
+	mustCommand(t, "--data", data, "replay", filepath.Join("docs", "example", "shop.csv"), "--columns", "ts=Timestamp,device=Counter,in=Entries,out=Exits",
+		"--time-format", "02/01/2006 15:04", "--tz", "Europe/Paris", "--interval", "3600")
+	labels := filepath.Join(data, "labels.csv")
+	text := "dataset,device,start,end,kind,basis,note\nshop,door-north,2026-03-30T09:00:00,2026-04-03T09:00:00,no_rows,source,\n" +
+		"shop,door-south,2026-03-30T09:00:00,2026-04-03T09:00:00,runaway_count,source,\nother,door-south,2026-03-30T09:00:00,2026-04-03T09:00:00,no_rows,source,\n"
+	if err := os.WriteFile(labels, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--data", data, "rules", "backtest", filepath.Join("docs", "example", "rules.yaml"), "--from", "2026-03-23", "--to", "2026-04-06", "--labels", labels, "--dataset", "shop"}
+	var report analyzer.Report
+	if err := json.Unmarshal([]byte(mustCommand(t, append(args, "--json")...)), &report); err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Kinds) != 2 || report.Kinds[0].Kind != "no_rows" || report.Kinds[0].Found != 1 || report.Kinds[1].Found != 0 || len(report.Precision) != 2 {
+		t.Errorf("got %+v and %+v", report.Kinds, report.Precision)
+	}
+	page := filepath.Join(data, "page.html")
+	if out := mustCommand(t, append(args, "--html", page)...); !strings.Contains(out, "KIND") || !strings.Contains(out, "no_rows        1      1      1.00    73h0m0s") {
+		t.Errorf("printed %s", out)
+	}
+	written, err := os.ReadFile(page)
+	if err != nil || strings.Count(string(written), "<svg") != 2 || !strings.Contains(string(written), "door-north at shop has been silent") {
+		t.Errorf("the page has %d pictures, %v; want 2:\n%s", strings.Count(string(written), "<svg"), err, written)
+	}
+}
+
 func TestRuleTestsAsJSON(t *testing.T) {
 	var out, said bytes.Buffer
 	if err := run(t.Context(), []string{"rules", "test", "--json", ruleTestFiles(t, "gate")}, &out, &said); err == nil {

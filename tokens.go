@@ -16,7 +16,7 @@ type tokensCommand struct {
 }
 
 type tokensCreateCommand struct {
-	Role    string        `required:"" help:"admin, manager, second_line, first_line, noc, site_manager or device."`
+	Role    string        `required:"" help:"admin, manager, second_line, first_line, third_line, noc, site_manager or device."`
 	Name    string        `help:"Who uses it; stands on timelines. Default: the role."`
 	Site    string        `help:"The one site that it sees." placeholder:"ID"`
 	Expires time.Duration `help:"Ends after this time, such as 720h." placeholder:"DURATION"`

@@ -38,6 +38,9 @@ type Report struct {
 	Rules    []RuleReport        `json:"rules"`
 	Findings []telemetry.Finding `json:"findings"` // by instant, rule and scope
 	Hits     []Hit               `json:"hits"`     // by rule, scope and day
+
+	Kinds     []KindScore `json:"kinds,omitempty"`     // how labels were found; see Score
+	Precision []RuleScore `json:"precision,omitempty"` // by rule
 }
 
 // RuleReport sums up one rule.

@@ -100,6 +100,11 @@ func seattle(t testing.TB) (*Fleet, *telemetry.Batch) {
 	return mustFleet(t, sites, devices), b
 }
 
+// oneZone is the zone of a fleet that has one.
+func oneZone(f *Fleet) func(string) *time.Location {
+	return func(string) *time.Location { return f.calendars[0].site.Location() }
+}
+
 // judged runs rules over a data set and logs what came of it, as EVIDENCE.md has it.
 func judged(t *testing.T, dataset string, rules *RuleSet, fleet *Fleet, batch *telemetry.Batch, from, to string) *Report {
 	t.Helper()
@@ -108,7 +113,7 @@ func judged(t *testing.T, dataset string, rules *RuleSet, fleet *Fleet, batch *t
 	if err != nil {
 		t.Fatal(err)
 	}
-	labels, err := ReadLabels(openData(t, "real_incidents.csv"), dataset, fleet.calendars[0].site.Location())
+	labels, err := ReadLabels(openData(t, "real_incidents.csv"), dataset, oneZone(fleet))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +128,7 @@ func judged(t *testing.T, dataset string, rules *RuleSet, fleet *Fleet, batch *t
 			labels[i].Device = "door"
 		}
 	}
-	kinds, precision := report.Score(labels, siteOf)
+	report.Score(labels, siteOf)
 	opened := 0
 	for _, r := range report.Rules {
 		opened += r.Opened
@@ -131,10 +136,10 @@ func judged(t *testing.T, dataset string, rules *RuleSet, fleet *Fleet, batch *t
 	weeks := report.To.Sub(report.From).Hours() / 168
 	t.Logf("%s: %d devices, %.0f weeks, %d incidents, %.2f for each 1000 devices and week, took %s", dataset, report.Devices, weeks,
 		opened, float64(opened)/weeks/float64(report.Devices)*1000, time.Since(began).Round(time.Second))
-	for _, k := range kinds {
+	for _, k := range report.Kinds {
 		t.Logf("  %-30s %d of %d found, recall %.2f, detected after %s, by %v", k.Kind, k.Found, k.Spans, k.Recall, k.Detect, k.By)
 	}
-	for _, p := range precision {
+	for _, p := range report.Precision {
 		t.Logf("  %-30s %d opened, %d in labelled spans, precision %.2f", p.Rule, p.Opened, p.Labelled, p.Precision)
 	}
 	return report
@@ -198,7 +203,7 @@ func found(r *Report, rule, device string, from, to time.Time) bool {
 // TestMelbourneCopiedDays finds the six listed days, each the night after it.
 func TestMelbourneCopiedDays(t *testing.T) {
 	fleet, batch := melbourne(t)
-	labels, err := ReadLabels(openData(t, "real_incidents.csv"), "melbourne_pedestrian", fleet.calendars[0].site.Location())
+	labels, err := ReadLabels(openData(t, "real_incidents.csv"), "melbourne_pedestrian", oneZone(fleet))
 	if err != nil {
 		t.Fatal(err)
 	}

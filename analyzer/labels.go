@@ -22,9 +22,9 @@ type Label struct {
 }
 
 // ReadLabels reads a CSV file with the columns dataset, device, start, end, kind,
-// basis and note; stamps are local times of the zone, and 24:00:00 is the end of a
+// basis and note; stamps are local times of the device, and 24:00:00 is the end of a
 // day. A dataset that is not "" leaves the rows of others out.
-func ReadLabels(r io.Reader, dataset string, zone *time.Location) ([]Label, error) {
+func ReadLabels(r io.Reader, dataset string, zoneOf func(device string) *time.Location) ([]Label, error) {
 	in := csv.NewReader(r)
 	head, err := in.Read()
 	if want := []string{"dataset", "device", "start", "end", "kind", "basis", "note"}; err != nil || !slices.Equal(head, want) {
@@ -44,7 +44,7 @@ func ReadLabels(r io.Reader, dataset string, zone *time.Location) ([]Label, erro
 		}
 		l := Label{Dataset: row[0], Device: row[1], Kind: row[4], Basis: row[5], Note: row[6]}
 		for i, at := range []*time.Time{&l.Start, &l.End} {
-			if *at, err = labelTime(row[2+i], zone); err != nil {
+			if *at, err = labelTime(row[2+i], zoneOf(l.name())); err != nil {
 				line, _ := in.FieldPos(2 + i)
 				return nil, fmt.Errorf("labels: line %d: %w", line, err)
 			}
@@ -136,10 +136,10 @@ func spells(findings []telemetry.Finding, end time.Time) []spell {
 	return all
 }
 
-// Score holds a report's findings against labels. siteOf names the site of a
-// device, so that a finding about a site counts for its devices; labels outside the
-// report's span are left out.
-func (r *Report) Score(labels []Label, siteOf func(device string) string) ([]KindScore, []RuleScore) {
+// Score holds the report's findings against labels, and fills Kinds and Precision.
+// siteOf names the site of a device, so that a finding about a site counts for its
+// devices; labels outside the report's span are left out.
+func (r *Report) Score(labels []Label, siteOf func(device string) string) {
 	all := spells(r.Findings, r.To)
 	labels = slices.DeleteFunc(slices.Clone(labels), func(l Label) bool { return l.End.Before(r.From) || l.Start.After(r.To) })
 	kinds := map[string]*KindScore{}
@@ -156,16 +156,16 @@ func (r *Report) Score(labels []Label, siteOf func(device string) string) ([]Kin
 			detect[l.Kind] = append(detect[l.Kind], took.Seconds())
 		}
 	}
-	var scores []KindScore
+	r.Kinds = []KindScore{}
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
 		k := kinds[name]
 		k.Recall = float64(k.Found) / float64(k.Spans)
 		if k.Found > 0 {
 			k.Detect = time.Duration(median(detect[name])) * time.Second
 		}
-		scores = append(scores, *k)
+		r.Kinds = append(r.Kinds, *k)
 	}
-	return scores, ruleScores(all, labels, siteOf)
+	r.Precision = ruleScores(all, labels, siteOf)
 }
 
 // found notes which rules fired within a label's span, and how soon the first.
@@ -185,10 +185,15 @@ func (l Label) found(all []spell, siteOf func(string) string, by map[string]int)
 	return max(0, first.Sub(l.Start)), len(rules) > 0
 }
 
-// about reports whether the label's device is in a scope. "counter/channel" is the
-// device "counter".
-func (l Label) about(s telemetry.Scope, siteOf func(string) string) bool {
+// name is the device's; "counter/channel" is the device "counter".
+func (l Label) name() string {
 	device, _, _ := strings.Cut(l.Device, "/")
+	return device
+}
+
+// about reports whether the label's device is in a scope.
+func (l Label) about(s telemetry.Scope, siteOf func(string) string) bool {
+	device := l.name()
 	switch s.Level {
 	case telemetry.LevelDevice:
 		return s.Name == device || s.Name == l.Device

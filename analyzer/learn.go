@@ -11,7 +11,7 @@ const (
 	learnBack   = 12 * 7 * 24 * time.Hour // how far back clean values are looked for
 	samplesMost = 8                       // of a slot
 	samplesMin  = 4
-	peakBack    = 28 // days
+	peakWeeks   = 4
 )
 
 // knowledge is what is learned of each device of a fleet, by row: columns, so
@@ -64,6 +64,7 @@ const phiStart = 4
 type learner struct {
 	clean  []bool
 	hashes []uint64
+	weeks  []weekPeak
 	count  [slots]int
 	date   [slots]int32
 	sample [slots][samplesMost]float64
@@ -74,7 +75,7 @@ type learner struct {
 // day begins.
 func (l *learner) learn(h *history, k *knowledge) {
 	l.mark(h)
-	k.peak[h.row] = float32(l.peak(h, max(0, len(h.days)-peakBack), len(h.days)))
+	k.peak[h.row] = float32(l.peakOf(peakWeeks))
 	k.share[h.row] = float32(l.share(h))
 	for flow := range k.base {
 		if len(k.base[flow]) > 0 {
@@ -110,38 +111,65 @@ func (l *learner) mark(h *history) {
 			}
 		}
 	}
-	for first := 7; first < len(h.days); first += 7 { // week by week, each against what was clean before it
-		limit := runawayLimit(l.peak(h, max(0, first-peakBack), first))
+	l.runaways(h)
+}
+
+// runaways goes week by week: bins over the limit that the four weeks before give
+// are not clean, and do not count towards later limits.
+func (l *learner) runaways(h *history) {
+	l.weeks = l.weeks[:0]
+	for first := 0; first < len(h.days); first += 7 {
+		limit := runawayLimit(l.peakOf(peakWeeks))
+		var week weekPeak
 		for i := h.days[first].lo; i < h.days[min(first+7, len(h.days))-1].hi; i++ {
-			if h.x(flowTotal, i) > limit {
-				l.clean[i] = false
+			if !l.clean[i] {
+				continue
 			}
+			v := h.x(flowTotal, i)
+			if v > limit {
+				l.clean[i] = false
+				continue
+			}
+			week.add(v)
+		}
+		l.weeks = append(l.weeks, week)
+	}
+}
+
+// weekPeak is the greatest values of a week, descending, and how many there were.
+// Of four weeks the 99.5th percentile is the fourth from above, or a later one.
+type weekPeak struct {
+	n   int
+	top [4]float64
+}
+
+func (w *weekPeak) add(v float64) {
+	w.n++
+	if v <= w.top[len(w.top)-1] {
+		return
+	}
+	for j := range w.top {
+		if v > w.top[j] {
+			v, w.top[j] = w.top[j], v
 		}
 	}
 }
 
-// peak returns the 99.5th percentile (nearest rank) of the total of the clean bins
-// of some days; NaN when they are less than a week's.
-func (l *learner) peak(h *history, first, end int) float64 {
-	const most = 8 // 0.5 % of 28 days are 3 or 4 bins
-	var top [most]float64
+// peakOf returns the 99.5th percentile (nearest rank) of the total of the clean bins
+// of the last weeks; NaN when they are less than a week's.
+func (l *learner) peakOf(weeks int) float64 {
+	var all weekPeak
 	n := 0
-	for i := h.days[first].lo; i < h.days[end-1].hi; i++ {
-		if !l.clean[i] {
-			continue
-		}
-		n++
-		v := h.x(flowTotal, i)
-		for j := range top {
-			if v > top[j] {
-				v, top[j] = top[j], v
-			}
+	for _, w := range l.weeks[max(0, len(l.weeks)-weeks):] {
+		n += w.n
+		for _, v := range w.top {
+			all.add(v)
 		}
 	}
 	if n < slots {
 		return missing
 	}
-	return top[min(n-int(math.Ceil(0.995*float64(n))), most-1)]
+	return all.top[min(n-int(math.Ceil(0.995*float64(n))), len(all.top)-1)]
 }
 
 // share returns the median over days of the share of IN in all that was counted;

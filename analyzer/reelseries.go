@@ -20,11 +20,18 @@ func (r *Reel) Series(ctx context.Context, s Series) (arrow.Record, error) {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, seriesSchema)
 	defer b.Release()
 	w := binWriter{
-		aggregate: newAggregate(Column{Kind: telemetry.Count, From: s.From, To: s.To}, s.AsOf), step: s.Step.Milliseconds(), bins: s.Bins(),
+		aggregate: newAggregate(Column{Kind: telemetry.Count, From: s.From, To: s.To}, s.AsOf), step: s.Step.Milliseconds(),
 		device: b.Field(0).(*array.Uint64Builder), bin: b.Field(1).(*array.Uint32Builder),
 		in: b.Field(2).(*array.Float64Builder), out: b.Field(3).(*array.Float64Builder), rows: b.Field(4).(*array.Float64Builder),
 	}
-	for i := sort.Search(len(r.ids), func(i int) bool { return r.ids[i] >= s.First }); i < len(r.ids) && r.ids[i] <= s.Last; i++ {
+	first := sort.Search(len(r.ids), func(i int) bool { return r.ids[i] >= s.First })
+	end, most := first, 0
+	for ; end < len(r.ids) && r.ids[end] <= s.Last; end++ {
+		lo, hi := w.window(&r.devices[end].counts)
+		most += min(hi-lo, s.Bins())
+	}
+	w.reserve(most)
+	for i := first; i < end; i++ {
 		w.write(r.ids[i], &r.devices[i].counts)
 	}
 	return b.NewRecord(), nil
@@ -34,7 +41,6 @@ func (r *Reel) Series(ctx context.Context, s Series) (arrow.Record, error) {
 type binWriter struct {
 	aggregate
 	step         int64
-	bins         int
 	device       *array.Uint64Builder
 	bin          *array.Uint32Builder
 	in, out      *array.Float64Builder
@@ -43,14 +49,17 @@ type binWriter struct {
 	count        float64
 }
 
+// reserve makes room for n bins, so that none has to ask for it.
+func (w *binWriter) reserve(n int) {
+	w.device.Reserve(n)
+	w.bin.Reserve(n)
+	w.in.Reserve(n)
+	w.out.Reserve(n)
+	w.rows.Reserve(n)
+}
+
 func (w *binWriter) write(id telemetry.DeviceID, s *series) {
 	lo, hi := w.window(s)
-	most := min(hi-lo, w.bins)
-	w.device.Reserve(most)
-	w.bin.Reserve(most)
-	w.in.Reserve(most)
-	w.out.Reserve(most)
-	w.rows.Reserve(most)
 	if s.plain {
 		w.writePlain(id, s, lo, hi)
 		return

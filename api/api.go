@@ -42,7 +42,8 @@ type app struct {
 	api             huma.API
 	seconds         *prometheus.HistogramVec
 	streams         *streams
-	paces, refusals *buckets     // by token
+	paces, refusals *buckets // by token
+	zones           zones
 	recorded        atomic.Int64 // audit records so far
 	unready         sync.Map     // part to the error that it was last seen with, "" for none
 }
@@ -118,7 +119,8 @@ func (a *app) routes() {
 	route(a, "POST", "/sites", managers, "Make a site", a.postSite, status(201), fails(409))
 	route(a, "GET", "/sites/{id}", viewers, "One site", a.getSite, fails(404))
 	route(a, "PATCH", "/sites/{id}", managers, "Change a site", a.patchSite, fails(404, 412, 428))
-	route(a, "GET", "/devices", viewers, "List devices", a.listDevices)
+	route(a, "GET", "/devices", viewers, "List devices", a.listDevices,
+		spreadsheet("name", "site", "status", "labels", "heartbeat_every", "reading_every", "in_service_since", "retired_at"))
 	route(a, "POST", "/devices", managers, "Make a device", a.postDevice, status(201), fails(409))
 	route(a, "POST", "/devices/import", managers, "Make or update many sites and devices, all or none", a.importDevices,
 		fails(400, 413, 415), body(importBody))
@@ -126,7 +128,9 @@ func (a *app) routes() {
 	route(a, "PATCH", "/devices/{name}", managers, "Change a device", a.patchDevice, fails(404, 412, 428))
 	route(a, "GET", "/devices/{name}/readings", viewers, "A device's counts", a.getReadings, fails(404))
 
-	route(a, "GET", "/incidents", watchers, "List incidents, the newest first", a.listIncidents)
+	route(a, "GET", "/incidents", watchers, "List incidents, the newest first", a.listIncidents,
+		spreadsheet("ref", "state", "condition", "priority", "level", "category", "site", "zone", "device", "summary", "assignee", "reporter",
+			"occurrences", "opened_at", "updated_at", "first_response_at", "resolved_at", "closed_at"))
 	route(a, "POST", "/incidents", reporters, "Report an incident", a.postIncident, status(201))
 	route(a, "POST", "/incidents/bulk", reporters, "Move many incidents on, each by itself", a.postBulk)
 	route(a, "GET", "/incidents/{ref}", watchers, "One incident", a.getIncident, fails(404))
@@ -140,8 +144,10 @@ func (a *app) routes() {
 	route(a, "GET", "/events", viewers, "Follow what happens to incidents, as server-sent events", a.getEvents)
 	describeEvents(a.api.OpenAPI())
 
-	documents(a, "/calendars", incidents.CalendarDocument, func(c *incidents.Calendar, id string) { c.ID = id })
-	documents(a, "/agreements", incidents.AgreementDocument, func(g *incidents.Agreement, id string) { g.ID = id })
+	documents(a, "/calendars", incidents.CalendarDocument, managers, func(c *incidents.Calendar, id, _ string) { c.ID = id })
+	documents(a, "/agreements", incidents.AgreementDocument, managers, func(g *incidents.Agreement, id, _ string) { g.ID = id })
+	documents(a, "/silences", incidents.SilenceDocument, desk, func(s *incidents.Silence, id, author string) { s.ID, s.Author = id, author })
+	documents(a, "/windows", incidents.WindowDocument, managers, func(w *incidents.Window, id, _ string) { w.ID = id })
 
 	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
 	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))
@@ -151,6 +157,18 @@ func (a *app) routes() {
 	route(a, "GET", "/tokens", admins, "List tokens", a.listTokens)
 	route(a, "POST", "/tokens", admins, "Make a token", a.postToken, status(201))
 	route(a, "DELETE", "/tokens/{id}", admins, "Revoke a token", a.deleteToken, status(204), fails(404))
+
+	route(a, "GET", "/webhooks", managers, "List webhooks", a.listWebhooks)
+	route(a, "POST", "/webhooks", managers, "Have an outside system told of what happens", a.postWebhook, status(201))
+	route(a, "GET", "/webhooks/{id}", managers, "One webhook", a.getWebhook, fails(404))
+	route(a, "PATCH", "/webhooks/{id}", managers, "Pause a webhook, or move it", a.patchWebhook, fails(404, 412, 428))
+	route(a, "DELETE", "/webhooks/{id}", managers, "End a webhook", a.deleteWebhook, status(204), fails(404))
+	route(a, "GET", "/webhooks/{id}/deliveries", managers, "What a webhook was told, and how that went", a.listDeliveries, fails(404))
+	route(a, "POST", "/webhooks/{id}/deliveries/{notice}/replay", managers, "Tell it once more", a.replayDelivery, status(204), fails(404))
+	route(a, "GET", "/incidents/{ref}/notices", workers, "Who was told of an incident, why, and how that went", a.getNotices, fails(404))
+	route(a, "GET", "/contacts", managers, "List how people are reached", a.listContacts)
+	route(a, "GET", "/contacts/{name}", managers, "How a person is reached", a.getContact, fails(404))
+	route(a, "PUT", "/contacts/{name}", managers, "Say how a person is reached", a.putContact, fails(409, 412, 428))
 
 	route(a, "GET", "/audit", managers, "Who changed what, and who was refused", a.listAudit)
 

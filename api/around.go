@@ -139,6 +139,9 @@ func (a *app) guard(ctx huma.Context, next func(huma.Context)) {
 	defer cancel()
 	known := context.WithValue(context.WithValue(limited, tokenKey{}, token), secretKey{}, bearer(ctx))
 	next(huma.WithContext(ctx, known))
+	if err := asCSV(c, op); err != nil {
+		panic(err) // our own answer can't be read: as good as a broken handler
+	}
 	status = c.Response().StatusCode()
 	level(limited, token, status, began)
 }

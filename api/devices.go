@@ -57,6 +57,7 @@ type devicesIn struct {
 	Q      string `query:"q" maxLength:"200" doc:"Words of the name"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"10000" default:"100"`
 	Cursor string `query:"cursor" maxLength:"512"`
+	Format string `query:"format" enum:"json,csv" doc:"csv for a spreadsheet; the next page is then in the header Link"`
 }
 
 func (a *app) listDevices(ctx context.Context, in *devicesIn) (*listOut[Device], error) {

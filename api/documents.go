@@ -11,8 +11,9 @@ import (
 
 // documents adds the paths of what managers write, one kind of it: list, read,
 // make or change, retire.
-func documents[T any](a *app, path string, kind incidents.DocumentKind, identify func(*T, string)) {
-	d := &documentHandlers[T]{a, kind, identify}
+func documents[T any](a *app, path string, kind incidents.DocumentKind, writers []incidents.Role,
+	sign func(d *T, id, author string)) {
+	d := &documentHandlers[T]{a, kind, sign}
 	noun := string(kind)
 	article := "a "
 	if strings.Contains("aeiou", noun[:1]) {
@@ -20,15 +21,15 @@ func documents[T any](a *app, path string, kind incidents.DocumentKind, identify
 	}
 	route(a, "GET", path, staff, "List "+noun+"s", d.list)
 	route(a, "GET", path+"/{id}", staff, "One "+noun, d.get, fails(404))
-	route(a, "PUT", path+"/{id}", managers, "Make or change "+article+noun, d.put, fails(409, 412, 428))
-	route(a, "DELETE", path+"/{id}", managers, "Retire "+article+noun+": nothing new is begun under it", d.retire,
+	route(a, "PUT", path+"/{id}", writers, "Make or change "+article+noun, d.put, fails(409, 412, 428))
+	route(a, "DELETE", path+"/{id}", writers, "Retire "+article+noun+": nothing new is begun under it", d.retire,
 		status(204), fails(404, 409, 412, 428))
 }
 
 type documentHandlers[T any] struct {
 	*app
-	kind     incidents.DocumentKind
-	identify func(*T, string)
+	kind incidents.DocumentKind
+	sign func(d *T, id, author string)
 }
 
 // DocumentPath names a document in a path.
@@ -88,7 +89,7 @@ func (d *documentHandlers[T]) put(ctx context.Context, in *documentIn[T]) (*docu
 		return nil, err
 	}
 	doc := incidents.Document{Kind: d.kind, ID: unescaped(in.ID), Actor: actorOf(ctx).Name}
-	d.identify(&in.Body, doc.ID)
+	d.sign(&in.Body, doc.ID, doc.Actor)
 	data, err := json.Marshal(in.Body)
 	if err != nil {
 		return nil, err

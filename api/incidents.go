@@ -27,6 +27,11 @@ type Incident struct {
 	PendingReason string                 `json:"pending_reason,omitempty" doc:"While pending: what it waits for"`
 	WakeAt        time.Time              `json:"wake_at,omitzero" doc:"While pending: when it wakes by itself"`
 	Actions       []incidents.Action     `json:"actions,omitempty" doc:"What people were asked to do"`
+	Parent        string                 `json:"parent,omitempty" doc:"The site incident that stands for it"`
+	RolledUp      bool                   `json:"rolled_up,omitempty" doc:"It stands for the devices of a site"`
+	HeldBack      string                 `json:"held_back,omitempty" doc:"Why nobody is troubled with it"`
+	HeldUntil     time.Time              `json:"held_until,omitzero" doc:"While it is held back: until when"`
+	Flapping      bool                   `json:"flapping,omitempty" doc:"Its condition changes too often to be told of each time"`
 	Vendor        *incidents.VendorCase  `json:"vendor,omitempty" doc:"The case at the supplier"`
 	Major         bool                   `json:"major,omitempty"`
 	DuplicateOf   string                 `json:"duplicate_of,omitempty" doc:"The incident that it was merged into"`
@@ -43,6 +48,7 @@ type Incident struct {
 	Summary       string                 `json:"summary"`
 	Description   string                 `json:"description,omitempty"`
 	Site          string                 `json:"site,omitempty"`
+	Zone          string                 `json:"zone,omitempty" doc:"The site's time zone; all times here are UTC"`
 	Device        string                 `json:"device,omitempty"`
 	Rule          string                 `json:"rule,omitempty"`
 	RuleHash      string                 `json:"rule_hash,omitempty"`
@@ -77,7 +83,7 @@ func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
 		Occurrences: i.Occurrences, LastFiredAt: i.LastFiredAt, Late: i.Late, Muted: i.Muted, Reporter: i.Reporter,
 		Assignee: i.Assignee, Reopened: i.Reopened, RecurrenceOf: i.RecurrenceOf, OpenedAt: i.OpenedAt,
 		UpdatedAt: i.UpdatedAt, FirstResponse: i.FirstResponse, ResolvedAt: i.ResolvedAt, ClosedAt: i.ClosedAt,
-		Kind: i.Kind, PendingReason: i.PendingReason, WakeAt: i.WakeAt, Actions: i.Actions, Major: i.Major,
+		Kind: i.Kind, PendingReason: i.PendingReason, WakeAt: i.WakeAt, Actions: i.Actions, Major: i.Major, Flapping: i.Flapping, Parent: i.Parent, RolledUp: i.RolledUp,
 		DuplicateOf: i.DuplicateOf, Duplicates: i.Duplicates, Reminders: i.Reminders, SLA: i.ClockState(),
 		Allowed: incidents.Allowed(i.State, actor),
 	}
@@ -85,6 +91,9 @@ func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
 		if k.Name == "resolve" {
 			v.DueAt = k.Due
 		}
+	}
+	if i.Held.By != "" {
+		v.HeldBack, v.HeldUntil = "held back because "+i.Held.Why, i.Held.Until
 	}
 	if i.Vendor.Supplier != "" {
 		v.Vendor = &i.Vendor
@@ -106,11 +115,13 @@ type incidentOut struct {
 	Body Incident
 }
 
-func incidentAnswer(ctx context.Context, i incidents.Incident, err error) (*incidentOut, error) {
+func (a *app) incidentAnswer(ctx context.Context, i incidents.Incident, err error) (*incidentOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &incidentOut{etag(i.Version), incidentView(i, actorOf(ctx))}, nil
+	view := incidentView(i, actorOf(ctx))
+	view.Zone, err = a.zone(ctx, i.Site)
+	return &incidentOut{etag(i.Version), view}, err
 }
 
 type incidentsIn struct {
@@ -123,12 +134,14 @@ type incidentsIn struct {
 	Level        int       `query:"level" minimum:"1" maximum:"3"`
 	Priority     int       `query:"priority" minimum:"1" maximum:"4"`
 	Assignee     string    `query:"assignee" maxLength:"128"`
+	Parent       string    `query:"parent" maxLength:"64" doc:"What this site incident stands for"`
 	Kind         string    `query:"kind" enum:"incident,service_request,reminder,question,other"`
 	SLA          string    `query:"sla" enum:"ok,at_risk,breached,paused,met" doc:"How it stands against what was promised to the client"`
 	Q            string    `query:"q" maxLength:"200" doc:"Words of the summary"`
 	UpdatedSince time.Time `query:"updated_since"`
 	Limit        int       `query:"limit" minimum:"1" maximum:"500" default:"50"`
 	Cursor       string    `query:"cursor" maxLength:"512"`
+	Format       string    `query:"format" enum:"json,csv" doc:"csv for a spreadsheet; the next page is then in the header Link"`
 }
 
 func (a *app) listIncidents(ctx context.Context, in *incidentsIn) (*listOut[Incident], error) {
@@ -140,7 +153,7 @@ func (a *app) listIncidents(ctx context.Context, in *incidentsIn) (*listOut[Inci
 	list, err := a.Desk.List(ctx, incidents.Query{
 		Site: in.Site, Device: in.Device, Category: in.Category, Rule: in.Rule, State: incidents.State(in.State),
 		Condition: telemetry.Condition(in.Condition), Level: in.Level, Priority: in.Priority, Assignee: in.Assignee,
-		Kind: incidents.Kind(in.Kind), Clock: in.SLA, Q: in.Q, UpdatedSince: in.UpdatedSince, Before: before, Limit: in.Limit + 1,
+		Kind: incidents.Kind(in.Kind), Clock: in.SLA, Parent: in.Parent, Q: in.Q, UpdatedSince: in.UpdatedSince, Before: before, Limit: in.Limit + 1,
 	}, actor)
 	if err != nil {
 		return nil, err
@@ -149,6 +162,9 @@ func (a *app) listIncidents(ctx context.Context, in *incidentsIn) (*listOut[Inci
 	views := make([]Incident, len(list))
 	for n, i := range list {
 		views[n] = incidentView(i, actor)
+		if views[n].Zone, err = a.zone(ctx, i.Site); err != nil {
+			return nil, err
+		}
 	}
 	return listed(views, next), nil
 }
@@ -167,7 +183,7 @@ func (in IncidentPath) missing(err error) error {
 
 func (a *app) getIncident(ctx context.Context, in *IncidentPath) (*incidentOut, error) {
 	inc, err := a.Desk.Get(ctx, in.Ref, actorOf(ctx))
-	return incidentAnswer(ctx, inc, in.missing(err))
+	return a.incidentAnswer(ctx, inc, in.missing(err))
 }
 
 // Repeatable is a POST that may come again.
@@ -211,7 +227,7 @@ func (a *app) postIncident(ctx context.Context, in *reportIn) (*incidentOut, err
 		Summary: b.Summary, Description: b.Description, Category: b.Category, Site: site, Device: b.Device,
 		Kind: b.Kind, Impact: b.Impact, Urgency: b.Urgency, Once: in.once(ctx, "POST /incidents", ""),
 	}, actorOf(ctx), a.Now())
-	return incidentAnswer(ctx, inc, err)
+	return a.incidentAnswer(ctx, inc, err)
 }
 
 // placeOf returns the site of a report, and refuses places that are not there
@@ -270,7 +286,7 @@ type Event struct {
 }
 
 // bookkeeping are fields that only the machine reads.
-var bookkeeping = []string{"key", "open_key", "evaluated", "touched", "timer_at", "clocks"}
+var bookkeeping = []string{"key", "open_key", "evaluated", "touched", "timer_at", "clocks", "flips"}
 
 func eventView(e incidents.Event) (Event, error) {
 	v := Event{Seq: e.Seq, At: e.At, Actor: e.Actor, Source: e.Source, Request: e.Request, Kind: e.Kind, Text: e.Text, Private: e.Internal}

@@ -23,6 +23,7 @@ var (
 	operators = []incidents.Role{incidents.Admin, incidents.Manager, incidents.SecondLine, incidents.NOC}
 	staff     = append([]incidents.Role{incidents.FirstLine}, operators...)
 	viewers   = append([]incidents.Role{incidents.SiteManager}, staff...)
+	desk      = []incidents.Role{incidents.Admin, incidents.Manager, incidents.SecondLine, incidents.FirstLine}
 	watchers  = append([]incidents.Role{incidents.ThirdLine}, viewers...)
 	workers   = []incidents.Role{incidents.Admin, incidents.Manager, incidents.SecondLine, incidents.FirstLine, incidents.ThirdLine}
 	reporters = append([]incidents.Role{incidents.SiteManager}, workers...)
@@ -34,6 +35,7 @@ const (
 	metaPatience = "patience"
 	metaBody     = "body"
 	metaReads    = "reads"   // it changes nothing, whatever its method
+	metaCSV      = "csv"     // []string: the columns of a list as a spreadsheet
 	metaUnpaced  = "unpaced" // it does not count for the rate limit
 )
 
@@ -86,6 +88,7 @@ func route[I, O any](a *app, method, path string, who []incidents.Role, summary 
 		return out, nil
 	})
 	describeBody(a.api.OpenAPI().Paths[op.Path], op.Metadata[metaBody])
+	describeCSV(a.api.OpenAPI().Paths[op.Path], op.Metadata[metaCSV])
 }
 
 // describeBody mends what the document says about bodies that handlers read raw.

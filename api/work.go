@@ -77,7 +77,7 @@ func (a *app) move(ctx context.Context, path IncidentPath, req incidents.Request
 		return nil, path.missing(err)
 	}
 	inc, err := a.Desk.Transition(ctx, path.Ref, req, actorOf(ctx), a.Now())
-	return incidentAnswer(ctx, inc, path.missing(err))
+	return a.incidentAnswer(ctx, inc, path.missing(err))
 }
 
 // assignees refuses actions for people who don't look after the incident's site.

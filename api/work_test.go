@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"belfry/incidents"
+	"belfry/telemetry"
 )
 
 const moves = "/api/v1/incidents/INC-000001/transitions"
@@ -135,4 +136,19 @@ func TestCalendarsAndAgreements(t *testing.T) {
 	h.call("manager", "GET", paris, "").want(t, 404, "")
 	h.call("manager", "DELETE", shop, "", "If-Match", `"2"`).want(t, 204, "")
 	h.call("manager", "PUT", shop, hours).want(t, 200, "")
+}
+
+func TestSilencesAreForTheDeskAndWindowsForManagers(t *testing.T) {
+	h := newHouse(t)
+	silence := `{"device":"FC-3","from":"2026-03-27T00:00:00Z","to":"2026-03-28T00:00:00Z","reason":"new shelves"}`
+	h.call("paris", "PUT", "/api/v1/silences/s1", silence).want(t, 403, "")
+	h.call("first_line", "PUT", "/api/v1/silences/s1", silence).want(t, 200, `"author":"first_line"`)
+	h.call("first_line", "PUT", "/api/v1/silences/s1", strings.Replace(silence, "FC-3", "FC-4", 1), "If-Match", `"1"`).want(t, 422, "only its end")
+	h.call("first_line", "PUT", "/api/v1/windows/w1", `{"from":"2026-03-27T00:00:00Z","to":"2026-03-28T00:00:00Z","reason":"x"}`).want(t, 403, "")
+	if err := h.parts.Desk.Receive(t.Context(), []telemetry.Finding{finding("FC-3", "paris")}); err != nil {
+		t.Fatal(err)
+	}
+	h.call("paris", "GET", "/api/v1/incidents/INC-000003", "").want(t, 200, `"held_back":"held back because of the silence s1: new shelves"`)
+	h.call("noc", "GET", "/api/v1/silences", "").want(t, 200, `"s1"`)
+	h.call("second_line", "DELETE", "/api/v1/silences/s1", "", "If-Match", `"1"`).want(t, 204, "")
 }

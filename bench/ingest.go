@@ -21,6 +21,7 @@ import (
 	"belfry/ingest"
 	"belfry/ingest/broker"
 	"belfry/telemetry"
+	"belfry/warehouse"
 
 	"github.com/segmentio/kafka-go"
 )
@@ -33,7 +34,13 @@ type IngestOptions struct {
 	Rounds     int         // each measures both ways, in turn: 3
 	Dir        string      // for the log; "": a temporary folder
 	JSON       bool        // print the report as JSON
-	Sink       ingest.Sink // where readings go; nil: nowhere
+	Sink       ingest.Sink // where readings go; nil: into the Warehouse, or without one nowhere
+
+	// Warehouse, an empty one, for measuring what it takes by itself, and what
+	// ClickHouse's own Kafka engine does. It is emptied after each round. nil: they
+	// are left out.
+	Warehouse *warehouse.Warehouse
+	NoPeer    bool // leave ClickHouse's Kafka engine out
 }
 
 // IngestReport is what was measured: medians over the rounds.
@@ -44,6 +51,11 @@ type IngestReport struct {
 	Discard  Pace    `json:"discard"`
 	Full     Pace    `json:"full"`
 	Ratio    float64 `json:"ratio"` // of full to discard, by time
+
+	Engine      *Pace   `json:"engine,omitempty"`       // inserting alone
+	Kafka       *Pace   `json:"kafka_engine,omitempty"` // ClickHouse's Kafka table engine
+	KafkaRatio  float64 `json:"kafka_engine_ratio,omitempty"`
+	EngineRatio float64 `json:"engine_ratio,omitempty"` // of full to engine
 }
 
 // Pace is how fast readings went.
@@ -51,6 +63,7 @@ type Pace struct {
 	PerSecond  float64 `json:"readings_per_second"`
 	CPUNanos   float64 `json:"cpu_ns_per_reading"` // of the whole process, the embedded log included
 	WallMillis float64 `json:"wall_ms"`
+	Memory     int64   `json:"resident_bytes"` // the most that the process had, with all that it keeps from before
 }
 
 // Ingest fills a topic on an embedded log with readings, always the same, and
@@ -87,6 +100,9 @@ func (o *IngestOptions) fill() {
 			*d.v = d.otherwise
 		}
 	}
+	if o.Sink == nil && o.Warehouse != nil {
+		o.Sink = o.Warehouse.Insert
+	}
 	if o.Sink == nil {
 		o.Sink = func(context.Context, *telemetry.Batch) error { return nil }
 	}
@@ -96,14 +112,25 @@ func (r *IngestReport) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
 	}
-	_, err := fmt.Fprintf(out, `ingest: %d readings of %d bytes
-                            readings/s   CPU ns/reading
-  into the log             %11.0f %16.0f
-  read and thrown away     %11.0f %16.0f
-  log to sink              %11.0f %16.0f
-  ratio                    %11.2f
-`, r.Readings, r.Bytes/int64(r.Readings), r.Fill.PerSecond, r.Fill.CPUNanos, r.Discard.PerSecond, r.Discard.CPUNanos, r.Full.PerSecond, r.Full.CPUNanos, r.Ratio)
-	return err
+	fmt.Fprintf(out, "ingest: %d readings of %d bytes\n%-38s %12s %16s %12s\n", r.Readings, r.Bytes/int64(r.Readings), "", "readings/s", "CPU ns/reading", "resident MB")
+	line := func(what string, p *Pace) {
+		if p != nil {
+			fmt.Fprintf(out, "  %-36s %12.0f %16.0f %12d\n", what, p.PerSecond, p.CPUNanos, p.Memory>>20)
+		}
+	}
+	line("into the log", &r.Fill)
+	line("read and thrown away", &r.Discard)
+	line("inserted, decoded before", r.Engine)
+	line("ClickHouse's Kafka table engine", r.Kafka)
+	line("log to sink", &r.Full)
+	fmt.Fprintf(out, "  %-36s %12.2f\n", "of read and thrown away", r.Ratio)
+	if r.Engine != nil {
+		fmt.Fprintf(out, "  %-36s %12.2f\n", "of inserting alone", r.EngineRatio)
+	}
+	if r.Kafka != nil {
+		fmt.Fprintf(out, "  %-36s %12.2f\n", "of ClickHouse's Kafka table engine", r.KafkaRatio)
+	}
+	return nil
 }
 
 // ingestBench is one run of Ingest.
@@ -122,33 +149,74 @@ func (b *ingestBench) run(ctx context.Context) (r IngestReport, err error) {
 	if r.Fill, err = b.pace(func() error { return b.write(ctx) }); err != nil {
 		return r, err
 	}
-	var discard, full []Pace
-	for round := range b.o.Rounds {
-		d, err := b.pace(func() error { return b.discard(ctx) })
-		if err != nil {
-			return r, err
-		}
-		f, err := b.pace(func() error { return b.carry(ctx, round) })
-		if err != nil {
-			return r, err
-		}
-		discard, full = append(discard, d), append(full, f)
+	ways := []way{{do: func(int) error { return b.discard(ctx) }, median: &r.Discard}}
+	if b.o.Warehouse != nil {
+		limit := &engineLimit{b: b}
+		limit.prepare()
+		r.Engine = new(Pace)
+		ways = append(ways, way{do: func(int) error { return limit.run(ctx) }, median: r.Engine})
+	}
+	if b.o.Warehouse != nil && !b.o.NoPeer {
+		r.Kafka = new(Pace)
+		ways = append(ways, way{do: func(round int) error { return b.peer(ctx, round) }, median: r.Kafka})
+	}
+	ways = append(ways, way{do: func(round int) error { return b.carry(ctx, round) }, median: &r.Full})
+	if err := b.inTurn(ctx, ways); err != nil {
+		return r, err
 	}
 	r.Readings, r.Bytes = b.o.Readings, b.bytes
-	r.Discard, r.Full = median(discard), median(full)
 	r.Ratio = r.Full.PerSecond / r.Discard.PerSecond
+	if r.Engine != nil {
+		r.EngineRatio = r.Full.PerSecond / r.Engine.PerSecond
+	}
+	if r.Kafka != nil {
+		r.KafkaRatio = r.Full.PerSecond / r.Kafka.PerSecond
+	}
 	return r, nil
+}
+
+// way is one way of handling all the readings.
+type way struct {
+	do     func(round int) error
+	paces  []Pace
+	median *Pace
+}
+
+// inTurn measures each way once a round, so that what disturbs the machine
+// disturbs all of them.
+func (b *ingestBench) inTurn(ctx context.Context, ways []way) error {
+	for round := range b.o.Rounds {
+		for i := range ways {
+			p, err := b.pace(func() error { return ways[i].do(round) })
+			if err != nil {
+				return err
+			}
+			ways[i].paces = append(ways[i].paces, p)
+			if b.o.Warehouse != nil {
+				if err := b.forget(ctx); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, w := range ways {
+		*w.median = median(w.paces)
+	}
+	return nil
 }
 
 // pace measures one way of handling all the readings.
 func (b *ingestBench) pace(do func() error) (Pace, error) {
+	memory := watchMemory()
 	cpu, begin := cpuTime(), time.Now()
-	if err := do(); err != nil {
+	err := do()
+	wall, cpu := time.Since(begin), cpuTime()-cpu
+	peak := memory()
+	if err != nil {
 		return Pace{}, err
 	}
-	wall, cpu := time.Since(begin), cpuTime()-cpu
 	n := float64(b.o.Readings)
-	return Pace{PerSecond: n / wall.Seconds(), CPUNanos: float64(cpu.Nanoseconds()) / n, WallMillis: float64(wall.Microseconds()) / 1000}, nil
+	return Pace{PerSecond: n / wall.Seconds(), CPUNanos: float64(cpu.Nanoseconds()) / n, WallMillis: float64(wall.Microseconds()) / 1000, Memory: peak}, nil
 }
 
 // cpuTime is what this process has used on all its threads.
@@ -178,12 +246,9 @@ func (b *ingestBench) write(ctx context.Context) error {
 	const chunk = 50_000
 	records := make([]ingest.Record, 0, chunk)
 	for i := range b.o.Readings {
-		device, at := i%b.o.Devices, start.Add(time.Duration(i/b.o.Devices)*15*time.Minute)
-		people := uint64(i*7919) % 200
-		key := fmt.Appendf(nil, "FC-%06d", device)
-		value := fmt.Appendf(nil, `{"device":"%s","ts":"%s","in":%d,"out":%d,"interval":900}`, key, at.Format(time.RFC3339), people, people/2)
+		key, value, at := b.reading(i)
 		b.bytes += int64(len(value))
-		b.people += people
+		b.people += people(i)
 		records = append(records, ingest.Record{Key: key, Value: value, Time: at})
 		if len(records) == chunk || i == b.o.Readings-1 {
 			if err := in.Append(ctx, records); err != nil {
@@ -194,6 +259,17 @@ func (b *ingestBench) write(ctx context.Context) error {
 	}
 	return nil
 }
+
+// reading makes the i-th reading: its device, its JSON, its time.
+func (b *ingestBench) reading(i int) (key, value []byte, at time.Time) {
+	at = start.Add(time.Duration(i/b.o.Devices) * 15 * time.Minute)
+	key = fmt.Appendf(nil, "FC-%06d", i%b.o.Devices)
+	value = fmt.Appendf(nil, `{"device":"%s","ts":"%s","in":%d,"out":%d,"interval":900}`, key, at.Format(time.RFC3339), people(i), people(i)/2)
+	return key, value, at
+}
+
+// people are counted IN by the i-th reading.
+func people(i int) uint64 { return uint64(i*7919) % 200 }
 
 // discard reads every record's value into a buffer, all partitions at once.
 func (b *ingestBench) discard(ctx context.Context) error {

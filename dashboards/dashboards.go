@@ -18,11 +18,18 @@ import (
 
 // all builds every dashboard, by the name of its file.
 func all() (map[string]dashboard.Dashboard, error) {
-	fleet, err := fleetDashboard().Build()
-	if err != nil {
-		return nil, fmt.Errorf("build dashboard fleet: %w", err)
+	out := map[string]dashboard.Dashboard{}
+	for name, builder := range map[string]*dashboard.DashboardBuilder{
+		"fleet": fleetDashboard(), "site": siteDashboard(), "device": deviceDashboard(),
+		"incidents": incidentsDashboard(), "pipeline": pipelineDashboard(), "capacity": capacityDashboard(),
+	} {
+		built, err := builder.Build()
+		if err != nil {
+			return nil, fmt.Errorf("build dashboard %s: %w", name, err)
+		}
+		out[name] = built
 	}
-	return map[string]dashboard.Dashboard{"fleet": fleet}, nil
+	return out, nil
 }
 
 // Export writes the dashboards into dir/dashboards and the provisioning files

@@ -25,17 +25,7 @@ WHERE d.status = 'active' AND d.site IN (${site:singlequote})
 // fleetDashboard is the first page of a NOC: who is alive, who is silent, how
 // much comes in, and what is open.
 func fleetDashboard() *dashboard.DashboardBuilder {
-	return dashboard.NewDashboardBuilder("belfry: fleet").
-		Uid("belfry-fleet").
-		Description("People counters that are alive and silent, what they count, how their readings arrive, and what is open.").
-		Tags([]string{"belfry"}).
-		Readonly().
-		Tooltip(dashboard.DashboardCursorSyncCrosshair).
-		Refresh("30s").
-		Time("now-24h", "now").
-		Timezone("browser").
-		WithVariable(sourceVariable("clickhouse", "ClickHouse", clickhousePlugin)).
-		WithVariable(sourceVariable("prometheus", "Prometheus", prometheusPlugin)).
+	return newPage("fleet", "People counters that are alive and silent, what they count, how their readings arrive, and what is open.", "now-24h").
 		WithVariable(siteVariable()).
 		WithPanel(devicesAlive()).
 		WithPanel(devicesSilent()).
@@ -43,6 +33,8 @@ func fleetDashboard() *dashboard.DashboardBuilder {
 		WithPanel(sitesAlive()).
 		WithPanel(silentDevices()).
 		WithPanel(countsByHour()).
+		WithPanel(byFirmware()).
+		WithPanel(worstSites()).
 		WithPanel(readingsPerMinute()).
 		WithPanel(ingestLag()).
 		WithPanel(deadLetters())
@@ -97,27 +89,21 @@ func openIncidents() *bargauge.PanelBuilder {
 }
 
 func sitesAlive() *table.PanelBuilder {
-	return table.NewPanelBuilder().Title("Alive and silent by site").
-		Description("Active devices of each site by whether anything arrived in the last hour of the time shown; sites with most silent ones first.").
-		Datasource(clickhouse()).Unit(units.Short).Span(8).Height(9).
-		WithTarget(sql(asTable, "SELECT d.site AS site, countIf(l.last_arrival > $__toTime - "+silentAfter+") AS alive, count() - alive AS silent\n"+
-			heard+"\nGROUP BY site ORDER BY silent DESC, site"))
+	return rows("Alive and silent by site", "Active devices of each site by whether anything arrived in the last hour of the time shown; sites with most silent ones first.", units.Short,
+		sql(asTable, "SELECT d.site AS site, countIf(l.last_arrival > $__toTime - "+silentAfter+") AS alive, count() - alive AS silent\n"+
+			heard+"\nGROUP BY site ORDER BY silent DESC, site")).Span(8).Height(9)
 }
 
 func silentDevices() *table.PanelBuilder {
 	seconds := []dashboard.DynamicConfigValue{{Id: "unit", Value: units.DurationSeconds}}
 	when := []dashboard.DynamicConfigValue{{Id: "unit", Value: units.DateTimeFromNow}, {Id: "noValue", Value: "never"}}
-	return table.NewPanelBuilder().Title("Silent devices").
-		Description("The devices that have been silent longest, at most 200; silence is the time since the last message arrived, empty when none ever did.").
-		Datasource(clickhouse()).Unit(units.Short).Span(16).Height(9).
-		Filterable(true).
-		OverrideByName("silence", seconds).
-		OverrideByName("last heard", when).
-		WithTarget(sql(asTable, `SELECT d.device AS device, d.site AS site,
+	return rows("Silent devices", "The devices that have been silent longest, at most 200; silence is the time since the last message arrived, empty when none ever did.", units.Short,
+		sql(asTable, `SELECT d.device AS device, d.site AS site,
   if(toUnixTimestamp(l.last_arrival) > 0, l.last_arrival, NULL) AS "last heard",
   if(toUnixTimestamp(l.last_arrival) > 0, dateDiff('second', l.last_arrival, $__toTime), NULL) AS silence
 `+heard+` AND l.last_arrival <= $__toTime - `+silentAfter+`
-ORDER BY l.last_arrival, device LIMIT 200`))
+ORDER BY l.last_arrival, device LIMIT 200`)).Span(16).Height(9).Filterable(true).
+		OverrideByName("silence", seconds).OverrideByName("last heard", when)
 }
 
 func countsByHour() *timeseries.PanelBuilder {
@@ -152,4 +138,21 @@ func deadLetters() *timeseries.PanelBuilder {
 		Description("Records and readings that were refused. They are kept in the dead-letter topic with their reason.").
 		Datasource(prometheusSource()).Unit(units.CountsPerMinute).Span(8).Height(8).Min(0).
 		WithTarget(promql(`sum by (reason) (rate(belfry_ingest_rejected_total[$__rate_interval])) * 60`, "{{reason}}"))
+}
+
+func byFirmware() *table.PanelBuilder {
+	return rows("By firmware", "Devices that sent heartbeats in the last six hours of the time shown, by their firmware and model (label model), and how warm they are.", units.Short,
+		sql(asTable, `SELECT h.fw AS firmware, d.labels['model'] AS model, count() AS devices, round(avgIf(h.temp, h.temp != 0), 1) AS "average temperature"
+FROM (
+  SELECT device, argMax(fw, ts) AS fw, argMax(measurements['temp'], ts) AS temp FROM heartbeats
+  WHERE ts > $__toTime - INTERVAL 6 HOUR AND ts <= $__toTime AND site IN (${site:singlequote}) GROUP BY device
+) AS h INNER JOIN devices AS d ON d.device = h.device GROUP BY firmware, model ORDER BY devices DESC`))
+}
+
+func worstSites() *table.PanelBuilder {
+	return rows("Sites where IN and OUT disagree", "The business days of the last week on which IN and OUT were furthest apart, among those with at least 200 people.", units.Short,
+		sql(asTable, `SELECT site, day, sum("in") AS "IN", sum("out") AS "OUT", round(100 * abs("IN" - "OUT") / greatest("IN", "OUT"), 1) AS discrepancy
+FROM daily WHERE site IN (${site:singlequote}) AND day >= toDate($__toTime) - 7 AND day < toDate($__toTime)
+GROUP BY site, day HAVING "IN" + "OUT" >= 200 ORDER BY discrepancy DESC LIMIT 20`)).
+		OverrideByName("discrepancy", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})
 }

@@ -18,6 +18,8 @@ type Query struct {
 	Panel     string // title of the panel, or $NAME of the variable
 	SQL       bool   // ClickHouse SQL; otherwise PromQL
 	Text      string // with Grafana's macros and variables
+	Now       bool   // for the end of the time shown only
+	Legend    string // of PromQL series: their names, with {{label}}
 }
 
 // Queries returns all queries of all dashboards, in a fixed order.
@@ -31,7 +33,7 @@ func Queries() ([]Query, error) {
 		d := built[name]
 		for _, v := range d.Templating.List {
 			if v.Type == "query" && v.Query != nil && v.Query.String != nil {
-				out = append(out, Query{name, "$" + v.Name, true, *v.Query.String})
+				out = append(out, Query{Dashboard: name, Panel: "$" + v.Name, SQL: true, Text: *v.Query.String})
 			}
 		}
 		for _, p := range d.Panels {
@@ -56,17 +58,26 @@ func queryOf(target variants.Dataquery) (Query, error) {
 	case sqlQuery:
 		return Query{SQL: true, Text: t.SQL}, nil
 	case prometheus.Dataquery:
-		return Query{Text: t.Expr}, nil
+		return ofProm(t), nil
 	case *prometheus.Dataquery:
-		return Query{Text: t.Expr}, nil
+		return ofProm(*t), nil
 	}
 	return Query{}, fmt.Errorf("a query of type %T", target)
+}
+
+func ofProm(q prometheus.Dataquery) Query {
+	out := Query{Text: q.Expr, Now: q.Instant != nil && *q.Instant}
+	if q.LegendFormat != nil {
+		out.Legend = *q.LegendFormat
+	}
+	return out
 }
 
 // Shown is what a person looks at in Grafana.
 type Shown struct {
 	From, To time.Time
 	Sites    []string // chosen in the variable site
+	Devices  []string // chosen in the variable device
 	Database string   // put before the views; "" leaves it to the connection
 }
 
@@ -78,17 +89,21 @@ var (
 // Expand replaces Grafana's macros and variables as Grafana and its plugins do.
 func (q Query) Expand(s Shown) string {
 	if !q.SQL {
-		return strings.ReplaceAll(q.Text, "$__rate_interval", "1m")
+		return strings.NewReplacer("$__rate_interval", "1m", "$__range", fmt.Sprintf("%ds", max(1, int(s.To.Sub(s.From).Seconds())))).Replace(q.Text)
 	}
 	stamp := func(t time.Time) string { return fmt.Sprintf("toDateTime(%d)", t.Unix()) }
-	chosen := make([]string, len(s.Sites))
-	for i, site := range s.Sites {
-		chosen[i] = "'" + strings.ReplaceAll(site, "'", `\'`) + "'"
-	}
 	text := timeFilter.ReplaceAllString(q.Text, "$1 >= "+stamp(s.From)+" AND $1 <= "+stamp(s.To))
 	if s.Database != "" {
 		text = viewName.ReplaceAllString(text, "$1 "+s.Database+".$2")
 	}
 	return strings.NewReplacer("$__fromTime", stamp(s.From), "$__toTime", stamp(s.To),
-		"${site:singlequote}", strings.Join(chosen, ",")).Replace(text)
+		"${site:singlequote}", quoted(s.Sites), "${device:singlequote}", quoted(s.Devices)).Replace(text)
+}
+
+func quoted(names []string) string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = "'" + strings.ReplaceAll(name, "'", `\'`) + "'"
+	}
+	return strings.Join(list, ",")
 }

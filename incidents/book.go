@@ -15,6 +15,8 @@ type Book struct {
 	current    map[string]string    // newest version of each calendar by id
 	agreements []*Agreement         // the newest versions, those that are retired left out
 	escalates  map[string]bool      // id@version of agreements that escalate
+	silences   []*Silence           // the newest versions, those that are retired left out
+	windows    []*Window            // the same
 }
 
 // NewBook returns the book that the documents add up to, over the defaults that a
@@ -42,6 +44,9 @@ func NewBook(documents []Document) (*Book, error) {
 		if err := b.addAgreement(d); err != nil {
 			return nil, err
 		}
+	}
+	if err := b.addNoise(documents); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(b.agreements, func(x, y *Agreement) int { return strings.Compare(x.ID, y.ID) })
 	return b, nil

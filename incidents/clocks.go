@@ -128,7 +128,7 @@ func (c *change) runClocks(before *Incident) {
 	for i := range inc.Clocks {
 		inc.Clocks[i].note(b, now)
 	}
-	working := slices.Contains(active, inc.State) || inc.State == Pending && !inc.pauses()
+	working := inc.Held.By == "" && (slices.Contains(active, inc.State) || inc.State == Pending && !inc.pauses())
 	t := &look{c: c, b: b, now: now, anew: c.selects(before)}
 	if a := b.agreement(SLA, 0, inc); a != nil || len(inc.Clocks) > 0 {
 		t.clock("respond", a, a.target(inc, true), working && inc.FirstResponse.IsZero(), !inc.FirstResponse.IsZero())

@@ -42,6 +42,14 @@ type Tx interface {
 	Recovered(since time.Time, limit int) ([]Incident, error)
 	// Due returns incidents whose timers are due by then, the most overdue first.
 	Due(by time.Time, limit int) ([]Incident, error)
+	// ClosedSites returns the sites that are shut or being rebuilt, with their state.
+	ClosedSites() (map[string]telemetry.SiteStatus, error)
+	// Devices returns how many active devices each of the sites has.
+	Devices(sites []string) (map[string]int, error)
+	// Firing returns the open incidents of a rule at a site that hold a key.
+	Firing(rule, site string) ([]Incident, error)
+	// Children returns the open incidents that a site incident stands for.
+	Children(ref string) ([]Incident, error)
 	// Revision returns how often the documents have changed.
 	Revision() (int64, error)
 	// Documents is Store.Documents within the transaction.
@@ -72,6 +80,7 @@ type Query struct {
 	Level, Priority                        int
 	Kind                                   Kind
 	Clock                                  string    // one of ClockStates
+	Parent                                 string    // the site incident that stands for it
 	Q                                      string    // words of the summary
 	UpdatedSince                           time.Time // updated at that time or later
 	Before                                 string    // start after this reference
@@ -97,6 +106,9 @@ type Config struct {
 	// recover clause and keep_firing_for already wait in event time. With more,
 	// Tick does it.
 	StableFor time.Duration
+	// RollUpWindow is within how long the devices of a site must fail for one
+	// incident to stand for all of them. 0 means 15 minutes.
+	RollUpWindow time.Duration
 	// Matrix gives the priorities; nil means DefaultMatrix.
 	Matrix Matrix
 }
@@ -114,6 +126,9 @@ type Desk struct {
 func NewDesk(store Store, config Config, reg prometheus.Registerer, log *slog.Logger) *Desk {
 	if config.ReopenWindow == 0 {
 		config.ReopenWindow = 24 * time.Hour
+	}
+	if config.RollUpWindow == 0 {
+		config.RollUpWindow = 15 * time.Minute
 	}
 	if config.Matrix == nil {
 		config.Matrix = DefaultMatrix

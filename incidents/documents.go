@@ -16,10 +16,12 @@ type DocumentKind string
 const (
 	CalendarDocument  DocumentKind = "calendar"
 	AgreementDocument DocumentKind = "agreement"
+	SilenceDocument   DocumentKind = "silence"
+	WindowDocument    DocumentKind = "window"
 )
 
 // bookKinds are the kinds that a book is made of.
-var bookKinds = []DocumentKind{CalendarDocument, AgreementDocument}
+var bookKinds = []DocumentKind{CalendarDocument, AgreementDocument, SilenceDocument, WindowDocument}
 
 // Document is one version of something that managers write. Versions are never
 // changed: what was begun under one can be ended under it.
@@ -180,6 +182,10 @@ func checkDocument(all []Document, doc Document) error {
 		checked = &Calendar{}
 	case AgreementDocument:
 		checked = &Agreement{}
+	case SilenceDocument:
+		checked = &Silence{}
+	case WindowDocument:
+		checked = &Window{}
 	default:
 		return fmt.Errorf("no kind of document %q", doc.Kind)
 	}
@@ -188,6 +194,9 @@ func checkDocument(all []Document, doc Document) error {
 	}
 	if err := checked.Check(); err != nil {
 		return err
+	}
+	if doc.Kind == SilenceDocument {
+		return immutable(all, doc)
 	}
 	if doc.Kind == CalendarDocument && doc.Retired {
 		return retirable(all, doc)

@@ -15,6 +15,7 @@ func (c *change) see() {
 	f, inc := c.req.finding, c.inc
 	inc.remember(*f)
 	if inc.Condition != f.Condition {
+		inc.flip(f)
 		inc.Condition, inc.ConditionAt = f.Condition, millis(f.At)
 		inc.Since = millis(f.Since)
 	}
@@ -56,7 +57,10 @@ func (inc *Incident) has(f telemetry.Finding) bool {
 func (c *change) open() {
 	f, inc := c.req.finding, c.inc
 	inc.Ref, inc.Origin, inc.Level = c.req.ref, FromRule, 1
-	inc.Key = KeyOf(f.Rule, f.Scope)
+	if inc.Key = c.req.key; inc.Key == "" {
+		inc.Key = KeyOf(f.Rule, f.Scope)
+	}
+	inc.RolledUp, inc.Parent = c.req.key != "", c.req.parent
 	inc.OpenKey = inc.Key
 	inc.Rule, inc.RuleHash, inc.Scope, inc.Site = f.Rule, f.RuleHash, f.Scope, f.Site
 	if f.Scope.Level == telemetry.LevelDevice {
@@ -71,6 +75,9 @@ func (c *change) open() {
 
 func (c *change) fire() {
 	c.see()
+	if c.req.held.By != "" {
+		c.inc.Held = c.req.held
+	}
 	c.inc.Occurrences++
 	c.inc.LastFiredAt = later(c.inc.LastFiredAt, c.at)
 }
@@ -108,6 +115,7 @@ func (c *change) reopen() {
 	}
 	c.inc.Reopened++
 	c.undo()
+	c.inc.Parent, c.inc.Held = c.req.parent, Held{}
 	c.fire()
 }
 

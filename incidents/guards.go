@@ -101,7 +101,7 @@ func (c *change) clearOrForced() error {
 }
 
 func (c *change) settled() bool {
-	return c.inc.Condition == telemetry.Clear || c.inc.Condition == telemetry.None
+	return c.inc.RolledUp || c.inc.Condition == telemetry.Clear || c.inc.Condition == telemetry.None
 }
 
 func (c *change) speaking() error {

@@ -83,38 +83,43 @@ type Incident struct {
 	Device   string          `json:"device,omitempty"`
 
 	// How it is worked on.
-	State         State      `json:"state"`
-	Kind          Kind       `json:"kind,omitempty"`           // what sort of work it is; "" counts as incident
-	PendingReason string     `json:"pending_reason,omitempty"` // while pending: AwaitingEndUser or one of HoldReasons
-	WakeAt        time.Time  `json:"wake_at,omitzero"`         // while pending: when it wakes by itself
-	Actions       []Action   `json:"actions,omitempty"`        // what people were asked to do
-	Vendor        VendorCase `json:"vendor,omitzero"`          // the case at the supplier
-	Major         bool       `json:"major,omitempty"`
-	DuplicateOf   string     `json:"duplicate_of,omitempty"` // the incident that it was merged into
-	Duplicates    []string   `json:"duplicates,omitempty"`   // the incidents that were merged into it
-	Reminders     int        `json:"reminders,omitempty"`    // how often people came back to it
-	Chased        int        `json:"chased,omitempty"`       // how often its approval was asked for again
-	Satisfaction  Score      `json:"satisfaction,omitzero"`
-	Category      string     `json:"category,omitempty"`
-	Impact        Impact     `json:"impact,omitempty"`
-	Urgency       Urgency    `json:"urgency,omitempty"`
-	Priority      int        `json:"priority,omitempty"` // 1 (most) to 4
-	Level         int        `json:"level,omitempty"`    // of support: 1, 2 or 3
-	Summary       string     `json:"summary,omitempty"`
-	Description   string     `json:"description,omitempty"`
-	Reporter      string     `json:"reporter,omitempty"`
-	Assignee      string     `json:"assignee,omitempty"`
-	Touched       bool       `json:"touched,omitempty"` // a person has acted on it
-	Reopened      int        `json:"reopened,omitempty"`
-	RecurrenceOf  string     `json:"recurrence_of,omitempty"`
-	Resolution    Resolution `json:"resolution,omitzero"`
-	OpenedAt      time.Time  `json:"opened_at,omitzero"`
-	UpdatedAt     time.Time  `json:"updated_at,omitzero"` // newest time on the timeline
-	FirstResponse time.Time  `json:"first_response,omitzero"`
-	ResolvedAt    time.Time  `json:"resolved_at,omitzero"`
-	ClosedAt      time.Time  `json:"closed_at,omitzero"`
-	Clocks        []Clock    `json:"clocks,omitempty"`
-	TimerAt       time.Time  `json:"timer_at,omitzero"` // when belfry next does something about it by itself
+	State         State       `json:"state"`
+	Kind          Kind        `json:"kind,omitempty"`           // what sort of work it is; "" counts as incident
+	PendingReason string      `json:"pending_reason,omitempty"` // while pending: AwaitingEndUser or one of HoldReasons
+	WakeAt        time.Time   `json:"wake_at,omitzero"`         // while pending: when it wakes by itself
+	Actions       []Action    `json:"actions,omitempty"`        // what people were asked to do
+	Vendor        VendorCase  `json:"vendor,omitzero"`          // the case at the supplier
+	Major         bool        `json:"major,omitempty"`
+	Parent        string      `json:"parent,omitempty"`       // the site incident that it is a part of
+	RolledUp      bool        `json:"rolled_up,omitempty"`    // it stands for the devices of a site
+	Held          Held        `json:"held,omitzero"`          // why it is kept from people's attention
+	Flips         []time.Time `json:"flips,omitempty"`        // when its condition last changed to and fro, the newest last
+	Flapping      bool        `json:"flapping,omitempty"`     // it changes too often to be told of each time
+	DuplicateOf   string      `json:"duplicate_of,omitempty"` // the incident that it was merged into
+	Duplicates    []string    `json:"duplicates,omitempty"`   // the incidents that were merged into it
+	Reminders     int         `json:"reminders,omitempty"`    // how often people came back to it
+	Chased        int         `json:"chased,omitempty"`       // how often its approval was asked for again
+	Satisfaction  Score       `json:"satisfaction,omitzero"`
+	Category      string      `json:"category,omitempty"`
+	Impact        Impact      `json:"impact,omitempty"`
+	Urgency       Urgency     `json:"urgency,omitempty"`
+	Priority      int         `json:"priority,omitempty"` // 1 (most) to 4
+	Level         int         `json:"level,omitempty"`    // of support: 1, 2 or 3
+	Summary       string      `json:"summary,omitempty"`
+	Description   string      `json:"description,omitempty"`
+	Reporter      string      `json:"reporter,omitempty"`
+	Assignee      string      `json:"assignee,omitempty"`
+	Touched       bool        `json:"touched,omitempty"` // a person has acted on it
+	Reopened      int         `json:"reopened,omitempty"`
+	RecurrenceOf  string      `json:"recurrence_of,omitempty"`
+	Resolution    Resolution  `json:"resolution,omitzero"`
+	OpenedAt      time.Time   `json:"opened_at,omitzero"`
+	UpdatedAt     time.Time   `json:"updated_at,omitzero"` // newest time on the timeline
+	FirstResponse time.Time   `json:"first_response,omitzero"`
+	ResolvedAt    time.Time   `json:"resolved_at,omitzero"`
+	ClosedAt      time.Time   `json:"closed_at,omitzero"`
+	Clocks        []Clock     `json:"clocks,omitempty"`
+	TimerAt       time.Time   `json:"timer_at,omitzero"` // when belfry next does something about it by itself
 }
 
 // Kind says what sort of work an incident is.

@@ -44,7 +44,12 @@ const (
 	Absorb      Transition = "absorb" // another one was merged into it
 	Cancel      Transition = "cancel"
 	Major       Transition = "declare_major"
-	Elapse      Transition = "elapse" // a clock passes a threshold
+	Elapse      Transition = "elapse"    // a clock passes a threshold
+	HoldBack    Transition = "hold_back" // it is kept from people's attention
+	Release     Transition = "release"   // and no longer
+	Adopt       Transition = "adopt"     // a site incident stands for it
+	Detach      Transition = "detach"    // it stands for itself again
+	Calm        Transition = "calm"      // it flaps no longer
 	Comment     Transition = "comment"
 )
 
@@ -85,6 +90,9 @@ type Request struct {
 	previous string             // open: the incident of the same key before it
 	other    *Incident          // merge, absorb: the other one
 	matrix   Matrix             // qualify; nil means DefaultMatrix
+	held     Held               // open, repeat, reopen, hold_back, adopt
+	parent   string             // open, reopen, adopt
+	key      string             // open of a site incident: its key
 	book     *Book              // what clocks go by; nil: there are none
 }
 
@@ -145,6 +153,11 @@ var moves = []move{
 	{Cancel, open, Cancelled, desk, guards((*change).cancellable), (*change).cancel},
 	{Major, open, "", desk, guards((*change).reasoned, (*change).minor), (*change).major},
 	{Elapse, States, "", nil, nil, (*change).elapse},
+	{HoldBack, open, "", nil, nil, (*change).holdBack},
+	{Release, open, "", nil, nil, (*change).letGo},
+	{Adopt, open, "", nil, nil, (*change).adopt},
+	{Detach, open, "", nil, nil, (*change).detach},
+	{Calm, States, "", nil, nil, (*change).calm},
 	{Comment, States, "", reporters, guards((*change).speaking), (*change).comment},
 }
 

@@ -94,7 +94,11 @@ func request(name Transition) (Request, Actor) {
 		req.Reason, actor = "still dark", carl
 	case Rate:
 		req.Points, actor = 4, carl
-	case Chase, Elapse:
+	case HoldBack:
+		req.held, actor = Held{By: bySilence, Why: "x", Until: noon.Add(9 * time.Hour)}, clockwork
+	case Adopt:
+		req.parent, actor = "INC-000009", clockwork
+	case Detach, Release, Calm, Chase, Elapse:
 		actor = clockwork
 	case Merge, Absorb:
 		other := in(InProgress)
@@ -125,6 +129,12 @@ func prepared(s State, name Transition) Incident {
 		inc.Actions = []Action{{ID: 1, Text: "is the light on?", AskedAt: noon, Due: noon.Add(time.Hour)}}
 	case Return:
 		inc.Level = 2
+	case Detach:
+		inc.Parent = "INC-000009"
+	case Release:
+		inc.Held = Held{By: bySilence}
+	case Calm:
+		inc.Flapping, inc.Flips = true, []time.Time{noon}
 	case Elapse:
 		inc.Clocks = []Clock{{Name: "resolve", Kind: SLA, Calendar: "24x7@0", Target: 60, Next: noon.Add(45 * time.Minute),
 			Segments: []Segment{{From: noon, Calendar: "24x7@0"}}}}
@@ -192,6 +202,16 @@ func TestEveryCellOfTheLifeCycle(t *testing.T) {
 		{Major, "what is open can be declared major, and stays where it is",
 			[7]State{refused, New, InProgress, Pending, refused, refused, refused}},
 		{Elapse, "a clock passes its thresholds whatever the state",
+			[7]State{refused, New, InProgress, Pending, Resolved, Closed, Cancelled}},
+		{Adopt, "what is open can become part of a site incident, and stays where it is",
+			[7]State{refused, New, InProgress, Pending, refused, refused, refused}},
+		{Detach, "and stand for itself again",
+			[7]State{refused, New, InProgress, Pending, refused, refused, refused}},
+		{HoldBack, "what is open can be held back, and stays where it is",
+			[7]State{refused, New, InProgress, Pending, refused, refused, refused}},
+		{Release, "and be let go",
+			[7]State{refused, New, InProgress, Pending, refused, refused, refused}},
+		{Calm, "what flapped becomes calm whatever the state",
 			[7]State{refused, New, InProgress, Pending, Resolved, Closed, Cancelled}},
 		{Take, "taking starts the work, also from somebody else's hands",
 			[7]State{refused, InProgress, InProgress, refused, refused, refused, refused}},

@@ -17,6 +17,8 @@ type memory struct {
 	events  map[string][]Event
 	answers map[string]Answer
 	docs    []Document
+	devices map[string]int
+	closed  map[string]telemetry.SiteStatus
 	last    int
 	saving  error // what Save answers
 }
@@ -73,6 +75,28 @@ func (m *memory) Recovered(since time.Time, limit int) (out []Incident, err erro
 func (m *memory) Due(by time.Time, limit int) (out []Incident, err error) {
 	for _, inc := range m.sorted() {
 		if !inc.TimerAt.IsZero() && !inc.TimerAt.After(by) && len(out) < limit {
+			out = append(out, inc)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) ClosedSites() (map[string]telemetry.SiteStatus, error) { return m.closed, nil }
+
+func (m *memory) Devices([]string) (map[string]int, error) { return m.devices, nil }
+
+func (m *memory) Firing(rule, site string) (out []Incident, err error) {
+	for _, inc := range m.sorted() {
+		if inc.OpenKey != "" && inc.Rule == rule && inc.Site == site && slices.Contains(open, inc.State) {
+			out = append(out, inc)
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Children(ref string) (out []Incident, err error) {
+	for _, inc := range m.sorted() {
+		if inc.Parent == ref && slices.Contains(open, inc.State) {
 			out = append(out, inc)
 		}
 	}

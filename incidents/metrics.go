@@ -40,7 +40,9 @@ func newMetrics(reg prometheus.Registerer, store Store, log *slog.Logger) *metri
 			Name: "belfry_incidents_resolution_seconds", Help: "Elapsed time from opening to resolution.", Buckets: spans,
 		}),
 	}
-	m.suppressed.WithLabelValues("silence")
+	for _, by := range suppressors {
+		m.suppressed.WithLabelValues(by)
+	}
 	for _, metric := range []string{"respond", "resolve", "ola", "uc"} {
 		m.breaches.WithLabelValues(metric)
 	}

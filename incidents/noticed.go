@@ -34,3 +34,12 @@ func (s *Step) concernsSite() bool {
 	}
 	return s.Before.State != Resolved && s.After.State == Resolved && s.Event.Kind == Resolve
 }
+
+// EventKinds returns every kind of event, in table order.
+func EventKinds() []Transition {
+	out := make([]Transition, len(moves))
+	for i := range moves {
+		out[i] = moves[i].name
+	}
+	return out
+}

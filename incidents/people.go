@@ -143,6 +143,11 @@ func (d *Desk) Transition(ctx context.Context, ref string, req Request, actor Ac
 			return inc, nil, err
 		}
 		steps := []Step{s}
+		if s.After.RolledUp && s.After.State.Ended() {
+			if steps, err = d.endChildren(tx, b, steps, actor, at); err != nil {
+				return inc, nil, err
+			}
+		}
 		if s.After.DuplicateOf != "" && inc.DuplicateOf == "" {
 			absorbed, err := d.absorb(b, s.After, *req.other, actor, at)
 			if err != nil {

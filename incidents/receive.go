@@ -36,17 +36,29 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error 
 		if err != nil {
 			return err
 		}
-		in = &intake{desk: d, tx: tx, book: book, latest: latest}
+		closed, err := tx.ClosedSites()
+		if err != nil {
+			return err
+		}
+		in = &intake{desk: d, tx: tx, noise: noise{book, closed}, latest: latest, held: map[string]int{}, parents: map[place]string{}}
+		if err := in.rollUp(findings); err != nil {
+			return err
+		}
 		for i := range findings {
 			if err := in.take(&findings[i]); err != nil {
 				return fmt.Errorf("rule %s, %s: %w", findings[i].Rule, findings[i].Scope, err)
 			}
 		}
+		if err := in.recoverParents(); err != nil {
+			return err
+		}
 		return tx.Save(in.steps)
 	})
 	if err == nil {
 		d.metrics.count(in.steps)
-		d.metrics.suppressed.WithLabelValues("silence").Add(float64(in.muted))
+		for by, n := range in.held {
+			d.metrics.suppressed.WithLabelValues(by).Add(float64(n))
+		}
 	}
 	return err
 }
@@ -65,12 +77,13 @@ func keysOf(findings []telemetry.Finding) []string {
 
 // intake is a batch of findings under way in one transaction.
 type intake struct {
-	desk   *Desk
-	tx     Tx
-	book   *Book
-	latest map[string]Incident // newest incident of each key, as changed so far
-	steps  []Step
-	muted  int
+	desk *Desk
+	tx   Tx
+	noise
+	latest  map[string]Incident // newest incident of each key, as changed so far
+	steps   []Step
+	parents map[place]string // open site incidents
+	held    map[string]int   // findings held back, by what held them
 }
 
 func (in *intake) take(f *telemetry.Finding) error {
@@ -93,7 +106,7 @@ func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
 	case inc.State == Absent:
 		return in.open(inc, f)
 	case inc.Muted:
-		in.muted++
+		in.held[bySilence]++
 		return nil
 	case inc.State == Closed || inc.State == Cancelled:
 		return in.open(inc, f)
@@ -103,12 +116,12 @@ func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
 		}
 		return in.open(inc, f)
 	case inc.State == Resolved:
-		return in.apply(inc, Request{Transition: Reopen, finding: f}, f)
+		return in.apply(inc, Request{Transition: Reopen, finding: f, held: in.holds(&inc, f), parent: in.parents[placeOf(f)]}, f)
 	case inc.Condition == telemetry.Unknown && !f.Since.After(inc.LastFiredAt):
 		// It was known to fire before we lost sight of it: no new occurrence.
 		return in.apply(inc, Request{Transition: Observe, finding: f}, f)
 	}
-	return in.apply(inc, Request{Transition: Repeat, finding: f}, f)
+	return in.apply(inc, Request{Transition: Repeat, finding: f, held: in.holds(&inc, f)}, f)
 }
 
 // quiet takes in that a condition is clear or unknown. What nobody opened has
@@ -136,7 +149,8 @@ func (in *intake) open(previous Incident, f *telemetry.Finding) error {
 		return err
 	}
 	priority := in.desk.config.Matrix.Priority(Impact(f.Impact), Urgency(f.Urgency))
-	req := Request{Transition: Open, finding: f, ref: ref, priority: priority, previous: previous.Ref}
+	req := Request{Transition: Open, finding: f, ref: ref, priority: priority, previous: previous.Ref,
+		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)]}
 	return in.apply(Incident{}, req, f)
 }
 

@@ -75,8 +75,12 @@ func (d *Desk) due(tx Tx, b *Book, at time.Time) (steps []Step, err error) {
 	if err != nil {
 		return nil, err
 	}
+	closed, err := tx.ClosedSites()
+	if err != nil {
+		return nil, err
+	}
 	for _, inc := range list {
-		done, err := d.fire(b, inc, at)
+		done, err := d.fire(&noise{b, closed}, inc, at)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", inc.Ref, err)
 		}
@@ -87,14 +91,16 @@ func (d *Desk) due(tx Tx, b *Book, at time.Time) (steps []Step, err error) {
 
 // fire does what is due of one incident, in the order of the timers' own times.
 // Each request carries the version that it was worked out from.
-func (d *Desk) fire(b *Book, inc Incident, at time.Time) (steps []Step, err error) {
+func (d *Desk) fire(n *noise, inc Incident, at time.Time) (steps []Step, err error) {
 	for {
-		when, req := inc.timer(b)
+		when, req := inc.timer(n.book)
 		if when.IsZero() || when.After(at) {
 			return steps, nil
 		}
-		req.Version = inc.Version
-		step, err := d.step(b, inc, req, belfry, at)
+		if req.Version = inc.Version; req.Transition == Release {
+			req = n.still(&inc, req, at)
+		}
+		step, err := d.step(n.book, inc, req, belfry, at)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,9 @@ func (inc *Incident) timer(b *Book) (at time.Time, req Request) {
 			at, req = t, r
 		}
 	}
+	if inc.Flapping {
+		first(inc.Flips[len(inc.Flips)-1].Add(calmAfter), Request{Transition: Calm})
+	}
 	switch {
 	case inc.State.Ended():
 		if inc.State == Resolved && b != nil {
@@ -23,6 +26,7 @@ func (inc *Incident) timer(b *Book) (at time.Time, req Request) {
 	case inc.State == Pending:
 		first(inc.WakeAt, Request{Transition: Wake, Reason: "it is time"})
 	}
+	first(inc.Held.Until, Request{Transition: Release})
 	for i := range inc.Actions {
 		switch a := &inc.Actions[i]; {
 		case !a.Ended.IsZero():

@@ -93,8 +93,8 @@ func TestTheViewsAgreeWithArgMax(t *testing.T) {
 		tsv(t, w, fmt.Sprintf(`INSERT INTO {db}.raw_counts SELECT xxHash64('d' || (number %% 3)), fromUnixTimestamp64Milli(toInt64(1700000000000 + (number %% 5000) * 60000), 'UTC'),
 			toInt64(sipHash64(number, %d) %% 4) * 1000, sipHash64(number, 'o') %% 3, sipHash64(number, %d) %% 4 + 1, 1, 60 FROM numbers(20000)`, part, part))
 	}
-	plain := "SELECT count(), sum(tupleElement(v, 1)), sum(toUnixTimestamp64Milli(ts) % 1000003) FROM (SELECT device, ts, argMax((delay, offset), (delay, offset)) AS v FROM {db}.raw_counts%s GROUP BY device, ts)"
-	view := "SELECT count(), sum(toUnixTimestamp64Milli(arrival) - toUnixTimestamp64Milli(ts)), sum(toUnixTimestamp64Milli(ts) % 1000003) FROM {db}.readings%s"
+	plain := "SELECT count(), sum(tupleElement(v, 1)), sum(toUnixTimestamp64Milli(ts) %% 1000003) FROM (SELECT device, ts, argMax((delay, offset), (delay, offset)) AS v FROM {db}.raw_counts%s GROUP BY device, ts)"
+	view := "SELECT count(), sum(toUnixTimestamp64Milli(arrival) - toUnixTimestamp64Milli(ts)), sum(toUnixTimestamp64Milli(ts) %% 1000003) FROM {db}.readings%s"
 	for _, c := range [][2]string{{"", ""}, {" WHERE ts > '2023-11-15 00:00:00'", " WHERE ts > '2023-11-15 00:00:00'"}, {" WHERE device = xxHash64('d1')", " WHERE device = 'd1'"}, {"", " WHERE site IN ('s')"}} {
 		if got, want := tsv(t, w, fmt.Sprintf(view, c[1])), tsv(t, w, fmt.Sprintf(plain, c[0])); got != want || strings.HasPrefix(want, "0\t") {
 			t.Errorf("readings%s: got %s, argMax says %s", c[1], got, want)

@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"belfry/incidents"
+	"belfry/telemetry"
 )
 
 // Documents implements incidents.Store.
@@ -24,6 +26,78 @@ func (t *Tickets) Documents(ctx context.Context, kinds ...incidents.DocumentKind
 	}
 	revision, err := inside.Revision()
 	return list, revision, err
+}
+
+// ClosedSites implements incidents.Tx.
+func (t *ticketTx) ClosedSites() (map[string]telemetry.SiteStatus, error) {
+	rows, err := t.tx.QueryContext(t.ctx, "SELECT id, status FROM sites WHERE status <> 'open'")
+	if err != nil {
+		return nil, fmt.Errorf("read which sites are closed: %w", err)
+	}
+	defer rows.Close()
+	closed := map[string]telemetry.SiteStatus{}
+	for rows.Next() {
+		var id string
+		var status telemetry.SiteStatus
+		if err := rows.Scan(&id, &status); err != nil {
+			return nil, fmt.Errorf("read which sites are closed: %w", err)
+		}
+		closed[id] = status
+	}
+	return closed, rows.Err()
+}
+
+// Devices implements incidents.Tx.
+func (t *ticketTx) Devices(sites []string) (map[string]int, error) {
+	out := make(map[string]int, len(sites))
+	for chunk := range slices.Chunk(sites, 500) {
+		args := make([]any, len(chunk))
+		for i, s := range chunk {
+			args[i] = s
+		}
+		marks := strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")
+		if err := t.countDevices(out, marks, args); err != nil {
+			return nil, fmt.Errorf("count the devices of %d sites: %w", len(chunk), err)
+		}
+	}
+	return out, nil
+}
+
+func (t *ticketTx) countDevices(into map[string]int, marks string, args []any) error {
+	rows, err := t.tx.QueryContext(t.ctx, "SELECT site, count(*) FROM devices WHERE site IN ("+marks+") AND status <> 'retired' GROUP BY site", args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var site string
+		var n int
+		if err := rows.Scan(&site, &n); err != nil {
+			return err
+		}
+		into[site] = n
+	}
+	return rows.Err()
+}
+
+// Firing implements incidents.Tx.
+func (t *ticketTx) Firing(rule, site string) ([]incidents.Incident, error) {
+	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents WHERE site = ? AND rule = ? AND open_key IS NOT NULL
+		AND state IN ('new', 'in_progress', 'pending') ORDER BY id`, site, rule)
+	if err != nil {
+		return nil, fmt.Errorf("read what fires at %s: %w", site, err)
+	}
+	return list, nil
+}
+
+// Children implements incidents.Tx.
+func (t *ticketTx) Children(ref string) ([]incidents.Incident, error) {
+	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents WHERE parent = ?
+		AND state IN ('new', 'in_progress', 'pending') ORDER BY id`, ref)
+	if err != nil {
+		return nil, fmt.Errorf("read what %s stands for: %w", ref, err)
+	}
+	return list, nil
 }
 
 // Revision implements incidents.Tx.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 func init() {
 	suite["Documents keep their versions"] = testDocuments
 	suite["Timers find what is due"] = testTimers
+	suite["A dead site is one incident"] = testRollUp
 	suite["A NUL in a text does no harm"] = testNUL
 }
 
@@ -120,5 +122,42 @@ func TestPostgreSQLGoesAwayAndComesBack(t *testing.T) {
 	}
 	if list := holds(t, s); len(list) != 20 {
 		t.Errorf("%d incidents, want 20", len(list))
+	}
+}
+
+func testRollUp(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
+	var devices []telemetry.Device
+	for i := range 100 {
+		devices = append(devices, telemetry.Device{Name: fmt.Sprintf("FC-%06d", i), Site: "site-0000"})
+	}
+	if err := s.Import(ctx, []telemetry.Site{{ID: "site-0000"}, {ID: "site-0001", Status: telemetry.SiteClosed}}, devices); err != nil {
+		t.Fatal(err)
+	}
+	desk := incidents.NewDesk(s, incidents.Config{}, nil, nil)
+	if err := desk.Receive(ctx, findings(telemetry.Firing, 60, noon)); err != nil {
+		t.Fatal(err)
+	}
+	list := holds(t, s)
+	if top := list[len(list)-1]; len(list) != 61 || !top.RolledUp || list[0].Parent != top.Ref {
+		t.Fatalf("%d incidents, the first %+v", len(list), top)
+	}
+	children, err := s.Incidents(ctx, incidents.Query{Parent: "INC-000001", Limit: 100})
+	if err != nil || len(children) != 60 {
+		t.Errorf("it stands for %d, %v; want 60", len(children), err)
+	}
+	if err := desk.Receive(ctx, findings(telemetry.Clear, 60, noon.Add(time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	for _, inc := range holds(t, s) {
+		if inc.State != incidents.Resolved {
+			t.Errorf("%s of %s is %s", inc.Ref, inc.Device, inc.State)
+		}
+	}
+	if err := desk.Receive(ctx, []telemetry.Finding{finding(telemetry.Firing, 101, noon)}); err != nil { // at the closed site
+		t.Fatal(err)
+	}
+	if inc, err := s.Incident(ctx, "INC-000062"); err != nil || inc.Held.By != "closed_site" {
+		t.Errorf("at a closed site: held %+v, %v", inc.Held, err)
 	}
 }

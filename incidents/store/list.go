@@ -67,7 +67,7 @@ func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents
 func (d *dialect) conditions(q incidents.Query) incidentFilter {
 	f := incidentFilter{filter: filter{dialect: d}, id: "id"}
 	common := ""
-	if q.Site != "" || q.Device != "" || q.Assignee != "" || !q.UpdatedSince.IsZero() {
+	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Parent != "" || !q.UpdatedSince.IsZero() {
 		common = d.hint
 	}
 	f.text("site", q.Site)
@@ -76,11 +76,10 @@ func (d *dialect) conditions(q incidents.Query) incidentFilter {
 	f.text(common+"category", q.Category)
 	f.text(common+"state", string(q.State))
 	f.text("condition", string(q.Condition))
+	f.text("parent", q.Parent)
 	f.text("rule", q.Rule)
 	f.text("kind", string(q.Kind))
-	if q.Clock != "" { // written out: the index holds only some of them, and the planner must see that it serves
-		f.add(fmt.Sprintf("%sclock = '%s'", common, strings.ReplaceAll(q.Clock, "'", "''")))
-	}
+	f.text(common+"clock", q.Clock)
 	if q.Level > 0 {
 		f.add(common+"level = ?", q.Level)
 	}

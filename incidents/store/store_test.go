@@ -392,6 +392,8 @@ func TestListsUseTheRightIndex(t *testing.T) {
 		"incidents_state":    {State: incidents.New},
 		"incidents_priority": {Priority: 1},
 		"incidents_level":    {Level: 3},
+		"incidents_clock":    {Clock: "breached"},
+		"incidents_parent":   {Parent: "INC-000001", State: incidents.New},
 		"incidents_updated":  {UpdatedSince: noon, State: incidents.New},
 	} {
 		f := sqlite.conditions(q)

@@ -27,6 +27,10 @@ var suite = map[string]func(*testing.T, opener){
 	"Registry":                                      testRegistry,
 	"Devices register themselves once":              testDevicesRegisterThemselvesOnce,
 	"States":                                        testStates,
+	"The feed has every event once in order":        testTheFeedHasEveryEventOnceInOrder,
+	"Audit records":                                 testAuditRecords,
+	"Notices are claimed once and written down":     testNoticesAreClaimedOnceAndWrittenDown,
+	"Contacts are changed by version":               testContactsAreChangedByVersion,
 }
 
 func TestSQLite(t *testing.T) {

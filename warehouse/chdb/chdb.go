@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -49,6 +50,11 @@ type conn struct {
 	handle unsafe.Pointer // the chdb_connection *
 	mark   string         // the log_comment of its statements, by which they can be ended
 }
+
+// MinFree is how many bytes of the disk inserts leave free: with less they are
+// refused. A merge under way when the disk has nothing left at all can leave a
+// part behind that is not whole, so it must not come to that by our own doing.
+const MinFree = 128 << 20
 
 // open is true while an Engine is open: the library boots one engine a process.
 var open atomic.Bool
@@ -106,7 +112,8 @@ func boot(path string, o Options) (*Engine, error) {
 }
 
 func (e *Engine) connect(path, mark string, more ...string) (*conn, error) {
-	args := append([]string{"clickhouse", "--path=" + path, "--log_comment=" + mark}, more...)
+	args := append([]string{"clickhouse", "--path=" + path, "--log_comment=" + mark,
+		"--min_free_disk_bytes_to_perform_insert=" + strconv.Itoa(MinFree)}, more...)
 	argv, keep := cStrings(args)
 	handle := e.lib.connect(int32(len(args)), &argv[0])
 	runtime.KeepAlive(keep)

@@ -48,3 +48,14 @@ FROM (
 ) AS q
 INNER JOIN (SELECT site, zone FROM {db}.raw_sites FINAL) AS s ON s.site = q.site
 GROUP BY device, site, day;
+
+CREATE OR REPLACE VIEW {db}.latest AS
+SELECT d.device AS device, d.site AS site, l.last_reading AS last_reading,
+       l.last_heartbeat AS last_heartbeat, l.last_arrival AS last_arrival
+FROM (
+    SELECT device AS id, CAST(max(count_ts), 'DateTime64(3, \'UTC\')') AS last_reading,
+           CAST(max(heartbeat_ts), 'DateTime64(3, \'UTC\')') AS last_heartbeat,
+           CAST(greatest(max(count_arrival), max(heartbeat_arrival)), 'DateTime64(3, \'UTC\')') AS last_arrival
+    FROM {db}.raw_latest GROUP BY device
+) AS l
+LEFT ANY JOIN (SELECT id, device, site FROM {db}.raw_devices FINAL) AS d ON d.id = l.id;

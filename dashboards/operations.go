@@ -1,0 +1,60 @@
+package dashboards
+
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/units"
+)
+
+// cogPanel is a panel of any kind.
+type cogPanel = cog.Builder[dashboard.Panel]
+
+// incidentsDashboard is the helpdesk from above.
+func incidentsDashboard() *dashboard.DashboardBuilder {
+	open := `belfry_incidents{state=~"new|in_progress|pending"}`
+	return newPage("incidents", "Incidents: how many are open and where they stand, what comes in and goes out, how long people wait, promises not kept, and what was held back as noise.", "now-7d").
+		WithPanel(number("Open", "Incidents that are neither resolved, closed nor cancelled.", units.Short, promqlNow("sum("+open+")", "open")).Thresholds(steps(20, 100))).
+		WithPanel(number("Not taken yet", "Incidents in the state new: nobody has them.", units.Short, promqlNow(`sum(belfry_incidents{state="new"}) or vector(0)`, "new")).Thresholds(steps(5, 20))).
+		WithPanel(number("Promises broken", "Service level promises that were not kept in the time shown.", units.Short, promqlNow("sum(increase(belfry_incidents_sla_breaches_total[$__range]))", "breaches")).Thresholds(steps(1, 10))).
+		WithPanel(openIncidents().Span(12).Height(6)).
+		WithPanel(lines("Open by state", "Where open incidents stand.", units.Short, promql("sum by (state) ("+open+")", "{{state}}")).Min(0)).
+		WithPanel(lines("Open by level", "Which line has them: 1 is the helpdesk, 3 the supplier.", units.Short, promql("sum by (level) ("+open+")", "level {{level}}")).Min(0)).
+		WithPanel(lines("Opened per hour", "New incidents, by what reported them.", units.Short, promql("sum by (origin) (increase(belfry_incidents_opened_total[1h]))", "{{origin}}")).Min(0)).
+		WithPanel(lines("Resolved per hour", "Incidents resolved, by resolution code.", units.Short, promql("sum by (code) (increase(belfry_incidents_resolved_total[1h]))", "{{code}}")).Min(0)).
+		WithPanel(lines("Time to first response", "Nine in ten incidents had their first human response within this time.", units.Seconds, promql("histogram_quantile(0.9, sum by (le) (increase(belfry_incidents_first_response_seconds_bucket[1d])))", "nine in ten")).Min(0)).
+		WithPanel(lines("Time to resolve", "Nine in ten incidents were resolved within this time.", units.Seconds, promql("histogram_quantile(0.9, sum by (le) (increase(belfry_incidents_resolution_seconds_bucket[1d])))", "nine in ten")).Min(0)).
+		WithPanel(lines("Held back per hour", "Findings that did not reach a person, by what held them.", units.Short, promql("sum by (by) (increase(belfry_incidents_suppressed_total[1h]))", "{{by}}")).Min(0)).
+		WithPanel(lines("Open by priority", "1 is the most urgent.", units.Short, promql("sum by (priority) ("+open+")", "priority {{priority}}")).Min(0))
+}
+
+// pipelineDashboard is belfry itself, from the log to the API.
+func pipelineDashboard() *dashboard.DashboardBuilder {
+	return newPage("pipeline", "belfry at work: what comes in, how far the warehouse is behind the log, what is refused, how long rules, statements and requests take.", "now-6h").
+		WithPanel(readingsPerMinute()).
+		WithPanel(ingestLag()).
+		WithPanel(deadLetters()).
+		WithPanel(lines("Lag by partition", "Records in the log that are not in the warehouse yet.", units.Short, promql("sum by (partition) (belfry_ingest_lag_records)", "partition {{partition}}")).Min(0)).
+		WithPanel(lines("Time of a batch", "99 of 100 batches were in the warehouse within this time.", units.Seconds, promql(quantile("0.99", "belfry_ingest_batch_seconds", "le"), "p99")).Min(0)).
+		WithPanel(lines("Time of an evaluation, by rule", "99 of 100 evaluations of a rule took at most this long, without its scans.", units.Seconds, promql(quantile("0.99", "belfry_analyzer_evaluation_seconds", "le, rule"), "{{rule}}")).Min(0)).
+		WithPanel(lines("Scopes by condition", "For how many devices and sites rules fire, are clear, or cannot tell.", units.Short, promql("sum by (condition) (belfry_analyzer_scopes)", "{{condition}}")).Min(0)).
+		WithPanel(lines("Time of statements, by name", "99 of 100 statements to the warehouse took at most this long.", units.Seconds, promql(quantile("0.99", "belfry_warehouse_query_seconds", "le, query"), "{{query}}")).Min(0)).
+		WithPanel(lines("Time of API requests", "99 of 100 requests were answered within this time, by method.", units.Seconds, promql(quantile("0.99", "belfry_api_request_seconds", "le, method"), "{{method}}")).Min(0)).
+		WithPanel(lines("Rule errors per minute", "Evaluations that failed. A rule that fails opens an incident of its own.", units.CountsPerMinute, promql("sum by (rule) (rate(belfry_analyzer_rule_errors_total[$__rate_interval])) * 60", "{{rule}}")).Min(0)).
+		WithPanel(lines("ClickHouse door", "Statements per minute, by how they ended.", units.CountsPerMinute, promql("sum by (end) (rate(belfry_door_request_seconds_count[$__rate_interval])) * 60", "{{end}}")).Min(0))
+}
+
+// capacityDashboard says how large belfry is and how fast it grows.
+func capacityDashboard() *dashboard.DashboardBuilder {
+	return newPage("capacity", "How large the fleet and the warehouse are, and how fast they grow.", "now-30d").
+		WithPanel(number("Devices in service", "Active devices in the registry.", units.Short, sql(asTable, "SELECT count() AS devices FROM devices WHERE status = 'active'")).Span(6)).
+		WithPanel(number("Warehouse", "Bytes on disk of all tables.", units.BytesIEC, promqlNow("sum(belfry_warehouse_bytes)", "bytes")).Span(6)).
+		WithPanel(number("Growth per day", "Bytes that the warehouse grew by in a day, going by the last six hours.", units.BytesIEC, promqlNow("sum(deriv(belfry_warehouse_bytes[6h])) * 86400", "growth")).Span(6)).
+		WithPanel(number("Memory", "Resident memory of the process, engine included.", units.BytesIEC, promqlNow("max(process_resident_memory_bytes{job=\"belfry\"})", "resident")).Span(6)).
+		WithPanel(lines("Readings per day", "Readings of each day (UTC) of the time shown.", units.Short,
+			sql(asSeries, "SELECT toStartOfDay(hour) AS time, sum(readings) AS readings\nFROM hourly WHERE $__timeFilter(hour) GROUP BY time ORDER BY time")).Min(0).DrawStyle(common.GraphDrawStyleBars).FillOpacity(40)).
+		WithPanel(lines("Devices that send, per day", "Devices of which at least one reading is there for the day (UTC).", units.Short,
+			sql(asSeries, "SELECT toStartOfDay(hour) AS time, uniqExact(device) AS devices\nFROM hourly WHERE $__timeFilter(hour) GROUP BY time ORDER BY time")).Min(0).DrawStyle(common.GraphDrawStyleBars).FillOpacity(40)).
+		WithPanel(lines("Warehouse by table", "Bytes on disk.", units.BytesIEC, promql("sum by (table) (belfry_warehouse_bytes)", "{{table}}")).Min(0)).
+		WithPanel(lines("Processor", "Seconds of processor time that belfry uses in a second.", units.Short, promql("rate(process_cpu_seconds_total{job=\"belfry\"}[$__rate_interval])", "processors")).Min(0))
+}

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"belfry/incidents"
+	"belfry/telemetry"
+)
+
+// many makes a database with 200,000 incidents: a thousand real ones, and
+// their like at other sites, of other devices and in other states.
+func many(b *testing.B) *Tickets {
+	b.Helper()
+	s, ctx := openTickets(b), context.Background()
+	if err := incidents.NewDesk(s, incidents.Config{}, nil, nil).Receive(ctx, findings(telemetry.Firing, 1000, noon)); err != nil {
+		b.Fatal(err)
+	}
+	_, err := s.write.ExecContext(ctx, `WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < 199)
+		INSERT INTO incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee, level, priority,
+			updated_at, recovered_at, words, kind, clock, timer_at, parent, data)
+		SELECT i.id + 1000 * k, i.key || k, NULL, i.version, CASE WHEN (i.id + k) % 50 THEN 'closed' ELSE 'in_progress' END, i.condition,
+			CASE (i.id + k) % 7 WHEN 0 THEN 'data_gap' ELSE i.category END, i.site || (k % 200), i.device || k, i.rule,
+			CASE WHEN (i.id + k) % 3 THEN '' ELSE 'p' || ((i.id + k) % 40) END, 1 + ((i.id + k) % 100) / 97, 1 + i.id % 4,
+			i.updated_at + k * 60000, NULL, i.words, '', CASE (i.id + k) % 1000 WHEN 0 THEN 'breached' ELSE 'met' END, NULL, NULL, i.data
+		FROM n CROSS JOIN incidents i`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// BenchmarkListAmongMany is the goal for lists, with the slowest of each
+// filter; ns/op is the mean over all of them.
+func BenchmarkListAmongMany(b *testing.B) {
+	s, ctx := many(b), context.Background()
+	queries := []incidents.Query{{}, {Site: "site-00037"}, {Site: "site-00037", State: incidents.InProgress}, {Device: "FC-000007100"},
+		{Category: "data_gap", State: incidents.InProgress}, {State: incidents.New}, {Level: 2, Priority: 3}, {Assignee: "p7", State: incidents.Closed},
+		{Clock: "breached"}, {Clock: "breached", Category: "data_gap"}, {Q: "silent 000007"}, {Q: "nowhere", Site: "site-00037"},
+		{UpdatedSince: noon.Add(198 * time.Minute)}, {Before: "INC-100000"}}
+	var took []time.Duration
+	for b.Loop() {
+		for _, q := range queries {
+			q.Limit = 50
+			began := time.Now()
+			if _, err := s.Incidents(ctx, q); err != nil {
+				b.Fatal(err)
+			}
+			if d := time.Since(began); len(took) < 1_000_000 {
+				took = append(took, d)
+			}
+			if b.N == 1 {
+				b.Logf("%v: %+v", time.Since(began), q)
+			}
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+}
