@@ -24,7 +24,7 @@ var mayBeEmpty = map[string]string{"pipeline: Rule errors per minute": "a rule t
 func TestEveryPanelHasData(t *testing.T) {
 	data, simulated := t.TempDir(), t.TempDir()
 	p := serve(t, data)
-	mustCommand(t, "simulate", simulated, "--devices", "60", "--days", "10", "--every", "15m")
+	mustCommand(t, "simulate", simulated, "--devices", "30", "--days", "9", "--every", "15m")
 	mustCommand(t, "--data", data, "devices", "import", filepath.Join(simulated, "registry.yaml"))
 	mustCommand(t, "--data", data, "replay", filepath.Join(simulated, "readings.ndjson"), "--speed", "max")
 	if status, _ := p.request("POST", "/api/v1/telemetry", `{"device":"","ts":1}`); status != http.StatusBadRequest {

@@ -33,7 +33,8 @@ import (
 // consumers in processes of their own share the log and one ClickHouse; and
 // things go wrong. In the end the warehouse must say what the producer says.
 //
-// BELFRY_TEST_FAULTS=N makes N faults instead of a few.
+// BELFRY_TEST_FAULTS=N makes N faults instead of a few; BELFRY_TEST_FAULTS_SEED
+// repeats the order of an earlier run.
 
 // sharedClickHouse is a ClickHouse server for several processes: the engine of
 // this test, behind as much of HTTP as the driver needs.
@@ -151,6 +152,7 @@ func (s *sharedClickHouse) query(t *testing.T, sql string) (rows [][]string) {
 type aLog struct {
 	address string
 	restart func()
+	quick   bool // it starts at once; a log that does not gets fewer faults
 }
 
 // brokerEnv makes a process of this test binary a broker: "DIR ADDRESS".
@@ -169,7 +171,7 @@ func TestBrokerProcess(t *testing.T) {
 }
 
 func embeddedLog(t *testing.T) *aLog {
-	l := &aLog{address: "127.0.0.1:" + freePort(t)}
+	l := &aLog{quick: true, address: "127.0.0.1:" + freePort(t)}
 	dir := t.TempDir()
 	var cmd *exec.Cmd
 	start := func() {
@@ -296,10 +298,10 @@ func (f *faults) take() *program {
 	return p
 }
 
-// until polls; it gives up after a minute.
+// until polls; it gives up after two minutes.
 func (f *faults) until(what string, ok func() bool) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := poll(ctx, 20*time.Millisecond, func() (bool, error) { return ok(), nil }); err != nil {
 		logs := ""
@@ -537,6 +539,9 @@ func (f *faults) goWrong() {
 	names := []string{"a consumer is killed", "a consumer joins or leaves", "a consumer is killed", "the warehouse refuses", "the log is restarted",
 		"the warehouse's answer is lost", "the disk is full", "a consumer is killed", "a consumer sleeps"}
 	n := len(names)
+	if !f.log.quick {
+		n = 5
+	}
 	if text := os.Getenv("BELFRY_TEST_FAULTS"); text != "" {
 		n, _ = strconv.Atoi(text)
 	}

@@ -156,7 +156,9 @@ func (p *process) openAPI(ctx context.Context) (err error) {
 // takeIn is POST /api/v1/telemetry.
 func (p *process) takeIn(ctx context.Context, body []byte, at time.Time) (int, []api.BadLine, error) {
 	records, bad := ingest.Split(body, at)
-	if err := p.intake.Append(ctx, records); err != nil {
+	if err := p.intake.Append(ctx, records); errors.Is(err, ingest.ErrBusy) {
+		return 0, nil, fmt.Errorf("%w: %w", api.ErrBusy, err)
+	} else if err != nil {
 		return 0, nil, err
 	}
 	array := bytes.HasPrefix(bytes.TrimSpace(body), []byte{'['})

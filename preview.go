@@ -157,12 +157,11 @@ func (v *viewer) promql(ctx context.Context, q dashboards.Query, text string) (d
 	if v.prometheus == "" {
 		return dashboards.Answer{}, errors.New("of Prometheus: give --prometheus URL")
 	}
-	ask, from := "/api/v1/query", v.shown.To
-	values := url.Values{"query": {text}, "time": {strconv.FormatInt(v.shown.To.Unix(), 10)}}
+	unix := func(at time.Time) string { return strconv.FormatInt(at.Unix(), 10) }
+	ask, values := "/api/v1/query", url.Values{"query": {text}, "time": {unix(v.shown.To)}}
 	if !q.Now {
-		ask, from = "/api/v1/query_range", v.shown.From
-		values = url.Values{"query": {text}, "start": {strconv.FormatInt(from.Unix(), 10)}, "end": {strconv.FormatInt(v.shown.To.Unix(), 10)},
-			"step": {strconv.FormatInt(max(1, int64(v.shown.To.Sub(from).Seconds())/promSteps), 10)}}
+		step := max(1, int(v.shown.To.Sub(v.shown.From).Seconds())/promSteps)
+		ask, values = "/api/v1/query_range", url.Values{"query": {text}, "start": {unix(v.shown.From)}, "end": {unix(v.shown.To)}, "step": {strconv.Itoa(step)}}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(v.prometheus, "/")+ask+"?"+values.Encode(), nil)
 	if err != nil {

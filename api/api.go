@@ -60,12 +60,13 @@ func New(parts Parts) *fiber.App {
 		paces: newBuckets(parts.Rate), refusals: newBuckets(refusals)}
 	f := fiber.New(fiber.Config{
 		AppName: "belfry", DisableStartupMessage: true, StrictRouting: true, CaseSensitive: true,
-		Immutable:    true, // what a request said outlives it on timelines
-		BodyLimit:    MaxImport,
-		ReadTimeout:  10 * time.Second, // for the headers; bodyLimit gives more for the body
-		WriteTimeout: 2 * time.Minute,
-		IdleTimeout:  2 * time.Minute,
-		ErrorHandler: a.fiberError,
+		Immutable:      true, // what a request said outlives it on timelines
+		BodyLimit:      MaxImport,
+		ReadBufferSize: 16 << 10,         // of a request line with headers: room for every parameter at its longest
+		ReadTimeout:    10 * time.Second, // for the headers; bodyLimit gives more for the body
+		WriteTimeout:   2 * time.Minute,
+		IdleTimeout:    2 * time.Minute,
+		ErrorHandler:   a.fiberError,
 	})
 	f.Server().HeaderReceived = bodyLimit
 	f.Use(a.around)
@@ -173,6 +174,7 @@ func (a *app) routes() {
 	route(a, "GET", "/audit", managers, "Who changed what, and who was refused", a.listAudit)
 
 	route(a, "GET", "/version", everybody, "Which belfry this is, and who you are", a.getVersion)
+	exemplify(a.api.OpenAPI())
 }
 
 // plain are the paths beside the API. They need no token: they listen on

@@ -68,7 +68,7 @@ func route[I, O any](a *app, method, path string, who []incidents.Role, summary 
 		Method: method, Path: base + path, Summary: summary, OperationID: operationID(method, path),
 		Tags:         []string{strings.Split(path, "/")[1]},
 		Description:  "Roles: " + roleNames(who) + ".",
-		Errors:       []int{400, 401, 403, 422, 429, 503},
+		Errors:       []int{400, 401, 403, 408, 422, 429, 431, 503},
 		Security:     []map[string][]string{{"token": {}}},
 		Metadata:     map[string]any{metaRoles: who, metaPatience: 30 * time.Second},
 		MaxBodyBytes: int64(limitOf(base + path)),

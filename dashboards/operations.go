@@ -16,7 +16,7 @@ func incidentsDashboard() *dashboard.DashboardBuilder {
 	return newPage("incidents", "Incidents: how many are open and where they stand, what comes in and goes out, how long people wait, promises not kept, and what was held back as noise.", "now-7d").
 		WithPanel(number("Open", "Incidents that are neither resolved, closed nor cancelled.", units.Short, promqlNow("sum("+open+")", "open")).Thresholds(steps(20, 100))).
 		WithPanel(number("Not taken yet", "Incidents in the state new: nobody has them.", units.Short, promqlNow(`sum(belfry_incidents{state="new"}) or vector(0)`, "new")).Thresholds(steps(5, 20))).
-		WithPanel(number("Promises broken", "Service level promises that were not kept in the time shown.", units.Short, promqlNow("sum(increase(belfry_incidents_sla_breaches_total[$__range]))", "breaches")).Thresholds(steps(1, 10))).
+		WithPanel(number("Promises broken", "Service level promises that were not kept in the time shown.", units.Short, promqlNow("round(sum(increase(belfry_incidents_sla_breaches_total[$__range])))", "breaches")).Thresholds(steps(1, 10))).
 		WithPanel(openIncidents().Span(12).Height(6)).
 		WithPanel(lines("Open by state", "Where open incidents stand.", units.Short, promql("sum by (state) ("+open+")", "{{state}}")).Min(0)).
 		WithPanel(lines("Open by level", "Which line has them: 1 is the helpdesk, 3 the supplier.", units.Short, promql("sum by (level) ("+open+")", "level {{level}}")).Min(0)).

@@ -7,8 +7,10 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
 // Answer is what a query answers. Of values over time the first column is the
@@ -90,7 +92,7 @@ func (c *canvas) panel(p dashboard.Panel, q Query, a Answer, err error, shown Sh
 		c.text(f.x, f.y+14, `fill="#6b7280"`, "no data")
 	case p.Type == "stat":
 		last := a.Rows[len(a.Rows)-1]
-		c.text(f.x, f.y+f.h/2+14, `font-size="34"`, cell(last[len(last)-1]))
+		c.stat(f, p, last[len(last)-1])
 	case p.Type == "timeseries":
 		c.series(f, a, shown, q.SQL && strings.Contains(q.Text, "GROUP BY time"))
 	case p.Type == "bargauge":
@@ -100,12 +102,22 @@ func (c *canvas) panel(p dashboard.Panel, q Query, a Answer, err error, shown Sh
 	}
 }
 
+// stat draws one large value; a time is written as one.
+func (c *canvas) stat(f frame, p dashboard.Panel, v any) {
+	text, size := cell(v), 34
+	ms, number := v.(float64)
+	if c := p.FieldConfig; number && c != nil && c.Defaults.Unit != nil && *c.Defaults.Unit == units.DateTimeFromNow {
+		text, size = time.UnixMilli(int64(ms)).UTC().Format(time.DateTime), 22
+	}
+	c.text(f.x, f.y+f.h/2+14, fmt.Sprintf(`font-size="%d"`, size), text)
+}
+
 // series draws values over time as lines, each column with its colour.
 func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, row := range a.Rows {
 		for _, v := range row[1:] {
-			if n, ok := v.(float64); ok && !math.IsNaN(n) {
+			if n, ok := finite(v); ok {
 				low, high = min(low, n), max(high, n)
 			}
 		}
@@ -113,8 +125,11 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 	if fromZero || low > 0 && low < high/2 {
 		low = min(low, 0)
 	}
-	if math.IsInf(low, 0) || high <= low {
+	if high <= low {
 		low, high = min(low, 0), max(high, low+1)
+	}
+	if math.IsInf(low, 0) || math.IsInf(high, 0) { // there is no value
+		low, high = 0, 1
 	}
 	from, to := float64(shown.From.Unix()), float64(shown.To.Unix())
 	plot := frame{f.x + 50, f.y, f.w - 50, f.h - 20}
@@ -131,12 +146,13 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 		down := false
 		for _, row := range a.Rows {
 			t, ok := row[0].(float64)
-			v, there := row[i+1].(float64)
-			if !ok || !there || math.IsNaN(v) {
+			v, there := finite(row[i+1])
+			if !ok || !there {
 				down = false
 				continue
 			}
-			fmt.Fprintf(&path, "%s%.1f %.1f", map[bool]string{true: "L", false: "M"}[down], plot.x+plot.w*(t-from)/max(to-from, 1), plot.y+plot.h*(1-(v-low)/(high-low)))
+			// A point that stands alone is drawn as a line of no length: a dot.
+			fmt.Fprintf(&path, map[bool]string{true: "L%.1f %.1f", false: "M%.1f %.1fh0"}[down], plot.x+plot.w*(t-from)/max(to-from, 1), plot.y+plot.h*(1-(v-low)/(high-low)))
 			down = true
 		}
 		fmt.Fprintf(c, `<path d="%s" fill="none" stroke="%s" stroke-width="1.5" stroke-linecap="round"/>`, path.String(), colour)
@@ -145,6 +161,12 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 			x += float64(8*len(name) + 16)
 		}
 	}
+}
+
+// finite returns a number that can be drawn.
+func finite(v any) (float64, bool) {
+	n, ok := v.(float64)
+	return n, ok && !math.IsNaN(n) && !math.IsInf(n, 0)
 }
 
 // bars draws the last row's values, or each row's, as bars.

@@ -20,12 +20,13 @@ func siteDashboard() *dashboard.DashboardBuilder {
 			sql(asSeries, occupancy))).
 		WithPanel(rows("IN and OUT by business day", "Sums of each local day, and how far they are apart in percent of the larger.", units.Short,
 			sql(asTable, discrepancy)).OverrideByName("discrepancy", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})).
-		WithPanel(rows("Completeness by device", "Readings that are there in the time shown, of those expected; the least complete first. Devices whose reading interval nobody configured are taken to send each minute.", units.Short,
+		WithPanel(rows("Completeness by device", "Readings that are there in the time shown, of those expected; the least complete first, without closed sites. Devices whose reading interval nobody configured are taken to send each minute.", units.Short,
 			sql(asTable, completeness)).OverrideByName("complete", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})).
 		WithPanel(silentDevices().Span(12).Height(8))
 }
 
-const usual = `SELECT h.time AS time, h.people AS people, b.middle AS usual, greatest(b.middle - 2 * b.spread, 0) AS low, b.middle + 2 * b.spread AS high
+const usual = `SELECT h.time AS time, h.people AS people, if(b.weekday = 0, NULL, b.middle) AS usual,
+  if(b.weekday = 0, NULL, greatest(b.middle - 2 * b.spread, 0)) AS low, if(b.weekday = 0, NULL, b.middle + 2 * b.spread) AS high
 FROM (
   SELECT hour AS time, toFloat64(sum("in") + sum("out")) AS people FROM hourly
   WHERE $__timeFilter(hour) AND site IN (${site:singlequote}) GROUP BY time
@@ -39,12 +40,15 @@ LEFT JOIN (
 ) AS b ON b.weekday = toDayOfWeek(h.time) AND b.at = toHour(h.time)
 ORDER BY time`
 
-const occupancy = `SELECT time, sum(net) OVER (PARTITION BY day ORDER BY time) AS inside
+const occupancy = `SELECT time, sum(now) AS inside
 FROM (
-  SELECT h.hour + INTERVAL 1 HOUR AS time, formatDateTime(h.hour, '%F', s.zone) AS day, toInt64(sum(h."in")) - toInt64(sum(h."out")) AS net
-  FROM hourly AS h INNER JOIN sites AS s ON s.site = h.site
-  WHERE $__timeFilter(h.hour) AND h.site IN (${site:singlequote}) GROUP BY time, day
-) ORDER BY time`
+  SELECT time, sum(net) OVER (PARTITION BY site, day ORDER BY time) AS now
+  FROM (
+    SELECT h.hour + INTERVAL 1 HOUR AS time, h.site AS site, formatDateTime(h.hour, '%F', s.zone) AS day, toInt64(sum(h."in")) - toInt64(sum(h."out")) AS net
+    FROM hourly AS h INNER JOIN sites AS s ON s.site = h.site
+    WHERE $__timeFilter(h.hour) AND h.site IN (${site:singlequote}) GROUP BY time, site, day
+  )
+) GROUP BY time ORDER BY time`
 
 const discrepancy = `SELECT day, site, sum("in") AS "IN", sum("out") AS "OUT", round(100 * abs("IN" - "OUT") / greatest("IN", "OUT", 1), 1) AS discrepancy
 FROM daily WHERE site IN (${site:singlequote}) AND day >= toDate($__fromTime) AND day <= toDate($__toTime)
@@ -54,7 +58,7 @@ const completeness = `SELECT d.device AS device, d.site AS site, r.readings AS r
 FROM devices AS d LEFT JOIN (
   SELECT device, sum(readings) AS readings FROM hourly WHERE $__timeFilter(hour) AND site IN (${site:singlequote}) GROUP BY device
 ) AS r ON r.device = d.device
-WHERE d.status = 'active' AND d.site IN (${site:singlequote}) ORDER BY complete, device LIMIT 200`
+WHERE d.status = 'active' AND d.site IN (${site:singlequote}) AND d.site NOT IN (SELECT site FROM sites WHERE status = 'closed') ORDER BY complete, device LIMIT 200`
 
 // deviceDashboard is one device: what it counts and what it says about itself.
 func deviceDashboard() *dashboard.DashboardBuilder {

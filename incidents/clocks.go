@@ -259,7 +259,7 @@ func (inc *Incident) ClockState() string {
 			state = "paused"
 		case k.Running() && k.passed(75):
 			state = "at_risk"
-		case k.Running() && state == "":
+		case k.Running() && (state == "" || state == "met"):
 			state = "ok"
 		case state == "":
 			state = "met"

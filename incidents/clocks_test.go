@@ -235,3 +235,30 @@ func TestRejectionGoesOnWhereTheClockStood(t *testing.T) {
 		t.Errorf("consumed %v, reopened %d, %s; want 3h, 1, in_progress", got, inc.Reopened, inc.State)
 	}
 }
+
+func TestTheClockStateIsThatOfTheWorstClock(t *testing.T) {
+	met := Clock{Name: "respond", Kind: SLA, Segments: []Segment{{From: noon, To: noon}}}
+	runs := Clock{Name: "resolve", Kind: SLA, Segments: []Segment{{From: noon}}}
+	late, level, stands := runs, runs, met
+	late.Passed, level.Kind, stands.Name = []Passed{{Percent: 75}}, OLA, "resolve"
+	broken := late
+	broken.Passed = append(broken.Passed, Passed{Percent: 100})
+	tests := map[string]struct {
+		state  State
+		clocks []Clock
+	}{
+		"":         {New, []Clock{level}},
+		"ok":       {InProgress, []Clock{met, runs}},
+		"at_risk":  {InProgress, []Clock{met, late}},
+		"breached": {Resolved, []Clock{met, broken}},
+		"paused":   {Pending, []Clock{met, stands}},
+		"met":      {Resolved, []Clock{met, stands}},
+	}
+	for want, tt := range tests {
+		inc := in(tt.state)
+		inc.Clocks = tt.clocks
+		if got := inc.ClockState(); got != want {
+			t.Errorf("%s with %+v: got %q, want %q", tt.state, tt.clocks, got, want)
+		}
+	}
+}

@@ -76,6 +76,9 @@ func (w *worker) done() {
 	m.readings.WithLabelValues("count").Add(float64(w.batch.Counts.Len()))
 	m.readings.WithLabelValues("heartbeat").Add(float64(w.batch.Heartbeats.Len()))
 	m.records.Add(float64(w.taken))
+	if w.taken > 0 && w.oldest > 0 {
+		m.latency.Observe(max(0, w.c.o.Now().Sub(time.UnixMilli(w.oldest)).Seconds()))
+	}
 	for i := range w.rejects {
 		m.rejected.WithLabelValues(w.rejects[i].Reason).Inc()
 	}

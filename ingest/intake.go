@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,7 @@ type Record struct {
 type IntakeOptions struct {
 	Connection Connection
 	Topic      string // it must exist, see EnsureTopic
+	MaxPending int    // bytes that wait for the log, beyond which Append refuses: 64 MiB
 	Now        func() time.Time
 	Log        *slog.Logger          // nil: say nothing
 	Registerer prometheus.Registerer // nil: no metrics
@@ -37,7 +39,15 @@ type Intake struct {
 	writer   *kafka.Writer
 	appended prometheus.Counter
 	seconds  prometheus.Histogram
+	refused  prometheus.Counter
+
+	limit   int64
+	pending atomic.Int64 // bytes of appends under way
 }
+
+// ErrBusy says that the log is behind with what it was given already: nothing
+// was appended, and it makes sense to wait before the next attempt.
+var ErrBusy = errors.New("the log is behind")
 
 // NewIntake checks the options. It does not connect; the first Append does.
 func NewIntake(o IntakeOptions) (*Intake, error) {
@@ -51,18 +61,20 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	defaultTo(&o.MaxPending, 64<<20)
 	f := promauto.With(o.Registerer)
 	return &Intake{
-		now: o.Now, log: o.Log,
+		now: o.Now, log: o.Log, limit: int64(o.MaxPending),
 		writer: &kafka.Writer{
 			Addr: l.addr(), Transport: l.transport(), Topic: o.Topic, Balancer: balancer,
 			RequiredAcks: kafka.RequireAll, Compression: kafka.Lz4,
-			// A megabyte is what a broker takes that nobody has configured. Few
-			// milliseconds: one reading by HTTP should not wait for company.
-			BatchSize: 10_000, BatchBytes: 1_000_000, BatchTimeout: 5 * time.Millisecond,
+			// A megabyte is what a broker takes that nobody has configured. One
+			// millisecond: a request should not wait for company.
+			BatchSize: 10_000, BatchBytes: 1_000_000, BatchTimeout: time.Millisecond,
 			MaxAttempts: 3, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
 		},
 		appended: f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_appended_total", Help: "Records that the log has acknowledged to the intake."}),
+		refused:  f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_busy_total", Help: "Appends that were refused because the log was behind."}),
 		seconds: f.NewHistogram(prometheus.HistogramOpts{Name: "belfry_ingest_append_seconds",
 			Help: "Time until the log acknowledged an append.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 	}, nil
@@ -74,10 +86,20 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 // It does not give up when ctx ends after it has begun, so that the records are
 // the caller's again when it returns, whatever it returns; it gives up by
 // itself after some failed attempts. Errors wrap ErrUnreachable, ErrCredentials
-// or ErrMissingTopic where that is the cause.
+// or ErrMissingTopic where that is the cause, and ErrBusy when more waits for
+// the log than MaxPending; a single append may be larger than that.
 func (in *Intake) Append(ctx context.Context, records []Record) error {
 	if err := ctx.Err(); err != nil || len(records) == 0 {
 		return err
+	}
+	size := int64(0)
+	for i := range records {
+		size += int64(len(records[i].Key) + len(records[i].Value))
+	}
+	defer in.pending.Add(-size)
+	if all := in.pending.Add(size); all > in.limit && all > size {
+		in.refused.Inc()
+		return fmt.Errorf("append %d records to %s: %w: %d bytes wait already", len(records), in.writer.Topic, ErrBusy, all-size)
 	}
 	begin := in.now()
 	messages := make([]kafka.Message, len(records))

@@ -19,6 +19,7 @@ type metrics struct {
 	partitions    prometheus.Gauge
 	batchSeconds  prometheus.Histogram
 	batchReadings prometheus.Histogram
+	latency       prometheus.Histogram
 	fetchedBytes  prometheus.Counter
 	records       prometheus.Counter
 	generations   prometheus.Counter
@@ -61,6 +62,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Time that the warehouse took for a batch.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 12)}),
 		batchReadings: f.NewHistogram(prometheus.HistogramOpts{Name: "belfry_ingest_batch_readings",
 			Help: "Readings in a batch.", Buckets: prometheus.ExponentialBuckets(1, 4, 10)}),
+		latency: f.NewHistogram(prometheus.HistogramOpts{Name: "belfry_ingest_latency_seconds",
+			Help: "From the arrival of a batch's first record in the log until the batch can be queried.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 16)}),
 		fetchedBytes: counter("fetched_bytes_total", "Bytes read from the log, compressed as they come."),
 		records:      counter("records_total", "Records read from the log and done with."),
 		generations:  counter("generations_total", "Generations of the consumer group that this process was part of."),

@@ -31,6 +31,7 @@ type worker struct {
 	refused int       // bytes in rejects
 	taken   int       // records in the batch
 	first   time.Time // when the batch got its first record
+	oldest  int64     // timestamp of its first record
 	last    int64     // timestamp of its last record
 }
 
@@ -155,7 +156,9 @@ func (w *worker) advance(to int64) {
 // take decodes one record.
 func (w *worker) take(rec *record) {
 	w.advance(rec.offset + 1)
-	w.last = rec.timestamp
+	if w.last = rec.timestamp; w.taken == 0 {
+		w.oldest = rec.timestamp
+	}
 	w.taken++
 	before := len(w.rejects)
 	switch {

@@ -26,7 +26,7 @@ func register(t testing.TB, w *Warehouse, site, zone string, devices ...string) 
 	}
 }
 
-var columnRow = regexp.MustCompile("(?m)^\\| ([a-z_]+) \\| ([^|]+) \\|")
+var columnRow = regexp.MustCompile(`(?m)^\| ([a-z_]+) \| ([^|]+) \|`)
 
 func TestTheDocumentedViewsAreWhatIsThere(t *testing.T) {
 	page, err := os.ReadFile("../docs/schema.md")

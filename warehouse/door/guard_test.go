@@ -154,6 +154,8 @@ func TestLimitsHold(t *testing.T) {
 		{"452", "SELECT 1", []string{"max_partitions_to_read", "5"}},
 		{"81", "SELECT 1", []string{"database", "theirs"}},
 		{"36", "SELECT 1", []string{"max_result_rows", "many"}},
+		{"115", "SELECT 1", []string{"output_format_x` = 1, max_memory_usage = 0, `join_use_nulls", "1"}},
+		{"73", "SELECT 1", []string{"default_format", "TSV SETTINGS max_memory_usage = 0"}},
 	} {
 		if _, body, header := get(t, door, c.sql, c.params...); header.Get("X-ClickHouse-Exception-Code") != c.code && !strings.Contains(body, "Code: "+c.code) {
 			t.Errorf("%s with %v: got %.200s, want code %s", c.sql, c.params, body, c.code)

@@ -182,6 +182,9 @@ func (r *Reader) run(s *chdb.Session, st Statement, settings map[string]string, 
 	if c.format == "" {
 		c.format = st.Format
 	}
+	if !formatName.MatchString(c.format) {
+		return refusal(codeUnknownFormat, "Unknown format %s", c.format)
+	}
 	if !c.rows || !streams(c.format) {
 		settings["max_result_bytes"] = strconv.Itoa(maxWhole)
 		settings["max_memory_usage"], _ = lower("", settings["max_memory_usage"], strconv.Itoa(wholeMemory(r.limits.Memory)))

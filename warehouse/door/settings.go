@@ -1,6 +1,7 @@
 package door
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,10 +34,19 @@ var free = []string{
 // lowered are limits: a request may lower them.
 var lowered = []string{"max_execution_time", "max_memory_usage", "max_result_rows", "max_result_bytes", "max_threads"}
 
+// A setting's name is written into a statement, and a format's is handed to the
+// engine: neither may be more than a name.
+var (
+	settingName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	formatName  = regexp.MustCompile(`^[A-Za-z0-9]+$`)
+)
+
 // checkSetting returns the setting as it is to be set, or a refusal. The limits
 // are the door's own.
 func checkSetting(name, value string, limits map[string]string) (string, error) {
 	switch {
+	case !settingName.MatchString(name):
+		return "", refusal(codeUnknownSetting, "Setting %s is neither a builtin setting nor started with the prefix 'SQL_' registered for user-defined settings", name)
 	case slices.Contains(lowered, name):
 		return lower(name, value, limits[name])
 	case slices.Contains(free, name), strings.HasPrefix(name, "output_format_") && name != "output_format_schema":

@@ -1,0 +1,46 @@
+package api
+
+import "github.com/danielgtaylor/huma/v2"
+
+type object = map[string]any
+
+// examples are bodies that the operations take as they stand, in a house with the
+// sites and incidents that they name. A test sends each of them.
+var examples = map[string]any{
+	"put-agreements-id": object{"kind": "sla", "name": "Gold", "calendar": "24x7",
+		"targets": object{"1": object{"respond_minutes": 60, "resolve_minutes": 1440}}},
+	"put-calendars-id": object{"name": "Office hours", "zone": "Europe/Paris", "hours": object{"mon-fri": "09:00-12:00,13:00-18:00"},
+		"holidays": []string{"05-01", "2026-12-24"}},
+	"put-contacts-name":              object{"email": "rosa@rome.example", "language": "fr", "zone": "Europe/Rome", "hours": object{"mon-fri": "09:00-17:00"}},
+	"post-devices":                   object{"name": "FC-10042", "site": "paris", "labels": object{"model": "m1"}, "reading_every": 900},
+	"patch-devices-name":             object{"status": "retired"},
+	"post-incidents":                 object{"summary": "door 2 counts nobody", "site": "paris", "urgency": "high"},
+	"post-incidents-bulk":            object{"refs": []string{"INC-000001", "INC-000002"}, "transition": "take"},
+	"post-incidents-ref-actions":     object{"actions": []any{object{"text": "Is the site closed?", "due": "2026-12-31T12:00:00Z"}}},
+	"post-incidents-ref-comments":    object{"text": "The electrician comes at two.", "internal": false},
+	"post-incidents-ref-transitions": object{"transition": "take"},
+	"post-ingest-dead-retry":         object{"reason": "not-json"},
+	"post-rules-backtest":            object{"from": "2026-03-01T00:00:00Z", "to": "2026-03-08T00:00:00Z", "findings": true},
+	"post-rules-check":               object{"files": []any{object{"name": "rules.yaml", "text": "rules: []\n"}}},
+	"put-silences-id":                object{"device": "FC-10042", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z", "reason": "the floor is painted"},
+	"post-sites":                     object{"id": "oslo", "zone": "Europe/Oslo", "hours": object{"mon-sat": "10:00-20:00"}, "contact": "oslo@shops.example"},
+	"patch-sites-id":                 object{"status": "refit"},
+	"post-tokens":                    object{"name": "rosa", "role": "site_manager", "site": "paris"},
+	"post-webhooks":                  object{"url": "https://helpdesk.example/belfry", "kinds": []string{"open", "resolve"}},
+	"patch-webhooks-id":              object{"paused": true},
+	"put-windows-id":                 object{"sites": []string{"paris"}, "from": "2026-12-01T20:00:00Z", "to": "2026-12-02T04:00:00Z", "reason": "new cabling"},
+}
+
+// exemplify puts the examples into the document.
+func exemplify(doc *huma.OpenAPI) {
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Put, item.Patch} {
+			if op == nil || op.RequestBody == nil {
+				continue
+			}
+			if media := op.RequestBody.Content["application/json"]; media != nil && media.Example == nil {
+				media.Example = examples[op.OperationID]
+			}
+		}
+	}
+}
