@@ -37,8 +37,7 @@ func (h *house) listen() string {
 // lively is a house with events to follow, on a socket.
 func lively(t *testing.T, limits LiveLimits) (*house, string) {
 	t.Helper()
-	var h *house
-	h = newHouse(t, func(p *Parts) {
+	h := newHouse(t, func(p *Parts) {
 		limits.Poll = 2 * time.Millisecond
 		p.Live = limits
 	})

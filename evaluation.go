@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"belfry/analyzer"
+	"belfry/api"
+	"belfry/telemetry"
+)
+
+// openRules reads and checks the rules that are to run.
+func (p *process) openRules() (err error) {
+	p.ruleFiles = p.options.rules
+	if p.ruleFiles == nil {
+		if p.ruleFiles, err = readRuleFiles(p.config.Analyzer.Rules); err != nil {
+			return err
+		}
+	}
+	if p.rules, err = analyzer.Load(p.ruleFiles...); err != nil {
+		return fmt.Errorf("the rules can't run:\n%w", err)
+	}
+	return nil
+}
+
+// listRules is GET /api/v1/rules.
+func (p *process) listRules(context.Context) ([]api.Rule, error) {
+	var out []api.Rule
+	for _, r := range p.rules.Rules {
+		scope := string(r.Scope)
+		if r.Group != "" {
+			scope = "group(" + r.Group + ")"
+		}
+		out = append(out, api.Rule{Name: r.Name, About: r.About, Scope: scope, Category: r.Category, When: r.When,
+			Schedule: r.Schedule.String(), Hash: r.Hash, Source: r.File})
+	}
+	return out, nil
+}
+
+// checkRules is POST /api/v1/rules/check.
+func (p *process) checkRules(_ context.Context, files []api.RuleFile) ([]api.FileFault, error) {
+	_, err := loadAsked(files)
+	var faulty api.FaultyRules
+	if errors.As(err, &faulty) {
+		return faulty, nil
+	}
+	return nil, err
+}
+
+// loadAsked loads rules that came over the API; their faults are api.FaultyRules.
+func loadAsked(asked []api.RuleFile) (*analyzer.RuleSet, error) {
+	var files ruleFiles
+	for _, f := range asked {
+		files = append(files, analyzer.File{Name: f.Name, Data: []byte(f.Text)})
+	}
+	set, err := analyzer.Load(files...)
+	var faults analyzer.Faults
+	if !errors.As(err, &faults) {
+		return set, err
+	}
+	var faulty api.FaultyRules
+	for _, f := range faults {
+		wrong := f.What
+		if f.Want != "" {
+			wrong += "; " + f.Want
+		}
+		faulty = append(faulty, api.FileFault{File: f.File, Line: f.Line, Column: f.Col, Wrong: wrong})
+	}
+	return nil, faulty
+}
+
+// backtest is POST /api/v1/rules/backtest.
+func (p *process) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMessage, error) {
+	rules := p.rules
+	if len(q.Files) > 0 {
+		var err error
+		if rules, err = loadAsked(q.Files); err != nil {
+			return nil, err
+		}
+	}
+	fleet, err := p.fleet.read(ctx) // its own: an analyzer's fleet is for it alone
+	if err != nil {
+		return nil, fmt.Errorf("read the registry: %w", err)
+	}
+	report, err := analyzer.Backtest(ctx, analyzer.BacktestConfig{Rules: rules, Fleet: fleet, Load: p.loadAll, From: q.From, To: q.To})
+	if err != nil {
+		return nil, err
+	}
+	if !q.Findings {
+		report.Findings = nil
+	}
+	return json.Marshal(report)
+}
+
+// loadAll brings the readings of a span into memory.
+func (p *process) loadAll(ctx context.Context, from, to time.Time) (*telemetry.Batch, error) {
+	all := &telemetry.Batch{}
+	return all, p.warehouse.Load(ctx, from, to, func(b *telemetry.Batch) error {
+		all.Append(b)
+		return nil
+	})
+}
+
+// runAnalyzer evaluates the rules until the context ends.
+func (p *process) runAnalyzer(ctx context.Context) error {
+	if p.options.begin != nil {
+		select {
+		case <-p.options.begin:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	ticks := make(chan time.Time)
+	done := make(chan error, 1)
+	go func() { done <- p.analyzer.Run(ctx, ticks, p.consumer.Watermark) }()
+	for {
+		select {
+		case <-ctx.Done():
+			close(ticks)
+			return <-done
+		case at := <-tick.C:
+			fleet, changed, err := p.fleet.fleet(ctx)
+			if err != nil {
+				p.log.Warn("the analyzer goes on with the registry it has", "error", err)
+			} else if changed {
+				p.analyzer.SetFleet(fleet)
+			}
+			select {
+			case ticks <- at.UTC():
+			case <-ctx.Done():
+			}
+		}
+	}
+}
