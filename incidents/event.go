@@ -124,9 +124,6 @@ func member(b []byte, name string, v reflect.Value) ([]byte, error) {
 	case v.Kind() == reflect.Int:
 		return strconv.AppendInt(b, v.Int(), 10), nil
 	}
-	if text, ok := appendFast(b, v.Interface()); ok {
-		return text, nil
-	}
 	text, err := json.Marshal(v.Interface())
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", name, err)
