@@ -186,7 +186,11 @@ func (p *process) readings(ctx context.Context, q api.ReadingsQuery) ([]api.Read
 }
 
 // ingestion is GET /api/v1/ingest.
-func (p *process) ingestion(context.Context) (api.Ingest, error) {
+func (p *process) ingestion(ctx context.Context) (api.Ingest, error) {
+	// A process that has just begun has not looked at the log yet.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_ = poll(ctx, 20*time.Millisecond, func() (bool, error) { return !p.consumer.Status().Checked.IsZero(), nil })
 	s := p.consumer.Status()
 	out := api.Ingest{Topic: s.Topic, Watermark: s.Watermark}
 	for _, part := range s.Partitions {
