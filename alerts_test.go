@@ -28,7 +28,7 @@ func TestTheAlertsDoWhatTheirCasesSay(t *testing.T) {
 	}
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("skipped: promtool is not installed")
+		t.Skip("promtool is not installed; make setup-tests brings it")
 	}
 	for _, args := range [][]string{{"check", "rules", "belfry.rules.yaml"}, {"test", "rules", "belfry.rules.test.yaml"}, {"check", "config", "prometheus.example.yml"}} {
 		cmd := exec.Command(promtool, args...)

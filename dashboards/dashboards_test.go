@@ -266,7 +266,7 @@ func read(t *testing.T, path string, to any) {
 func TestPromQLParses(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("skipped: promtool is not installed")
+		t.Skip("promtool is not installed; make setup-tests brings it")
 	}
 	queries, err := Queries()
 	if err != nil {
