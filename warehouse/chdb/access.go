@@ -12,15 +12,13 @@ func readerRole(database string) string { return "reader_" + database }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
-// accessFile writes the file with which the engine boots when there are to be
-// readers: the one user there is holds the role of the program itself, which
-// may do everything, and a role for each database that may read it alone. A
-// session that has chosen the latter is held to it by the engine. The options
-// are for the first connection; remove is to be called once it stands.
+// accessFile writes the file with which the engine boots: the one user there is
+// holds the role of the program itself, which may do everything, and a role for
+// each database that may read it alone. A session that has chosen the latter is
+// held to it by the engine. Backups may go to any folder of the machine, since
+// only the program may make them. The options are for the first connection;
+// remove is to be called once it stands.
 func accessFile(databases []string) (options []string, remove func(), err error) {
-	if len(databases) == 0 {
-		return nil, func() {}, nil
-	}
 	var roles, grants strings.Builder
 	for _, db := range databases {
 		if !databaseName.MatchString(db) {
@@ -44,6 +42,7 @@ func accessFile(databases []string) (options []string, remove func(), err error)
 }
 
 const accessXML = `<clickhouse>
+<backups><allowed_path>/</allowed_path></backups>
 <users_config>%s</users_config>
 <profiles><default></default></profiles>
 <quotas><default></default></quotas>
