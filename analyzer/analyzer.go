@@ -72,9 +72,8 @@ type Analyzer struct {
 	outbox []telemetry.Finding // to be emitted
 	dirty  []State             // to be saved, after that
 
-	learnt map[int32]*learnt // by calendar: what its devices' baselines are, until its next midnight
-	study  learner
-	past   history
+	learnt  map[int32]*learnt // by calendar: what its devices' baselines are, until its next midnight
+	workers []*worker
 
 	buffers
 	registers

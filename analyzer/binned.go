@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"golang.org/x/sync/errgroup"
 
 	"belfry/telemetry"
 )
@@ -94,7 +97,8 @@ func (p *pass) binGroup(ctx context.Context, end time.Time, calendars []int32) e
 			}
 		}
 	}
-	return p.eachHistory(ctx, Series{AsOf: p.at, From: from, To: end, Step: binStep}, calendars, func(h *history, calendar int32) {
+	return p.eachHistory(ctx, Series{AsOf: p.at, From: from, To: end, Step: binStep}, calendars, func(w *worker, calendar int32) {
+		h := &w.past
 		h.known, h.today = nil, 0
 		if l := p.learnt[calendar]; l != nil {
 			h.known, h.today = l.knowledge, int(l.since.Sub(from)/binStep)
@@ -128,9 +132,9 @@ func (p *pass) learnAll(ctx context.Context, calendars []int32, flows [3]bool) e
 	for ms, those := range due {
 		since := time.UnixMilli(ms).UTC()
 		s := Series{AsOf: since, From: since.Add(-learnBack), To: since, Step: binStep}
-		err := p.eachHistory(ctx, s, those, func(h *history, _ int32) {
-			h.known, h.today = k, 0
-			p.study.learn(h, k)
+		err := p.eachHistory(ctx, s, those, func(w *worker, _ int32) {
+			w.past.known, w.past.today = k, 0
+			w.study.learn(&w.past, k)
 		})
 		if err != nil {
 			return fmt.Errorf("learn as of %s: %w", since.Format(time.RFC3339), err)
@@ -168,7 +172,7 @@ func covers(has, want [3]bool) bool {
 // eachHistory reads a series in pieces of the fleet and visits each device of some
 // calendars that the registry knows, with its bins. The history is valid for the
 // visit only.
-func (p *pass) eachHistory(ctx context.Context, s Series, calendars []int32, visit func(h *history, calendar int32)) error {
+func (p *pass) eachHistory(ctx context.Context, s Series, calendars []int32, visit func(w *worker, calendar int32)) error {
 	faces := make([]*clockface, len(p.fleet.calendars))
 	for _, c := range calendars {
 		faces[c] = newClockface(p.fleet.calendars[c], s.From, s.Bins())
@@ -185,7 +189,7 @@ func (p *pass) eachHistory(ctx context.Context, s Series, calendars []int32, vis
 	return nil
 }
 
-func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clockface, visit func(h *history, calendar int32)) error {
+func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clockface, visit func(w *worker, calendar int32)) error {
 	record, err := p.cfg.Series(ctx, s)
 	if err != nil {
 		return err
@@ -198,8 +202,39 @@ func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clock
 		device: record.Column(0).(*array.Uint64).Uint64Values(), bin: record.Column(1).(*array.Uint32).Uint32Values(),
 		in: record.Column(2).(*array.Float64).Float64Values(), out: record.Column(3).(*array.Float64).Float64Values(), rows: record.Column(4).(*array.Float64).Float64Values(),
 	}
-	h := &p.past
-	at := 0
+	return p.share(hi-lo, func(w *worker, from, to int) error {
+		return p.visitRows(w, &t, lo+from, lo+to, s.Bins(), faces, visit)
+	})
+}
+
+// worker has what one goroutine needs to look at devices one after the other.
+type worker struct {
+	past  history
+	study learner
+}
+
+// shareLeast is how many devices are worth a goroutine.
+const shareLeast = 64
+
+// share divides n devices, which lie next to each other, among as many goroutines
+// as there are processors. What each of them finds goes into rows of its own, so
+// that the answer does not depend on how many there are.
+func (p *pass) share(n int, work func(w *worker, from, to int) error) error {
+	parts := max(1, min(runtime.GOMAXPROCS(0), n/shareLeast))
+	for len(p.workers) < parts {
+		p.Analyzer.workers = append(p.workers, &worker{})
+	}
+	var group errgroup.Group
+	for i := range parts {
+		group.Go(func() error { return work(p.workers[i], n*i/parts, n*(i+1)/parts) })
+	}
+	return group.Wait()
+}
+
+// visitRows visits the devices of some rows with their bins.
+func (p *pass) visitRows(w *worker, t *binTable, lo, hi, bins int, faces []*clockface, visit func(w *worker, calendar int32)) (err error) {
+	h := &w.past
+	at := sort.Search(len(t.device), func(i int) bool { return t.device[i] >= uint64(p.fleet.ids[lo]) })
 	for row := lo; row < hi; row++ {
 		calendar := p.fleet.calendarOfDevice(row)
 		for at < len(t.device) && t.device[at] < uint64(p.fleet.ids[row]) {
@@ -210,10 +245,10 @@ func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clock
 		}
 		h.clockface, h.row = faces[calendar], row
 		h.need = max(1, math.Floor(binStep.Seconds()/p.fleet.reading[row]))
-		if at, err = t.fill(h, at, p.fleet.ids[row], s.Bins()); err != nil {
+		if at, err = t.fill(h, at, p.fleet.ids[row], bins); err != nil {
 			return err
 		}
-		visit(h, calendar)
+		visit(w, calendar)
 	}
 	return nil
 }

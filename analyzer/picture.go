@@ -59,7 +59,8 @@ func NewPicture(ctx context.Context, f telemetry.Finding, site telemetry.Site, d
 	end := lastBin(site.Location(), f.At)
 	from, to := end.Add(-pictureBefore), end.Add(pictureAfter)
 	s := Series{AsOf: to.Add(maxWindow), From: from, To: to, Step: binStep} // what came later is shown too
-	err = p.eachHistory(ctx, s, calendar, func(h *history, c int32) {
+	err = p.eachHistory(ctx, s, calendar, func(w *worker, c int32) {
+		h := &w.past
 		h.known = p.learnt[c].knowledge
 		for i := range h.bins() {
 			picture.Hours = append(picture.Hours, PictureHour{End: from.Add(time.Duration(i+1) * binStep), Known: h.rows[i] > 0,

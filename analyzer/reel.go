@@ -7,12 +7,11 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"belfry/telemetry"
 )
@@ -24,6 +23,9 @@ type Reel struct {
 	ids     []telemetry.DeviceID // ascending
 	devices []reelDevice
 	rows    int
+
+	mu      sync.Mutex
+	cursors map[trail]*cursor
 }
 
 // reelDevice is the readings of one device.
@@ -162,43 +164,65 @@ func (r *Reel) Query(ctx context.Context, s Scan) (arrow.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("scan the reel: %w", err)
 	}
-	ids := array.NewUint64Builder(memory.DefaultAllocator)
-	defer ids.Release()
+	rows := r.chosen(s.Devices)
+	n := len(r.ids)
+	if rows != nil {
+		n = len(rows)
+	}
+	ids := takeColumn[uint64](n)
+	columns := []arrow.Array{nil}
 	fields := []arrow.Field{{Name: "device", Type: arrow.PrimitiveTypes.Uint64}}
-	builders := make([]*array.Float64Builder, len(s.Columns))
-	for i, c := range s.Columns {
-		builders[i] = array.NewFloat64Builder(memory.DefaultAllocator)
-		defer builders[i].Release()
-		builders[i].Reserve(len(r.ids))
+	for _, c := range s.Columns {
+		a := newAggregate(c, s.AsOf)
+		values := takeColumn[float64](n)
+		r.fill(values.list, rows, c, &a)
+		columns = append(columns, values.floats())
 		fields = append(fields, arrow.Field{Name: c.Fn.String(), Type: arrow.PrimitiveTypes.Float64, Nullable: true})
 	}
-	windows := make([]aggregate, len(s.Columns))
-	for i, c := range s.Columns {
-		windows[i] = newAggregate(c, s.AsOf)
+	for i := range ids.list {
+		ids.list[i] = uint64(r.ids[rowAt(rows, i)])
 	}
-	for i, id := range r.ids {
-		if _, wanted := slices.BinarySearch(s.Devices, id); s.Devices != nil && !wanted {
-			continue
+	columns[0] = ids.array(arrow.PrimitiveTypes.Uint64)
+	return recordOf(fields, columns), nil
+}
+
+// chosen returns the rows of the devices asked for; nil means all.
+func (r *Reel) chosen(devices []telemetry.DeviceID) []int32 {
+	if devices == nil {
+		return nil
+	}
+	rows := make([]int32, 0, len(devices))
+	for _, id := range devices {
+		if row, ok := slices.BinarySearch(r.ids, id); ok {
+			rows = append(rows, int32(row))
 		}
-		ids.Append(uint64(id))
-		for j, w := range windows {
-			if v := w.of(&r.devices[i]); v == v {
-				builders[j].Append(v)
-			} else {
-				builders[j].AppendNull()
-			}
+	}
+	return rows
+}
+
+func rowAt(rows []int32, i int) int {
+	if rows == nil {
+		return i
+	}
+	return int(rows[i])
+}
+
+// fill computes a column for the rows chosen.
+func (r *Reel) fill(values []float64, rows []int32, c Column, a *aggregate) {
+	t, trails := trailOf(c, time.UnixMilli(a.asOf))
+	if !trails {
+		for i := range values {
+			values[i] = a.of(&r.devices[rowAt(rows, i)])
 		}
+		return
 	}
-	columns := []arrow.Array{ids.NewArray()}
-	for _, b := range builders {
-		columns = append(columns, b.NewArray())
+	cursor := r.cursor(t)
+	cursor.mu.Lock()
+	defer cursor.mu.Unlock()
+	for i := range values {
+		row := rowAt(rows, i)
+		values[i] = cursor.at(row, a, &r.devices[row])
 	}
-	n := columns[0].Len()
-	record := array.NewRecord(arrow.NewSchema(fields, nil), columns, int64(n))
-	for _, c := range columns {
-		c.Release()
-	}
-	return record, nil
 }
 
 // aggregate is a Column with its bounds as numbers.

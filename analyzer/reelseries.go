@@ -6,8 +6,6 @@ import (
 	"sort"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"belfry/telemetry"
 )
@@ -17,45 +15,40 @@ func (r *Reel) Series(ctx context.Context, s Series) (arrow.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("read series from the reel: %w", err)
 	}
-	b := array.NewRecordBuilder(memory.DefaultAllocator, seriesSchema)
-	defer b.Release()
-	w := binWriter{
-		aggregate: newAggregate(Column{Kind: telemetry.Count, From: s.From, To: s.To}, s.AsOf), step: s.Step.Milliseconds(),
-		device: b.Field(0).(*array.Uint64Builder), bin: b.Field(1).(*array.Uint32Builder),
-		in: b.Field(2).(*array.Float64Builder), out: b.Field(3).(*array.Float64Builder), rows: b.Field(4).(*array.Float64Builder),
-	}
+	w := binWriter{aggregate: newAggregate(Column{Kind: telemetry.Count, From: s.From, To: s.To}, s.AsOf), step: s.Step.Milliseconds()}
 	first := sort.Search(len(r.ids), func(i int) bool { return r.ids[i] >= s.First })
 	end, most := first, 0
 	for ; end < len(r.ids) && r.ids[end] <= s.Last; end++ {
 		lo, hi := w.window(&r.devices[end].counts)
 		most += min(hi-lo, s.Bins())
 	}
-	w.reserve(most)
+	w.device, w.bin = takeColumn[uint64](most), takeColumn[uint32](most)
+	w.in, w.out, w.rows = takeColumn[float64](most), takeColumn[float64](most), takeColumn[float64](most)
 	for i := first; i < end; i++ {
 		w.write(r.ids[i], &r.devices[i].counts)
 	}
-	return b.NewRecord(), nil
+	return w.record(), nil
 }
 
 // binWriter writes the bins of one device after the other.
 type binWriter struct {
 	aggregate
 	step         int64
-	device       *array.Uint64Builder
-	bin          *array.Uint32Builder
-	in, out      *array.Float64Builder
-	rows         *array.Float64Builder
+	device       column[uint64]
+	bin          column[uint32]
+	in, out      column[float64]
+	rows         column[float64]
+	n            int // written
 	sumIn, sumOu float64
 	count        float64
 }
 
-// reserve makes room for n bins, so that none has to ask for it.
-func (w *binWriter) reserve(n int) {
-	w.device.Reserve(n)
-	w.bin.Reserve(n)
-	w.in.Reserve(n)
-	w.out.Reserve(n)
-	w.rows.Reserve(n)
+// record hands over what was written.
+func (w *binWriter) record() arrow.Record {
+	return recordOf(seriesSchema.Fields(), []arrow.Array{
+		w.device.first(w.n).array(arrow.PrimitiveTypes.Uint64), w.bin.first(w.n).array(arrow.PrimitiveTypes.Uint32),
+		w.in.first(w.n).array(arrow.PrimitiveTypes.Float64), w.out.first(w.n).array(arrow.PrimitiveTypes.Float64), w.rows.first(w.n).array(arrow.PrimitiveTypes.Float64),
+	})
 }
 
 func (w *binWriter) write(id telemetry.DeviceID, s *series) {
@@ -90,11 +83,9 @@ func (w *binWriter) writePlain(id telemetry.DeviceID, s *series, lo, hi int) {
 
 func (w *binWriter) flush(id telemetry.DeviceID, bin int64) {
 	if w.count > 0 {
-		w.device.UnsafeAppend(uint64(id))
-		w.bin.UnsafeAppend(uint32(bin))
-		w.in.UnsafeAppend(w.sumIn)
-		w.out.UnsafeAppend(w.sumOu)
-		w.rows.UnsafeAppend(w.count)
+		w.device.list[w.n], w.bin.list[w.n] = uint64(id), uint32(bin)
+		w.in.list[w.n], w.out.list[w.n], w.rows.list[w.n] = w.sumIn, w.sumOu, w.count
+		w.n++
 	}
 	w.sumIn, w.sumOu, w.count = 0, 0, 0
 }
