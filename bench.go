@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"belfry/bench"
+	"belfry/incidents/store"
 	"belfry/warehouse"
 )
 
@@ -37,7 +38,7 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 			return err
 		}
 		defer server.Close()
-		if o.Warehouse, err = server.Database(ctx, database); err != nil {
+		if o.Warehouse, err = server.Database(ctx, databaseOf(store.DefaultTenant)); err != nil {
 			return err
 		}
 	}

@@ -183,7 +183,7 @@ func (d *demo) keepDiary() error {
 }
 
 func (d *demo) register(ctx context.Context) error {
-	if err := d.process.tickets.Import(ctx, d.fleet.Sites(), d.fleet.Devices()); err != nil {
+	if err := d.process.watches.home.tickets.Import(ctx, d.fleet.Sites(), d.fleet.Devices()); err != nil {
 		return fmt.Errorf("register the demo's fleet: %w", err)
 	}
 	return nil
@@ -208,7 +208,7 @@ func (d *demo) load(ctx context.Context, until time.Time) (int, error) {
 	_ = bar.Finish()
 	sentAt := time.Now()
 	return sent, poll(ctx, 50*time.Millisecond, func() (bool, error) {
-		s := d.process.consumer.Status()
+		s := d.process.watches.home.consumer.Status()
 		return s.LagRecords == 0 && s.Watermark.After(sentAt), nil
 	})
 }
@@ -223,7 +223,7 @@ func (d *demo) send(ctx context.Context, until time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := d.process.intake.Append(ctx, records); err != nil {
+	if err := d.process.watches.home.intake.Append(ctx, records); err != nil {
 		return 0, err
 	}
 	d.diary.Until = until
@@ -260,7 +260,7 @@ func (d *demo) live(ctx context.Context) error {
 
 func (d *demo) boot(ctx context.Context, at time.Time) error {
 	r := fleet.Record{Device: d.back, Kind: telemetry.Heartbeat, TS: at, Firmware: "5.2.1", Temp: 24, RSSI: -58}
-	return d.process.intake.Append(ctx, []ingest.Record{{Key: []byte(r.Device), Value: r.AppendJSON(nil), Time: time.Now()}})
+	return d.process.watches.home.intake.Append(ctx, []ingest.Record{{Key: []byte(r.Device), Value: r.AppendJSON(nil), Time: time.Now()}})
 }
 
 func (d *demo) greet(sent int, took time.Duration) {
@@ -291,14 +291,14 @@ func (d *demo) follow(ctx context.Context) error {
 	defer tick.Stop()
 	seen := map[string]incidents.Incident{}
 	admin := incidents.Actor{Name: "demo", Role: incidents.Admin}
-	before, at := d.process.consumer.Status().Readings, time.Now()
+	before, at := d.process.watches.home.consumer.Status().Readings, time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		list, err := d.process.desk.List(ctx, incidents.Query{Limit: 100}, admin)
+		list, err := d.process.watches.home.desk.List(ctx, incidents.Query{Limit: 100}, admin)
 		if err != nil {
 			return err
 		}
@@ -307,7 +307,7 @@ func (d *demo) follow(ctx context.Context) error {
 			seen[list[i].Ref] = list[i]
 		}
 		if now := time.Now(); now.Sub(at) >= 15*time.Second {
-			n := d.process.consumer.Status().Readings
+			n := d.process.watches.home.consumer.Status().Readings
 			fmt.Fprintf(d.out, "%s  %d readings arrived in %.0f s\n", now.Format(time.TimeOnly), n-before, now.Sub(at).Seconds())
 			before, at = n, now
 		}

@@ -22,11 +22,30 @@ type doorServer struct {
 	listener net.Listener
 }
 
+// hasDoor reports whether the process opens the ClickHouse door.
+func (p *process) hasDoor() bool {
+	return p.server != nil && !p.options.private && p.config.Door.Listen != "" && len(p.config.Warehouse.Addresses) == 0 && p.has("api")
+}
+
+// openReader opens the tenant's sessions behind the door.
+func (w *watch) openReader(ctx context.Context) (err error) {
+	if !w.hasDoor() {
+		return nil
+	}
+	c := w.config.Door
+	w.reader, err = door.NewReader(ctx, w.server.Reader, databaseOf(w.tenant), door.Limits{Time: c.MaxTime, Memory: c.MaxMemory, Rows: c.MaxRows, Sessions: c.Sessions})
+	if err != nil {
+		return fmt.Errorf("open the ClickHouse door: %w", err)
+	}
+	w.closeLater(func() error { w.reader.Close(); return nil })
+	return nil
+}
+
 // openDoor opens the ClickHouse door, where the engine is inside the process; a
 // cluster has doors of its own.
 func (p *process) openDoor(ctx context.Context) error {
 	c := p.config.Door
-	if p.warehouse == nil || p.options.private || c.Listen == "" || len(p.config.Warehouse.Addresses) > 0 || !p.has("api") {
+	if !p.hasDoor() {
 		return nil
 	}
 	listener, err := p.listenAt(ctx, c.Listen)
@@ -39,16 +58,12 @@ func (p *process) openDoor(ctx context.Context) error {
 		}
 		return nil
 	})
-	reader, err := door.NewReader(ctx, p.server.Reader, database, door.Limits{Time: c.MaxTime, Memory: c.MaxMemory, Rows: c.MaxRows, Sessions: c.Sessions})
-	if err != nil {
-		return fmt.Errorf("open the ClickHouse door: %w", err)
-	}
-	p.closeLater(func() error { reader.Close(); return nil })
 	users := func(ctx context.Context, user, password string) (door.Backend, error) {
-		if err := p.mayAsk(ctx, user, password, time.Now()); err != nil {
+		w, err := p.mayAsk(ctx, user, password, time.Now())
+		if err != nil {
 			return nil, err
 		}
-		return reader, nil
+		return w.reader, nil
 	}
 	p.door = &doorServer{listener: listener, server: &http.Server{
 		Handler:           door.New(door.Options{Users: users, Log: p.log, Metrics: p.metrics}),
@@ -63,20 +78,21 @@ func (p *process) openDoor(ctx context.Context) error {
 // tenant, so a token that sees one site is none.
 var doorRoles = []incidents.Role{incidents.Admin, incidents.Manager, incidents.NOC}
 
-// mayAsk returns nil when the user is a tenant and the password a token of it
-// that may see all of its readings, and door.ErrDenied otherwise.
-func (p *process) mayAsk(ctx context.Context, user, password string, at time.Time) error {
+// mayAsk returns the tenant whose name the user is, when the password is a token
+// of it that may see all of its readings, and door.ErrDenied otherwise.
+func (p *process) mayAsk(ctx context.Context, user, password string, at time.Time) (*watch, error) {
 	token, err := p.control.Authenticate(ctx, password, at)
 	if errors.Is(err, incidents.ErrNotFound) {
-		return door.ErrDenied
+		return nil, door.ErrDenied
 	}
 	if err != nil {
-		return fmt.Errorf("look a token up: %w", err)
+		return nil, fmt.Errorf("look a token up: %w", err)
 	}
-	if user != tenant || token.Tenant != user || token.Site != "" || !slices.Contains(doorRoles, token.Role) {
-		return door.ErrDenied
+	w := p.watches.find(user)
+	if w == nil || w.reader == nil || token.Tenant != user || token.Site != "" || !slices.Contains(doorRoles, token.Role) {
+		return nil, door.ErrDenied
 	}
-	return nil
+	return w, nil
 }
 
 // listenAt listens for TCP, with TLS when there is a certificate.

@@ -13,23 +13,23 @@ import (
 )
 
 // openRules reads and checks the rules that are to run.
-func (p *process) openRules() (err error) {
-	p.ruleFiles = p.options.rules
-	if p.ruleFiles == nil {
-		if p.ruleFiles, err = readRuleFiles(p.config.Analyzer.Rules); err != nil {
+func (w *watch) openRules() (err error) {
+	w.ruleFiles = w.options.rules
+	if w.ruleFiles == nil {
+		if w.ruleFiles, err = readRuleFiles(w.config.Analyzer.Rules); err != nil {
 			return err
 		}
 	}
-	if p.rules, err = analyzer.Load(p.ruleFiles...); err != nil {
+	if w.rules, err = analyzer.Load(w.ruleFiles...); err != nil {
 		return fmt.Errorf("the rules can't run:\n%w", err)
 	}
 	return nil
 }
 
 // listRules is GET /api/v1/rules.
-func (p *process) listRules(context.Context) ([]api.Rule, error) {
+func (w *watch) listRules(context.Context) ([]api.Rule, error) {
 	var out []api.Rule
-	for _, r := range p.rules.Rules {
+	for _, r := range w.rules.Rules {
 		scope := string(r.Scope)
 		if r.Group != "" {
 			scope = "group(" + r.Group + ")"
@@ -41,7 +41,7 @@ func (p *process) listRules(context.Context) ([]api.Rule, error) {
 }
 
 // checkRules is POST /api/v1/rules/check.
-func (p *process) checkRules(_ context.Context, files []api.RuleFile) ([]api.FileFault, error) {
+func (w *watch) checkRules(_ context.Context, files []api.RuleFile) ([]api.FileFault, error) {
 	_, err := loadAsked(files)
 	var faulty api.FaultyRules
 	if errors.As(err, &faulty) {
@@ -73,19 +73,19 @@ func loadAsked(asked []api.RuleFile) (*analyzer.RuleSet, error) {
 }
 
 // backtest is POST /api/v1/rules/backtest.
-func (p *process) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMessage, error) {
-	rules := p.rules
+func (w *watch) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMessage, error) {
+	rules := w.rules
 	if len(q.Files) > 0 {
 		var err error
 		if rules, err = loadAsked(q.Files); err != nil {
 			return nil, err
 		}
 	}
-	fleet, err := p.fleet.read(ctx) // its own: an analyzer's fleet is for it alone
+	fleet, err := w.fleet.read(ctx) // its own: an analyzer's fleet is for it alone
 	if err != nil {
 		return nil, fmt.Errorf("read the registry: %w", err)
 	}
-	report, err := analyzer.Backtest(ctx, analyzer.BacktestConfig{Rules: rules, Fleet: fleet, Load: p.loadAll, From: q.From, To: q.To})
+	report, err := analyzer.Backtest(ctx, analyzer.BacktestConfig{Rules: rules, Fleet: fleet, Load: w.loadAll, From: q.From, To: q.To})
 	if err != nil {
 		return nil, err
 	}
@@ -96,19 +96,19 @@ func (p *process) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMe
 }
 
 // loadAll brings the readings of a span into memory.
-func (p *process) loadAll(ctx context.Context, from, to time.Time) (*telemetry.Batch, error) {
+func (w *watch) loadAll(ctx context.Context, from, to time.Time) (*telemetry.Batch, error) {
 	all := &telemetry.Batch{}
-	return all, p.warehouse.Load(ctx, from, to, func(b *telemetry.Batch) error {
+	return all, w.warehouse.Load(ctx, from, to, func(b *telemetry.Batch) error {
 		all.Append(b)
 		return nil
 	})
 }
 
 // runAnalyzer evaluates the rules until the context ends.
-func (p *process) runAnalyzer(ctx context.Context) error {
-	if p.options.begin != nil {
+func (w *watch) runAnalyzer(ctx context.Context) error {
+	if w.options.begin != nil {
 		select {
-		case <-p.options.begin:
+		case <-w.options.begin:
 		case <-ctx.Done():
 			return nil
 		}
@@ -117,18 +117,18 @@ func (p *process) runAnalyzer(ctx context.Context) error {
 	defer tick.Stop()
 	ticks := make(chan time.Time)
 	done := make(chan error, 1)
-	go func() { done <- p.analyzer.Run(ctx, ticks, p.consumer.Watermark) }()
+	go func() { done <- w.analyzer.Run(ctx, ticks, w.consumer.Watermark) }()
 	for {
 		select {
 		case <-ctx.Done():
 			close(ticks)
 			return <-done
 		case at := <-tick.C:
-			fleet, changed, err := p.fleet.fleet(ctx)
+			fleet, changed, err := w.fleet.fleet(ctx)
 			if err != nil {
-				p.log.Warn("the analyzer goes on with the registry it has", "error", err)
+				w.log.Warn("the analyzer goes on with the registry it has", "error", err)
 			} else if changed {
-				p.analyzer.SetFleet(fleet)
+				w.analyzer.SetFleet(fleet)
 			}
 			select {
 			case ticks <- at.UTC():

@@ -206,8 +206,8 @@ func (c *deadRetryCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 // listDead is GET /api/v1/ingest/dead.
-func (p *process) listDead(ctx context.Context, limit int, cursor string) ([]api.DeadLetter, string, error) {
-	letters, next, err := p.dead.List(ctx, limit, cursor)
+func (w *watch) listDead(ctx context.Context, limit int, cursor string) ([]api.DeadLetter, string, error) {
+	letters, next, err := w.dead.List(ctx, limit, cursor)
 	if errors.Is(err, ingest.ErrCursor) {
 		return nil, "", &incidents.InvalidError{Faults: []incidents.Fault{{Field: "cursor", Wrong: "is none of this list; want next of the page before"}}}
 	}
@@ -219,20 +219,20 @@ func (p *process) listDead(ctx context.Context, limit int, cursor string) ([]api
 }
 
 // findDead is GET /api/v1/ingest/dead/{id}.
-func (p *process) findDead(ctx context.Context, id string) (api.DeadLetter, error) {
-	l, err := p.dead.Find(ctx, id)
+func (w *watch) findDead(ctx context.Context, id string) (api.DeadLetter, error) {
+	l, err := w.dead.Find(ctx, id)
 	return deadLetter(l), unknownLetter(err)
 }
 
 // retryDead is POST /api/v1/ingest/dead/retry.
-func (p *process) retryDead(ctx context.Context, q api.RetryQuery) (api.Retried, error) {
-	done, err := p.dead.Retry(ctx, ingest.Retry{IDs: q.IDs, Reason: q.Reason})
+func (w *watch) retryDead(ctx context.Context, q api.RetryQuery) (api.Retried, error) {
+	done, err := w.dead.Retry(ctx, ingest.Retry{IDs: q.IDs, Reason: q.Reason})
 	out := api.Retried{Retried: done.Sent, Skipped: done.Skipped}
 	for _, s := range done.Why {
 		out.Why = append(out.Why, api.Skipped{ID: s.ID, Why: s.Why})
 	}
 	if done.Sent > 0 {
-		p.log.Info("dead letters were sent again", "letters", done.Sent, "skipped", done.Skipped, "reason", q.Reason)
+		w.log.Info("dead letters were sent again", "letters", done.Sent, "skipped", done.Skipped, "reason", q.Reason)
 	}
 	return out, unknownLetter(err)
 }

@@ -5,64 +5,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"belfry/analyzer"
 	"belfry/api"
+	"belfry/incidents/store"
 	"belfry/ingest"
-	"belfry/ingest/broker"
 )
 
-// openLog starts the broker inside the process, unless the configuration names
-// brokers, and the way in for readings.
-func (p *process) openLog(ctx context.Context) (err error) {
-	if p.warehouseless() {
+// openLog opens the way in for readings.
+func (w *watch) openLog(ctx context.Context) (err error) {
+	if w.warehouseless() {
 		return nil
 	}
-	if len(p.config.Log.Brokers) == 0 {
-		address := p.config.Log.Listen
-		if p.options.private {
-			address = "127.0.0.1:0"
-		}
-		p.broker, err = broker.Start(broker.Options{Dir: p.folder.file("log"), Addr: address, Sync: p.config.Log.Sync, Log: p.log})
-		if err != nil {
-			return fmt.Errorf("start the log: %w; choose another address with the configuration key log.listen", err)
-		}
-		p.closeLater(p.broker.Close)
-		if err := ingest.EnsureTopic(ctx, p.connection(), logTopic(p.config.Log)); err != nil {
+	topic := w.topicOf(w.tenant)
+	if w.broker != nil { // elsewhere the consumer makes it, when it can be reached
+		if err := ingest.EnsureTopic(ctx, w.connection(), topic); err != nil {
 			return err
 		}
 	}
-	p.intake, err = ingest.NewIntake(ingest.IntakeOptions{Connection: p.connection(), Topic: p.config.Log.Topic,
-		Now: time.Now, Log: p.log, Registerer: p.metrics})
+	w.intake, err = ingest.NewIntake(ingest.IntakeOptions{Connection: w.connection(), Topic: topic.Name,
+		Now: time.Now, Log: w.log, Registerer: w.metrics})
 	if err != nil {
 		return err
 	}
-	p.closeLater(p.intake.Close)
-	p.dead, err = ingest.NewDeadLetters(ingest.DeadOptions{Connection: p.connection(), Topic: logTopic(p.config.Log),
-		Intake: p.intake, Now: time.Now, Log: p.log})
+	w.closeLater(w.intake.Close)
+	w.dead, err = ingest.NewDeadLetters(ingest.DeadOptions{Connection: w.connection(), Topic: topic,
+		Intake: w.intake, Now: time.Now, Log: w.log})
 	if err != nil {
 		return err
 	}
-	p.closeLater(p.dead.Close)
+	w.closeLater(w.dead.Close)
 	return nil
-}
-
-// warehouseless reports whether the process only asks about sites, devices and
-// tokens, for which neither the log nor the engine need start.
-func (p *process) warehouseless() bool {
-	return p.options.private && len(p.config.Roles) == 1
-}
-
-// connection returns the way to the log.
-func (p *process) connection() ingest.Connection {
-	c := logConnection(p.config.Log)
-	if p.broker != nil {
-		c.Brokers = []string{p.broker.Addr()}
-	}
-	return c
 }
 
 func logConnection(c LogConfig) ingest.Connection {
@@ -73,90 +48,101 @@ func logConnection(c LogConfig) ingest.Connection {
 	}
 }
 
-func logTopic(c LogConfig) ingest.Topic {
-	return ingest.Topic{Name: c.Topic, Partitions: c.Partitions, Create: true}
+// topicOf is a tenant's. That of the default tenant is configured.
+func (p *process) topicOf(tenant string) ingest.Topic {
+	t := ingest.Topic{Name: p.config.Log.Topic, Partitions: p.config.Log.Partitions, Create: true}
+	if tenant != store.DefaultTenant {
+		t.Name = "belfry." + tenant + ".telemetry"
+	}
+	return t
+}
+
+// group is the consumer group. A tenant that is made again under a name that was
+// there before begins with a topic, and so with a group, of its own.
+func (w *watch) group() string {
+	if w.tenant == store.DefaultTenant {
+		return ingest.DefaultGroup
+	}
+	return fmt.Sprintf("%s.%s.%d", ingest.DefaultGroup, w.tenant, w.number)
 }
 
 // openIngest makes the consumer that carries the log into the warehouse.
-func (p *process) openIngest(context.Context) (err error) {
-	if p.warehouseless() || !p.has("ingest") {
+func (w *watch) openIngest(context.Context) (err error) {
+	if w.warehouseless() || !w.has("ingest") {
 		return nil
 	}
-	p.consumer, err = ingest.NewConsumer(ingest.Options{
-		Connection: p.connection(), Topic: logTopic(p.config.Log),
-		MaxReadings: p.config.Ingest.BatchReadings, MaxDelay: p.config.Ingest.BatchWait,
-		Sink: p.warehouse.Insert, Register: p.register, Now: time.Now, Log: p.log, Registerer: p.metrics,
+	w.consumer, err = ingest.NewConsumer(ingest.Options{
+		Connection: w.connection(), Topic: w.topicOf(w.tenant), Group: w.group(),
+		MaxReadings: w.config.Ingest.BatchReadings, MaxDelay: w.config.Ingest.BatchWait,
+		Sink: w.warehouse.Insert, Register: w.register, Now: time.Now, Log: w.log, Registerer: w.metrics,
 	})
 	return err
 }
 
 // register notes devices that were heard of for the first time.
-func (p *process) register(ctx context.Context, devices []ingest.NewDevice) error {
+func (w *watch) register(ctx context.Context, devices []ingest.NewDevice) error {
 	names, arrivals := make([]string, len(devices)), make([]time.Time, len(devices))
 	for i, d := range devices {
 		names[i], arrivals[i] = d.Name, d.FirstArrival
 	}
-	added, err := p.tickets.RegisterDevices(ctx, names, arrivals)
+	added, err := w.tickets.RegisterDevices(ctx, names, arrivals)
 	if added > 0 {
-		p.log.Info("devices registered themselves", "devices", added)
+		w.log.Info("devices registered themselves", "devices", added)
 	}
 	return err
 }
 
 // openAnalyzer loads the rules, and makes the analyzer where there is a consumer
 // to say how far the readings are.
-func (p *process) openAnalyzer(ctx context.Context) error {
-	if err := p.openRules(); err != nil {
+func (w *watch) openAnalyzer(ctx context.Context) error {
+	if err := w.openRules(); err != nil {
 		return err
 	}
-	if p.warehouse == nil {
+	if w.warehouse == nil {
 		return nil
 	}
-	p.fleet = &fleetKeeper{registry: p.tickets, warehouse: p.warehouse, log: p.log}
-	if !p.has("analyzer") || p.consumer == nil {
+	w.fleet = &fleetKeeper{registry: w.tickets, warehouse: w.warehouse, log: w.log}
+	if !w.has("analyzer") || w.consumer == nil {
 		return nil
 	}
-	fleet, _, err := p.fleet.fleet(ctx)
+	fleet, _, err := w.fleet.fleet(ctx)
 	if err != nil {
 		return err
 	}
-	p.analyzer, err = analyzer.New(ctx, analyzer.Config{
-		Rules: p.rules, Fleet: fleet, Query: p.warehouse.Scan, Series: p.warehouse.Series, Emit: p.desk.Receive, States: p.tickets.States(),
-		MaxLag: p.config.Analyzer.MaxLag, Start: p.options.since, Log: p.log, Registry: p.metrics, Clock: time.Now,
+	w.analyzer, err = analyzer.New(ctx, analyzer.Config{
+		Rules: w.rules, Fleet: fleet, Query: w.warehouse.Scan, Series: w.warehouse.Series, Emit: w.desk.Receive, States: w.tickets.States(),
+		MaxLag: w.config.Analyzer.MaxLag, Start: w.options.since, Log: w.log, Registry: w.metrics, Clock: time.Now,
 	})
 	return err
 }
 
-// openAPI makes the API over the parts there are, opens its listener and says
-// in the lock file where it is.
-func (p *process) openAPI(ctx context.Context) (err error) {
+// openAPI makes the API over the parts there are.
+func (w *watch) openAPI(context.Context) error {
 	parts := api.Parts{
-		Tenant: tenant, Desk: p.desk, Registry: p.tickets, Tokens: p.control, Feed: p.tickets, Audit: p.tickets, Notices: p.tickets,
-		Rate: api.RateLimit{PerSecond: p.config.API.Rate, Burst: p.config.API.Burst}, Live: api.LiveLimits{Streams: p.config.API.Streams},
-		Rules: p.listRules, CheckRules: p.checkRules, Ready: p.ready,
-		Metrics:    promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}),
-		Registerer: p.metrics, Version: buildVersion(), Now: time.Now, Log: p.log,
+		Tenant: w.tenant, Desk: w.desk, Registry: w.tickets, Tokens: w.control, Feed: w.tickets, Audit: w.tickets, Notices: w.tickets,
+		Rate: api.RateLimit{PerSecond: w.config.API.Rate, Burst: w.config.API.Burst}, Live: api.LiveLimits{Streams: w.config.API.Streams},
+		Rules: w.listRules, CheckRules: w.checkRules, Ready: w.process.ready,
+		Metrics:    http.HandlerFunc(w.showMetrics),
+		Registerer: w.metrics, Version: buildVersion(), Now: time.Now, Log: w.log,
 	}
-	if p.intake != nil {
-		parts.Intake, parts.Dead, parts.DeadLetter, parts.RetryDead = p.takeIn, p.listDead, p.findDead, p.retryDead
+	if w.intake != nil {
+		parts.Intake, parts.Dead, parts.DeadLetter, parts.RetryDead = w.takeIn, w.listDead, w.findDead, w.retryDead
 	}
-	if p.warehouse != nil {
-		parts.Readings, parts.Backtest = p.readings, p.backtest
+	if w.warehouse != nil {
+		parts.Readings, parts.Backtest = w.readings, w.backtest
 	}
-	if p.consumer != nil {
-		parts.Ingest = p.ingestion
+	if w.consumer != nil {
+		parts.Ingest = w.ingestion
 	}
-	p.app = api.New(parts)
-	if p.listener, err = p.listen(ctx); err != nil {
-		return err
-	}
-	return p.folder.announce(holder{API: p.url(), Door: p.doorURL(), Brokers: p.connection().Brokers, Topic: p.config.Log.Topic})
+	w.app = api.New(parts)
+	w.handler = w.app.Handler()
+	return nil
 }
 
 // takeIn is POST /api/v1/telemetry.
-func (p *process) takeIn(ctx context.Context, body []byte, at time.Time) (int, []api.BadLine, error) {
+func (w *watch) takeIn(ctx context.Context, body []byte, at time.Time) (int, []api.BadLine, error) {
 	records, bad := ingest.Split(body, at)
-	if err := p.intake.Append(ctx, records); errors.Is(err, ingest.ErrBusy) {
+	if err := w.intake.Append(ctx, records); errors.Is(err, ingest.ErrBusy) {
 		return 0, nil, fmt.Errorf("%w: %w", api.ErrBusy, err)
 	} else if err != nil {
 		return 0, nil, err
@@ -173,8 +159,8 @@ func (p *process) takeIn(ctx context.Context, body []byte, at time.Time) (int, [
 }
 
 // readings is GET /api/v1/devices/{name}/readings.
-func (p *process) readings(ctx context.Context, q api.ReadingsQuery) ([]api.Reading, error) {
-	rows, err := p.warehouse.Readings(ctx, q.Device, q.From, q.To, q.Step, q.Limit)
+func (w *watch) readings(ctx context.Context, q api.ReadingsQuery) ([]api.Reading, error) {
+	rows, err := w.warehouse.Readings(ctx, q.Device, q.From, q.To, q.Step, q.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -186,12 +172,12 @@ func (p *process) readings(ctx context.Context, q api.ReadingsQuery) ([]api.Read
 }
 
 // ingestion is GET /api/v1/ingest.
-func (p *process) ingestion(ctx context.Context) (api.Ingest, error) {
+func (w *watch) ingestion(ctx context.Context) (api.Ingest, error) {
 	// A process that has just begun has not looked at the log yet.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_ = poll(ctx, 20*time.Millisecond, func() (bool, error) { return !p.consumer.Status().Checked.IsZero(), nil })
-	s := p.consumer.Status()
+	_ = poll(ctx, 20*time.Millisecond, func() (bool, error) { return !w.consumer.Status().Checked.IsZero(), nil })
+	s := w.consumer.Status()
 	out := api.Ingest{Topic: s.Topic, Watermark: s.Watermark}
 	for _, part := range s.Partitions {
 		row := api.Partition{Partition: part.Partition, End: part.HighWatermark, Done: max(part.Committed, 0),
@@ -206,14 +192,29 @@ func (p *process) ingestion(ctx context.Context) (api.Ingest, error) {
 	return out, nil
 }
 
-// ready is GET /readyz: whether log, warehouse and tickets answer.
+// ready is GET /readyz: whether log, warehouse and tickets answer, those of every
+// tenant.
 func (p *process) ready(ctx context.Context) map[string]error {
-	parts := map[string]error{"tickets": errors.Join(p.tickets.Ping(ctx), p.control.Ping(ctx))}
-	if p.warehouse != nil {
-		parts["warehouse"] = p.warehouse.Ping(ctx)
+	parts := map[string]error{"tickets": errors.Join(p.control.Ping(ctx), p.watches.broken())}
+	for _, w := range p.watches.list() {
+		for part, err := range w.ready(ctx) {
+			if err != nil {
+				err = fmt.Errorf("tenant %s: %w", w.tenant, err)
+			}
+			parts[part] = errors.Join(parts[part], err)
+		}
 	}
-	if p.consumer != nil {
-		s := p.consumer.Status()
+	return parts
+}
+
+// ready says of the tenant's parts whether they answer.
+func (w *watch) ready(ctx context.Context) map[string]error {
+	parts := map[string]error{"tickets": w.tickets.Ping(ctx)}
+	if w.warehouse != nil {
+		parts["warehouse"] = w.warehouse.Ping(ctx)
+	}
+	if w.consumer != nil {
+		s := w.consumer.Status()
 		parts["log"] = nil
 		if !s.Connected {
 			parts["log"] = errors.New("not connected yet")

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"belfry/dashboards"
+	"belfry/incidents/store"
 )
 
 type dashboardPreviewCommand struct {
@@ -119,7 +120,7 @@ func (v *viewer) sql(ctx context.Context, text string) (dashboards.Answer, error
 	if err != nil {
 		return dashboards.Answer{}, err
 	}
-	req.SetBasicAuth(tenant, v.token)
+	req.SetBasicAuth(store.DefaultTenant, v.token)
 	var answer struct {
 		Meta []struct{ Name string }
 		Data [][]any

@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -16,55 +15,52 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/valyala/fasthttp/fasthttputil"
 	"golang.org/x/sync/errgroup"
 
-	"belfry/analyzer"
+	"belfry/api"
 	"belfry/incidents"
-	"belfry/incidents/notices"
 	"belfry/incidents/store"
 	"belfry/ingest"
 	"belfry/ingest/broker"
 	"belfry/warehouse"
 )
 
-// The tenant there is without any configuration, and its database.
-const (
-	tenant   = "default"
-	database = "belfry_default"
-)
-
-// process is a belfry at work over a data folder: the parts that its roles name,
-// wired together. newProcess opens them, run lets them work until the context
-// ends, close gives them back.
+// process is a belfry at work over a data folder: what all tenants share (the
+// folder, the database of tokens, the broker, the engine, the listeners), and a
+// watch for each tenant. newProcess opens them, run lets them work until the
+// context ends, close gives them back.
 type process struct {
 	config  Config
 	options processOptions
 	log     *slog.Logger
-	metrics *prometheus.Registry
+	metrics *prometheus.Registry // of what is no tenant's
 
-	folder    *folder
-	token     string // the administrator's; "" when it cannot be read
-	newToken  string // the same, when this process made it
-	control   *store.Control
-	tickets   *store.Tickets
-	broker    *broker.Broker // nil when the log is elsewhere
-	server    *warehouse.Server
-	warehouse *warehouse.Warehouse
-	intake    *ingest.Intake
-	dead      *ingest.DeadLetters
-	consumer  *ingest.Consumer
-	desk      *incidents.Desk
-	notices   *notices.Worker
-	fleet     *fleetKeeper
-	ruleFiles ruleFiles
-	rules     *analyzer.RuleSet
-	analyzer  *analyzer.Analyzer // nil when another process evaluates
-	app       *fiber.App
-	listener  net.Listener
-	door      *doorServer // nil when it is shut
+	folder   *folder
+	token    string // the administrator's; "" when it cannot be read
+	newToken string // the same, when this process made it
+	control  *store.Control
+	broker   *broker.Broker    // nil when the log is elsewhere, or not needed
+	server   *warehouse.Server // nil when it is not needed
+	watches  *watches
+	gate     *fiber.App
+	listener net.Listener
+	door     *doorServer // nil when it is shut
 
-	closers []func() error // in the order of opening
+	closers closers
+}
+
+// closers give back what was opened, the last opened first.
+type closers []func() error
+
+func (c *closers) close() error {
+	var errs []error
+	for _, f := range slices.Backward(*c) {
+		errs = append(errs, f())
+	}
+	*c = nil
+	return errors.Join(errs...)
 }
 
 // processOptions are what a command says beside the configuration.
@@ -82,7 +78,7 @@ func newProcess(ctx context.Context, config Config, options processOptions) (*pr
 	p := &process{config: config, options: options, log: options.log, metrics: prometheus.NewRegistry()}
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openStores, p.openLog, p.openWarehouse, p.openIngest, p.openAnalyzer, p.openDoor, p.openAPI,
+		p.openFolder, p.openControl, p.openBroker, p.openServer, p.openWatches, p.openDoor, p.openGate,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, p.close())
@@ -96,14 +92,7 @@ func (p *process) has(role string) bool { return slices.Contains(p.config.Roles,
 func (p *process) closeLater(f func() error) { p.closers = append(p.closers, f) }
 
 // close gives the parts back, the last opened first.
-func (p *process) close() error {
-	var errs []error
-	for _, f := range slices.Backward(p.closers) {
-		errs = append(errs, f())
-	}
-	p.closers = nil
-	return errors.Join(errs...)
-}
+func (p *process) close() error { return p.closers.close() }
 
 func (p *process) openFolder(context.Context) (err error) {
 	if p.folder, err = openFolder(p.config.Data); err != nil {
@@ -113,38 +102,18 @@ func (p *process) openFolder(context.Context) (err error) {
 	return nil
 }
 
-// openStores opens the databases of tokens and of tickets, and makes the
+// openControl opens the database of tenants and tokens, and makes the
 // administrator's token at the first start.
-func (p *process) openStores(ctx context.Context) (err error) {
+func (p *process) openControl(ctx context.Context) (err error) {
 	if p.control, err = store.OpenControl(ctx, p.folder.file("control.db")); err != nil {
 		return err
 	}
 	p.closeLater(p.control.Close)
-	if p.tickets, err = p.openTickets(ctx); err != nil {
-		return err
-	}
-	p.closeLater(p.tickets.Close)
-	p.desk = incidents.NewDesk(incidents.WithNotices(p.tickets, p.config.Mail.Server != "", time.Now), incidents.Config{}, p.metrics, p.log)
-	p.notices = notices.New(notices.Options{Outbox: p.tickets, Tenant: tenant, AllowPrivate: p.config.Webhooks.AllowPrivate, Now: time.Now,
-		Mail: notices.Mail{Server: p.config.Mail.Server, User: p.config.Mail.User, Password: p.config.Mail.Password, From: p.config.Mail.From},
-		Log:  p.log, Registerer: p.metrics})
 	return p.openToken(ctx)
 }
 
-// openTickets opens the tenant's database: on the configured server, or in the folder.
-func (p *process) openTickets(ctx context.Context) (*store.Tickets, error) {
-	if source := p.config.Tickets.Postgres; source != "" {
-		return store.OpenPostgres(ctx, source)
-	}
-	dir := p.folder.file("tenants", tenant)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create the tenant's folder: %w", err)
-	}
-	return store.Open(ctx, filepath.Join(dir, "tickets.db"))
-}
-
 func (p *process) openToken(ctx context.Context) error {
-	tokens, err := p.control.Tokens(ctx, tenant)
+	tokens, err := p.control.Tokens(ctx, store.DefaultTenant)
 	if err != nil {
 		return err
 	}
@@ -153,7 +122,7 @@ func (p *process) openToken(ctx context.Context) error {
 		p.token, _ = readToken(p.folder.path)
 		return nil
 	}
-	_, secret, err := p.control.CreateToken(ctx, incidents.Token{Name: "admin", Role: incidents.Admin, Tenant: tenant}, time.Now())
+	_, secret, err := p.control.CreateToken(ctx, incidents.Token{Name: "admin", Role: incidents.Admin, Tenant: store.DefaultTenant, Provider: true}, time.Now())
 	if err != nil {
 		return fmt.Errorf("make the administrator's token: %w", err)
 	}
@@ -161,24 +130,64 @@ func (p *process) openToken(ctx context.Context) error {
 	return p.folder.writeToken(secret)
 }
 
-// openWarehouse opens ClickHouse for the parts that read or write readings.
-func (p *process) openWarehouse(ctx context.Context) (err error) {
-	if p.options.private && len(p.config.Roles) == 1 {
-		return nil // a command that asks about sites, devices or tokens
+// warehouseless reports whether the process only asks about sites, devices and
+// tokens, for which neither the log nor the engine need start.
+func (p *process) warehouseless() bool {
+	return p.options.private && len(p.config.Roles) == 1
+}
+
+// openBroker starts the broker inside the process, unless the configuration
+// names brokers.
+func (p *process) openBroker(context.Context) (err error) {
+	if p.warehouseless() || len(p.config.Log.Brokers) > 0 {
+		return nil
+	}
+	address := p.config.Log.Listen
+	if p.options.private {
+		address = "127.0.0.1:0"
+	}
+	p.broker, err = broker.Start(broker.Options{Dir: p.folder.file("log"), Addr: address, Sync: p.config.Log.Sync, Log: p.log})
+	if err != nil {
+		return fmt.Errorf("start the log: %w; choose another address with the configuration key log.listen", err)
+	}
+	p.closeLater(p.broker.Close)
+	return nil
+}
+
+// connection returns the way to the log.
+func (p *process) connection() ingest.Connection {
+	c := logConnection(p.config.Log)
+	if p.broker != nil {
+		c.Brokers = []string{p.broker.Addr()}
+	}
+	return c
+}
+
+// openServer opens ClickHouse for the parts that read or write readings.
+func (p *process) openServer(ctx context.Context) error {
+	if p.warehouseless() {
+		return nil
 	}
 	c := p.config.Warehouse
 	secured, err := c.TLS.clientConfig()
 	if err != nil {
 		return err
 	}
-	p.server, err = warehouse.Open(warehouse.Options{Path: p.folder.file("warehouse"), Library: c.Library, Readers: []string{database}, Addresses: c.Addresses,
-		User: c.User, Password: c.Password, TLS: secured, Log: p.log, Metrics: p.metrics})
+	tenants, err := p.control.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	var readers []string
+	for _, t := range tenants {
+		readers = append(readers, databaseOf(t.Name))
+	}
+	p.server, err = warehouse.Open(warehouse.Options{Path: p.folder.file("warehouse"), Library: c.Library, Readers: readers, Addresses: c.Addresses,
+		User: c.User, Password: c.Password, TLS: secured, Log: p.log})
 	if err != nil {
 		return err
 	}
 	p.closeLater(func() error { p.server.Close(); return nil })
-	p.warehouse, err = p.server.Database(ctx, database)
-	return err
+	return nil
 }
 
 // run lets the parts work until the context ends or one of them fails; then all
@@ -189,19 +198,7 @@ func (p *process) run(ctx context.Context) error {
 	if p.door != nil {
 		group.Go(func() error { return p.door.run(ctx) })
 	}
-	if p.consumer != nil {
-		group.Go(func() error { return p.consumer.Run(ctx) })
-	}
-	if p.warehouse != nil {
-		group.Go(func() error { return p.fleet.run(ctx) })
-	}
-	if p.analyzer != nil {
-		group.Go(func() error { return p.runAnalyzer(ctx) })
-	}
-	if !p.options.private {
-		group.Go(func() error { return p.notices.Run(ctx) })
-	}
-	group.Go(func() error { return p.tick(ctx) })
+	group.Go(func() error { return p.watches.run(ctx) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -209,20 +206,23 @@ func (p *process) run(ctx context.Context) error {
 	return err
 }
 
-// tick lets the desk do what it does by itself.
-func (p *process) tick(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case at := <-tick.C:
-			if _, err := p.desk.Tick(ctx, at); err != nil && ctx.Err() == nil {
-				p.log.Warn("the desk's timers did not run", "error", err)
-			}
-		}
+// openGate opens the API's listener, puts the gate to the tenants' APIs behind it
+// and says in the lock file where it is.
+func (p *process) openGate(ctx context.Context) (err error) {
+	p.gate = api.NewGate(p.watches.home.app, p.watches.handlerOf)
+	if p.listener, err = p.listen(ctx); err != nil {
+		return err
 	}
+	return p.folder.announce(holder{API: p.url(), Door: p.doorURL(), Brokers: p.connection().Brokers, Topic: p.config.Log.Topic})
+}
+
+// showMetrics is GET /metrics: what is measured of the process and of each tenant.
+func (p *process) showMetrics(w http.ResponseWriter, r *http.Request) {
+	all := prometheus.Gatherers{p.metrics}
+	for _, watch := range p.watches.list() {
+		all = append(all, watch.registry)
+	}
+	promhttp.HandlerFor(all, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
 // memoryListener serves the API to this process alone.
@@ -254,13 +254,13 @@ func (p *process) listen(ctx context.Context) (net.Listener, error) {
 // serveAPI answers requests until the context ends, and then those that run.
 func (p *process) serveAPI(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- p.app.Listener(p.listener) }()
+	go func() { served <- p.gate.Listener(p.listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve the API: %w", err)
 	case <-ctx.Done():
 	}
-	if err := p.app.ShutdownWithTimeout(5 * time.Second); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := p.gate.ShutdownWithTimeout(5 * time.Second); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("stop the API: %w", err)
 	}
 	<-served

@@ -89,7 +89,7 @@ func (c *replayCommand) Run(ctx context.Context, t *terminal) error {
 // that the holder of the data folder reads.
 func (t *terminal) intake(api *client) (*ingest.Intake, error) {
 	if api.local != nil {
-		return api.local.intake, nil
+		return api.local.watches.home.intake, nil
 	}
 	way := logConnection(t.config.Log)
 	way.Brokers = api.held.Brokers

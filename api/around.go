@@ -167,13 +167,7 @@ func (a *app) admit(ctx huma.Context) (incidents.Token, *Problem) {
 }
 
 // bearer returns the token that came with a request, in its secret form.
-func bearer(ctx huma.Context) string {
-	scheme, text, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(text)
-}
+func bearer(ctx huma.Context) string { return bearerOf(ctx.Header("Authorization")) }
 
 // secretOf returns the same later on.
 func secretOf(ctx context.Context) string { text, _ := ctx.Value(secretKey{}).(string); return text }

@@ -81,6 +81,7 @@ type Token struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	LastUsed  time.Time `json:"last_used,omitzero"` // to the minute
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	Provider  bool      `json:"provider,omitempty"` // an administrator's, who also manages the tenants
 }
 
 // Check returns what is wrong with a token that is to be made at that time.
@@ -94,6 +95,9 @@ func (t Token) Check(at time.Time) error {
 	}
 	if t.Role == SiteManager && t.Site == "" {
 		f.add("site", "is missing; a site manager's token needs one")
+	}
+	if t.Provider && (t.Role != Admin || t.Site != "") {
+		f.add("provider", "is for administrators of a whole tenant")
 	}
 	if !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(at) {
 		f.add("expires_at", "is in the past")

@@ -65,6 +65,28 @@ func (l *link) ensureTopic(ctx context.Context, t Topic) error {
 	return l.awaitTopic(ctx, client, t.Name)
 }
 
+// DeleteTopic deletes the topic with its dead letters; what is not there is no error.
+func DeleteTopic(ctx context.Context, c Connection, t Topic) error {
+	l, err := c.open()
+	if err != nil {
+		return err
+	}
+	transport := l.transport()
+	defer transport.CloseIdleConnections()
+	client := &kafka.Client{Addr: l.addr(), Transport: transport, Timeout: requestTimeout}
+	names := []string{t.Name, t.Name + deadSuffix, t.Name + deadSuffix + retriedSuffix}
+	res, err := client.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: names})
+	if err != nil {
+		return fmt.Errorf("delete topic %s: %w", t.Name, explain(err))
+	}
+	for name, err := range res.Errors {
+		if err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return fmt.Errorf("delete topic %s: %w", name, explain(err))
+		}
+	}
+	return nil
+}
+
 // awaitTopic waits until a new topic's partitions have leaders.
 func (l *link) awaitTopic(ctx context.Context, client *kafka.Client, name string) error {
 	var wait backoff

@@ -42,7 +42,7 @@ type Options struct {
 	TLS            *tls.Config // nil: plain
 
 	Log     *slog.Logger          // nil: discard
-	Metrics prometheus.Registerer // nil: none
+	Metrics prometheus.Registerer // of a server with one database; nil: none, see Warehouse.Measure
 }
 
 // engine is a ClickHouse, wherever it runs: SQL in, bytes in a format out.
@@ -57,13 +57,12 @@ type engine interface {
 type Server struct {
 	engine   engine
 	log      *slog.Logger
-	metrics  *metrics
 	registry prometheus.Registerer
 }
 
 // Open reaches the ClickHouse that the options name. The caller closes it.
 func Open(o Options) (*Server, error) {
-	s := &Server{log: o.Log, metrics: newMetrics(o.Metrics), registry: o.Metrics}
+	s := &Server{log: o.Log, registry: o.Metrics}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -96,8 +95,9 @@ func (s *Server) Close() { s.engine.Close() }
 // Warehouse is one tenant's database.
 type Warehouse struct {
 	*Server
-	db     string
-	insert sync.Pool // of *encoder
+	db      string
+	metrics *metrics
+	insert  sync.Pool // of *encoder
 }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
@@ -108,14 +108,30 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 	if !databaseName.MatchString(name) {
 		return nil, fmt.Errorf("database name %q; want a lower-case letter, then letters, digits and underscores, 63 at most", name)
 	}
-	w := &Warehouse{Server: s, db: name, insert: sync.Pool{New: func() any { return newEncoder() }}}
+	w := &Warehouse{Server: s, db: name, metrics: newMetrics(), insert: sync.Pool{New: func() any { return newEncoder() }}}
 	if err := w.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("bring database %s up to date: %w", name, err)
 	}
 	if s.registry != nil {
-		s.registry.MustRegister(size{w})
+		w.Measure(s.registry)
 	}
 	return w, nil
+}
+
+// Measure registers what is measured of this database. The registerer of each of
+// several databases has to tell them apart, by a label of its own.
+func (w *Warehouse) Measure(r prometheus.Registerer) { r.MustRegister(w.metrics.seconds, size{w}) }
+
+// Drop deletes a database with all that is in it; one that is not there is no
+// error. Nobody may be using it.
+func (s *Server) Drop(ctx context.Context, name string) error {
+	if !databaseName.MatchString(name) {
+		return fmt.Errorf("drop database %q: no name of a database", name)
+	}
+	if _, err := s.engine.Query(ctx, "DROP DATABASE IF EXISTS "+name+" SYNC", "Null", nil); err != nil {
+		return fmt.Errorf("drop database %s: %w", name, err)
+	}
+	return nil
 }
 
 // Name returns the name of the database.

@@ -15,8 +15,8 @@ import (
 	"belfry/incidents"
 )
 
-// Control is the database of who may use the API: principals and their tokens,
-// of all tenants.
+// Control is the database of who may use the API: the tenants, and their
+// principals with their tokens.
 type Control struct{ *database }
 
 // OpenControl opens the control database in that file, making it when it is missing.
@@ -57,8 +57,8 @@ func (c *Control) CreateToken(ctx context.Context, t incidents.Token, at time.Ti
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO tokens (id, principal, role, site, hash, created_at, expires_at) VALUES (?,?,?,?,?,?,?)",
-			t.ID, principal, string(t.Role), t.Site, hash[:], t.CreatedAt.UnixMilli(), millis(t.ExpiresAt))
+		_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, principal, role, site, hash, created_at, expires_at, provider)
+			VALUES (?,?,?,?,?,?,?,?)`, t.ID, principal, string(t.Role), t.Site, hash[:], t.CreatedAt.UnixMilli(), millis(t.ExpiresAt), number(t.Provider))
 		return err
 	})
 	if err != nil {
@@ -115,7 +115,7 @@ func (c *Control) Tokens(ctx context.Context, tenant string) ([]incidents.Token,
 
 func (c *Control) tokens(ctx context.Context, where string, args ...any) (list []incidents.Token, hashes [][]byte, err error) {
 	rows, err := c.read.QueryContext(ctx, `SELECT t.id, p.name, t.role, p.tenant, t.site, t.hash,
-		t.created_at, t.expires_at, t.last_used, t.revoked_at FROM tokens t JOIN principals p ON p.id = t.principal `+where, args...)
+		t.created_at, t.expires_at, t.last_used, t.revoked_at, t.provider FROM tokens t JOIN principals p ON p.id = t.principal `+where, args...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read tokens: %w", err)
 	}
@@ -124,10 +124,12 @@ func (c *Control) tokens(ctx context.Context, where string, args ...any) (list [
 		var t incidents.Token
 		var hash []byte
 		var created, expires, used, revoked sql.NullInt64
-		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &t.Tenant, &t.Site, &hash, &created, &expires, &used, &revoked); err != nil {
+		var provider int64
+		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &t.Tenant, &t.Site, &hash, &created, &expires, &used, &revoked, &provider); err != nil {
 			return nil, nil, fmt.Errorf("read tokens: %w", err)
 		}
 		t.CreatedAt, t.ExpiresAt, t.LastUsed, t.RevokedAt = timeOf(created), timeOf(expires), timeOf(used), timeOf(revoked)
+		t.Provider = provider != 0
 		list, hashes = append(list, t), append(hashes, hash)
 	}
 	return list, hashes, rows.Err()
@@ -151,4 +153,11 @@ func (c *Control) RevokeToken(ctx context.Context, tenant, id string, at time.Ti
 		return fmt.Errorf("revoke token %s: %w", id, err)
 	}
 	return err
+}
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -25,9 +25,10 @@ type dialect struct {
 var sqlite = &dialect{name: "sqlite", goose: goose.DialectSQLite3, instr: "instr",
 	siteName: "json_extract(data, '$.name')", hint: "+"}
 
-// The number of the lock is arbitrary; locks of other databases are others.
+// The number of the lock is arbitrary; locks of other databases and schemas are
+// others.
 var postgres = &dialect{name: "postgres", goose: goose.DialectPostgres, numbered: true,
-	lock: "SELECT pg_advisory_xact_lock(5101702)", instr: "strpos", siteName: "data::json->>'name'"}
+	lock: "SELECT pg_advisory_xact_lock(5101702, hashtext(current_schema()))", instr: "strpos", siteName: "data::json->>'name'"}
 
 var rebound sync.Map // statement with question marks to the same with numbers
 

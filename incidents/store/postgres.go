@@ -9,28 +9,68 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// OpenPostgres opens the ticket database of one tenant on a PostgreSQL server, and
-// brings its schema up to date. The database must exist; it may be shared by many
-// processes. The source is a URL or key=value pairs, as libpq has them.
+// OpenPostgres opens a ticket database on a PostgreSQL server, and brings its
+// schema up to date. The database must exist; it may be shared by many processes.
+// The source is a URL or key=value pairs, as libpq has them.
 func OpenPostgres(ctx context.Context, source string) (*Tickets, error) {
+	return OpenPostgresSchema(ctx, source, "")
+}
+
+// OpenPostgresSchema is OpenPostgres in a schema of its own, which is made when it
+// is missing: several tenants share a server's database so, and nothing else.
+func OpenPostgresSchema(ctx context.Context, source, schema string) (*Tickets, error) {
+	db, err := openPostgres(ctx, source, schema, "tickets")
+	if err != nil {
+		return nil, err
+	}
+	return prepared(ctx, db)
+}
+
+// OpenControlPostgres opens the control database, in a schema of its own.
+func OpenControlPostgres(ctx context.Context, source string) (*Control, error) {
+	db, err := openPostgres(ctx, source, "belfry_control", "control")
+	if err != nil {
+		return nil, err
+	}
+	return &Control{db}, nil
+}
+
+// DropPostgresSchema deletes a schema with all that is in it.
+func DropPostgresSchema(ctx context.Context, source, schema string) error {
+	conn, err := pgx.Connect(ctx, source)
+	if err != nil {
+		return fmt.Errorf("open the ticket database: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{schema}.Sanitize()+" CASCADE"); err != nil {
+		return fmt.Errorf("drop schema %s: %w", schema, err)
+	}
+	return nil
+}
+
+func openPostgres(ctx context.Context, source, schema, kind string) (*database, error) {
 	config, err := pgx.ParseConfig(source)
 	if err != nil {
 		return nil, fmt.Errorf("read the address of the ticket database: %w", err)
 	}
 	name := fmt.Sprintf("postgres database %s at %s", config.Database, config.Host)
+	if schema != "" {
+		config.RuntimeParams["search_path"] = schema
+		name = "schema " + schema + " of the " + name
+	}
 	db := &database{dialect: postgres, path: name,
 		write: newPool(stdlib.OpenDB(*config), postgres, 1), read: newPool(stdlib.OpenDB(*config), postgres, readers)}
 	if err := db.write.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the %s: %w", name, err), db.Close())
 	}
-	if err := db.migrateAlone(ctx); err != nil {
+	if err := db.migrateAlone(ctx, schema, kind); err != nil {
 		return nil, errors.Join(fmt.Errorf("bring the schema of the %s up to date: %w", name, err), db.Close())
 	}
-	return prepared(ctx, db)
+	return db, nil
 }
 
 // migrateAlone migrates while other processes that start at the same time wait.
-func (db *database) migrateAlone(ctx context.Context) (err error) {
+func (db *database) migrateAlone(ctx context.Context, schema, kind string) (err error) {
 	alone, err := db.read.Conn(ctx)
 	if err != nil {
 		return err
@@ -43,5 +83,10 @@ func (db *database) migrateAlone(ctx context.Context) (err error) {
 		_, unlocked := alone.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(5101703)")
 		err = errors.Join(err, unlocked)
 	}()
-	return db.migrate(ctx, "tickets")
+	if schema != "" {
+		if _, err := alone.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{schema}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	return db.migrate(ctx, kind)
 }

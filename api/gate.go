@@ -1,0 +1,38 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// NewGate returns the app that stands before those of several tenants. It passes
+// each request on to the handler that pick returns for the request's bearer token
+// ("" when there is none), and to home when that is nil. It decides nothing: the
+// app behind asks for the token again, so a wrong turn grants nobody anything.
+func NewGate(home *fiber.App, pick func(ctx context.Context, token string) fasthttp.RequestHandler) *fiber.App {
+	config := home.Config() // of the server, and how it refuses what it can't read
+	gate := fiber.New(config)
+	gate.Server().HeaderReceived = bodyLimit
+	atHome := home.Handler()
+	gate.Use(func(c *fiber.Ctx) error {
+		handler := pick(c.UserContext(), bearerOf(c.Get(fiber.HeaderAuthorization)))
+		if handler == nil {
+			handler = atHome
+		}
+		handler(c.Context())
+		return nil
+	})
+	return gate
+}
+
+// bearerOf returns the token in an Authorization header, in its secret form.
+func bearerOf(header string) string {
+	scheme, text, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(text)
+}

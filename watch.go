@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/errgroup"
+
+	"belfry/analyzer"
+	"belfry/incidents"
+	"belfry/incidents/notices"
+	"belfry/incidents/store"
+	"belfry/ingest"
+	"belfry/warehouse"
+	"belfry/warehouse/door"
+)
+
+// watch is what belfry keeps for one tenant: a topic, a warehouse and tickets of
+// its own, and the parts that work on them, wired together. The parts know of no
+// other tenant; what all share is the process's.
+type watch struct {
+	*process
+	tenant   string
+	number   int64 // of the tenant, never given again
+	log      *slog.Logger
+	registry *prometheus.Registry
+	metrics  prometheus.Registerer // puts the tenant on what it registers
+
+	tickets   *store.Tickets
+	warehouse *warehouse.Warehouse // nil when it is not needed
+	intake    *ingest.Intake
+	dead      *ingest.DeadLetters
+	consumer  *ingest.Consumer
+	desk      *incidents.Desk
+	notices   *notices.Worker
+	fleet     *fleetKeeper
+	ruleFiles ruleFiles
+	rules     *analyzer.RuleSet
+	analyzer  *analyzer.Analyzer // nil when another process evaluates
+	app       *fiber.App
+	handler   fasthttp.RequestHandler // of app
+	reader    *door.Reader            // nil when the door is shut
+
+	stop  func()        // ends run; nil before it began
+	ended chan struct{} // closed when run has ended
+
+	requests sync.RWMutex // held for reading by each request
+	retired  bool
+
+	closers closers
+}
+
+// openWatch opens a tenant's parts.
+func (p *process) openWatch(ctx context.Context, t store.Tenant) (*watch, error) {
+	w := &watch{process: p, tenant: t.Name, number: t.Number, log: p.log, registry: prometheus.NewRegistry(), ended: make(chan struct{})}
+	if t.Name != store.DefaultTenant {
+		w.log = p.log.With("tenant", t.Name)
+	}
+	w.metrics = prometheus.WrapRegistererWith(prometheus.Labels{"tenant": t.Name}, w.registry)
+	for _, open := range []func(context.Context) error{
+		w.openDesk, w.openLog, w.openWarehouse, w.openIngest, w.openAnalyzer, w.openReader, w.openAPI,
+	} {
+		if err := open(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("tenant %s: %w", t.Name, err), w.close())
+		}
+	}
+	return w, nil
+}
+
+func (w *watch) closeLater(f func() error) { w.closers = append(w.closers, f) }
+
+// close gives the tenant's parts back, the last opened first.
+func (w *watch) close() error { return w.closers.close() }
+
+// openDesk opens the tickets and those who work on them.
+func (w *watch) openDesk(ctx context.Context) (err error) {
+	if w.tickets, err = w.openTickets(ctx); err != nil {
+		return err
+	}
+	w.closeLater(w.tickets.Close)
+	w.desk = incidents.NewDesk(incidents.WithNotices(w.tickets, w.config.Mail.Server != "", time.Now), incidents.Config{}, w.metrics, w.log)
+	w.notices = notices.New(notices.Options{Outbox: w.tickets, Tenant: w.tenant, AllowPrivate: w.config.Webhooks.AllowPrivate, Now: time.Now,
+		Mail: notices.Mail{Server: w.config.Mail.Server, User: w.config.Mail.User, Password: w.config.Mail.Password, From: w.config.Mail.From},
+		Log:  w.log, Registerer: w.metrics})
+	return nil
+}
+
+// openTickets opens the tenant's database: on the configured server, or in the folder.
+func (w *watch) openTickets(ctx context.Context) (*store.Tickets, error) {
+	if source := w.config.Tickets.Postgres; source != "" {
+		return store.OpenPostgresSchema(ctx, source, schemaOf(w.tenant))
+	}
+	dir := w.folder.file("tenants", w.tenant)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("create the tenant's folder: %w", err)
+	}
+	return store.Open(ctx, filepath.Join(dir, "tickets.db"))
+}
+
+// schemaOf returns the name of a tenant's schema in PostgreSQL; the default tenant
+// lives in that which the server gives.
+func schemaOf(tenant string) string {
+	if tenant == store.DefaultTenant {
+		return ""
+	}
+	return "belfry_tenant_" + tenant
+}
+
+// databaseOf returns the name of a tenant's database in ClickHouse.
+func databaseOf(tenant string) string { return "belfry_" + tenant }
+
+// openWarehouse opens the tenant's database in ClickHouse.
+func (w *watch) openWarehouse(ctx context.Context) (err error) {
+	if w.server == nil {
+		return nil
+	}
+	if w.warehouse, err = w.server.Database(ctx, databaseOf(w.tenant)); err != nil {
+		return err
+	}
+	w.warehouse.Measure(w.metrics)
+	return nil
+}
+
+// run lets the parts work until the context ends or one of them fails; then all
+// of them drain and stop.
+func (w *watch) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if w.consumer != nil {
+		group.Go(func() error { return w.consumer.Run(ctx) })
+	}
+	if w.warehouse != nil {
+		group.Go(func() error { return w.fleet.run(ctx) })
+	}
+	if w.analyzer != nil {
+		group.Go(func() error { return w.runAnalyzer(ctx) })
+	}
+	if !w.options.private {
+		group.Go(func() error { return w.notices.Run(ctx) })
+	}
+	group.Go(func() error { return w.tick(ctx) })
+	return group.Wait()
+}
+
+// tick lets the desk do what it does by itself.
+func (w *watch) tick(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case at := <-tick.C:
+			if _, err := w.desk.Tick(ctx, at); err != nil && ctx.Err() == nil {
+				w.log.Warn("the desk's timers did not run", "error", err)
+			}
+		}
+	}
+}

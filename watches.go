@@ -1,0 +1,339 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/errgroup"
+
+	"belfry/incidents"
+	"belfry/incidents/store"
+	"belfry/ingest"
+)
+
+// watches are the tenants of a process: open, at work, and to be dropped. Tenants
+// that another process adds or drops, and those that could not be opened, are
+// looked after by follow.
+type watches struct {
+	process *process
+	home    *watch // of the default tenant, which is always there
+
+	changing sync.Mutex // held while tenants are opened, retired and dropped
+
+	mu      sync.RWMutex
+	all     map[string]*watch
+	failing map[string]error // tenants that stand still, and why
+	begin   func(*watch)     // lets one work; nil while the process does not
+}
+
+// followEvery is how often the list of tenants is compared with those at work.
+const followEvery = 2 * time.Second
+
+// openWatches opens the tenants. The default one has to open; another that can't
+// be is told of, and tried again. A command opens only those that it asks for.
+func (p *process) openWatches(ctx context.Context) error {
+	p.watches = &watches{process: p, all: map[string]*watch{}, failing: map[string]error{}}
+	p.closeLater(p.watches.close)
+	tenants, err := p.control.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tenants {
+		if t.Name == store.DefaultTenant {
+			if p.watches.home, err = p.openWatch(ctx, t); err != nil {
+				return err
+			}
+			p.watches.all[t.Name] = p.watches.home
+		}
+	}
+	if p.watches.home == nil {
+		return fmt.Errorf("the control database knows no tenant %s", store.DefaultTenant)
+	}
+	if p.options.private {
+		return nil
+	}
+	return p.watches.compare(ctx)
+}
+
+// list returns the tenants at work, in the order of their names.
+func (ws *watches) list() []*watch {
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	var list []*watch
+	for _, name := range slices.Sorted(maps.Keys(ws.all)) {
+		list = append(list, ws.all[name])
+	}
+	return list
+}
+
+// find returns a tenant at work, or nil.
+func (ws *watches) find(tenant string) *watch {
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	return ws.all[tenant]
+}
+
+// broken returns why tenants stand still.
+func (ws *watches) broken() (err error) {
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	for _, tenant := range slices.Sorted(maps.Keys(ws.failing)) {
+		err = errors.Join(err, ws.failing[tenant])
+	}
+	return err
+}
+
+// handlerOf returns the API of the tenant whose token it is; nil when it is nobody's.
+func (ws *watches) handlerOf(ctx context.Context, token string) fasthttp.RequestHandler {
+	tenant, err := ws.process.control.TenantOf(ctx, token)
+	if err != nil || tenant == "" {
+		return nil // the API at home says what there is to say
+	}
+	w := ws.find(tenant)
+	if w == nil && ws.process.options.private {
+		w = ws.onDemand(ctx, tenant)
+	}
+	if w == nil {
+		return nil
+	}
+	return w.serve
+}
+
+// serve answers a request, unless the tenant has been retired meanwhile.
+func (w *watch) serve(c *fasthttp.RequestCtx) {
+	w.requests.RLock()
+	defer w.requests.RUnlock()
+	if w.retired {
+		w.watches.home.handler(c)
+		return
+	}
+	w.handler(c)
+}
+
+// onDemand opens a tenant for a command that asks in its name.
+func (ws *watches) onDemand(ctx context.Context, tenant string) *watch {
+	ws.changing.Lock()
+	defer ws.changing.Unlock()
+	tenants, err := ws.process.control.Tenants(ctx)
+	for _, t := range tenants {
+		if t.Name == tenant && !t.Dropping && ws.find(tenant) == nil {
+			err = ws.open(ctx, t)
+		}
+	}
+	if err != nil {
+		ws.process.log.Error("the tenant can't be opened", "tenant", tenant, "error", err)
+	}
+	return ws.find(tenant)
+}
+
+// run lets the tenants work until the context ends or the default one fails.
+func (ws *watches) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	ws.mu.Lock()
+	ws.begin = func(w *watch) {
+		working, stop := context.WithCancel(ctx)
+		w.stop = stop
+		group.Go(func() error {
+			defer close(w.ended)
+			defer stop()
+			return ws.settle(working, w, w.run(working))
+		})
+	}
+	for _, w := range ws.all {
+		ws.begin(w)
+	}
+	ws.mu.Unlock()
+	group.Go(func() error { return ws.follow(ctx) }) // holds the group open for those that come later
+	return group.Wait()
+}
+
+// settle decides what the end of a tenant's work means: without the default tenant
+// there is no belfry, another one is opened again by follow.
+func (ws *watches) settle(ctx context.Context, w *watch, err error) error {
+	if ctx.Err() != nil || w == ws.home || ws.process.options.private {
+		return err
+	}
+	ws.process.log.Error("a tenant stands still; it is opened again", "tenant", w.tenant, "error", err)
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.failing[w.tenant] = fmt.Errorf("tenant %s: %w", w.tenant, err)
+	return nil
+}
+
+// follow keeps the tenants at work those that there are.
+func (ws *watches) follow(ctx context.Context) error {
+	defer func() {
+		ws.mu.Lock()
+		defer ws.mu.Unlock()
+		ws.begin = nil
+	}()
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if ws.process.options.private {
+			continue
+		}
+		if err := ws.compare(ctx); err != nil && ctx.Err() == nil {
+			ws.process.log.Warn("the list of tenants was not read", "error", err)
+		}
+	}
+}
+
+// compare opens the tenants that are missing, retires those that are no more, and
+// ends what a process that was killed had begun to drop.
+func (ws *watches) compare(ctx context.Context) error {
+	ws.changing.Lock()
+	defer ws.changing.Unlock()
+	tenants, err := ws.process.control.Tenants(ctx)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, t := range tenants {
+		there[t.Name] = !t.Dropping
+		switch {
+		case t.Dropping:
+			err = ws.drop(ctx, t.Name)
+		case ws.find(t.Name) == nil || ws.stands(t.Name):
+			ws.retire(t.Name)
+			err = ws.open(ctx, t)
+		}
+		ws.note(t.Name, err)
+		err = nil
+	}
+	for _, w := range ws.list() {
+		if !there[w.tenant] {
+			ws.retire(w.tenant)
+		}
+	}
+	return nil
+}
+
+func (ws *watches) stands(tenant string) bool {
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	return ws.failing[tenant] != nil
+}
+
+// note remembers how a tenant is, and tells when that changes for the worse.
+func (ws *watches) note(tenant string, err error) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	was := ws.failing[tenant]
+	delete(ws.failing, tenant)
+	if err == nil {
+		return
+	}
+	ws.failing[tenant] = err
+	if was == nil || was.Error() != err.Error() {
+		ws.process.log.Error("a tenant stands still; it is tried again", "tenant", tenant, "error", err)
+	}
+}
+
+// open opens a tenant and lets it work, when the process does.
+func (ws *watches) open(ctx context.Context, t store.Tenant) error {
+	w, err := ws.process.openWatch(ctx, t)
+	if err != nil {
+		return err
+	}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	ws.all[t.Name] = w
+	if ws.begin != nil {
+		ws.begin(w)
+	}
+	return nil
+}
+
+// retire lets a tenant end what it is at, and closes its parts.
+func (ws *watches) retire(tenant string) {
+	ws.mu.Lock()
+	w := ws.all[tenant]
+	delete(ws.all, tenant)
+	ws.mu.Unlock()
+	if w == nil {
+		return
+	}
+	if w.stop != nil {
+		w.stop()
+		<-w.ended
+	}
+	w.requests.Lock()
+	w.retired = true
+	w.requests.Unlock()
+	if err := w.close(); err != nil {
+		ws.process.log.Warn("a tenant was not closed well", "tenant", tenant, "error", err)
+	}
+}
+
+// close closes every tenant; their work has ended.
+func (ws *watches) close() error {
+	var errs []error
+	for _, w := range ws.list() {
+		errs = append(errs, w.close())
+	}
+	return errors.Join(errs...)
+}
+
+// add makes a tenant and lets it work.
+func (ws *watches) add(ctx context.Context, name string, at time.Time) (store.Tenant, error) {
+	ws.changing.Lock()
+	defer ws.changing.Unlock()
+	t, err := ws.process.control.CreateTenant(ctx, name, at)
+	if err != nil {
+		return t, err
+	}
+	if err := ws.open(context.WithoutCancel(ctx), t); err != nil {
+		return t, errors.Join(err, ws.process.control.EndDrop(context.WithoutCancel(ctx), name))
+	}
+	return t, nil
+}
+
+// remove drops a tenant with all its data.
+func (ws *watches) remove(ctx context.Context, name string, at time.Time) error {
+	if name == store.DefaultTenant {
+		return &incidents.ForbiddenError{Code: "forbidden", Detail: "the tenant " + name + " is always there"}
+	}
+	ws.changing.Lock()
+	defer ws.changing.Unlock()
+	if err := ws.process.control.BeginDrop(ctx, name, at); err != nil {
+		return err
+	}
+	return ws.drop(context.WithoutCancel(ctx), name)
+}
+
+// drop deletes what there is of a tenant that has been marked so. Each step does
+// nothing when it was done before, so a drop that was cut off is begun again.
+func (ws *watches) drop(ctx context.Context, name string) error {
+	p := ws.process
+	ws.retire(name)
+	if !p.warehouseless() {
+		if err := ingest.DeleteTopic(ctx, p.connection(), p.topicOf(name)); err != nil {
+			return err
+		}
+		if err := p.server.Drop(ctx, databaseOf(name)); err != nil {
+			return err
+		}
+	}
+	if source := p.config.Tickets.Postgres; source != "" {
+		if err := store.DropPostgresSchema(ctx, source, schemaOf(name)); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(p.folder.file("tenants", name)); err != nil {
+		return fmt.Errorf("delete the tenant's folder: %w", err)
+	}
+	return p.control.EndDrop(ctx, name)
+}
