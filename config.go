@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Data      string          `yaml:"data"`     // data folder
 	Listen    string          `yaml:"listen"`   // address of the API
+	URL       string          `yaml:"url"`      // where people reach the API: in links of messages, and after signing in
 	Insecure  bool            `yaml:"insecure"` // allow listening beyond loopback without TLS
 	Roles     []string        `yaml:"roles"`    // parts that run: ingest, analyzer, api
 	TLS       Certificate     `yaml:"tls"`      // of the API

@@ -74,6 +74,7 @@ func New(parts Parts) *fiber.App {
 	a.api.UseMiddleware(a.guard)
 	a.routes()
 	a.plain(f)
+	a.signing(f)
 	return f
 }
 
@@ -82,9 +83,10 @@ func (a *app) config() huma.Config {
 	c.Info.Description = "Telemetry in, incidents out: the API of belfry, which watches fleets of people-counting devices."
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil // no assets from elsewhere, no $schema members
 	c.RejectUnknownQueryParameters = true
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {
-		Type: "http", Scheme: "bearer", Description: "A token of the form bf_<id>_<secret>, from POST /api/v1/tokens.",
-	}}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token":   {Type: "http", Scheme: "bearer", Description: "A token of the form bf_<id>_<secret>, from POST /api/v1/tokens."},
+		"session": {Type: "apiKey", In: "cookie", Name: CookieSession, Description: "Of who is signed in with a browser, at /signin."},
+	}
 	return c
 }
 

@@ -58,7 +58,7 @@ func newHouse(t *testing.T, change ...func(*Parts)) *house {
 	desk := incidents.NewDesk(h.tickets, incidents.Config{}, h.metrics, nil)
 	h.furnish(desk)
 	h.parts = Parts{Tenant: "default", Desk: desk, Registry: h.tickets, Tokens: h.control, Registerer: h.metrics, Version: "test",
-		Audit: h.tickets, Notices: h.tickets, Rate: RateLimit{PerSecond: -1},
+		Audit: h.tickets, Notices: h.tickets, Sessions: h.control, Rate: RateLimit{PerSecond: -1},
 		Now: func() time.Time { return noon }, Log: slog.New(slog.NewTextHandler(h.log, nil))}
 	for _, c := range change {
 		c(&h.parts)
@@ -117,7 +117,8 @@ type answer struct {
 // call makes a request as a role (or site). Headers are name, value pairs.
 func (h *house) call(who, method, path, body string, headers ...string) answer {
 	h.t.Helper()
-	req := httptest.NewRequest(method, "http://belfry.test"+path, strings.NewReader(body))
+	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.Host = "belfry.test"
 	if who != "" {
 		req.Header.Set("Authorization", "Bearer "+h.token[who])
 	}

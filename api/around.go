@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -27,10 +26,10 @@ const headerRequest = "X-Request-Id"
 
 // Keys of what a request carries.
 type (
-	requestKey struct{}
-	tokenKey   struct{}
-	secretKey  struct{}
-	routeKey   struct{}
+	requestKey    struct{}
+	tokenKey      struct{}
+	credentialKey struct{}
+	routeKey      struct{}
 )
 
 func requestID(ctx context.Context) string { id, _ := ctx.Value(requestKey{}).(string); return id }
@@ -109,7 +108,7 @@ func (a *app) observe(c *fiber.Ctx, took time.Duration) {
 	route, _ := c.Locals(routeKey{}).(string)
 	if route == "" {
 		switch c.Path() {
-		case "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json":
+		case "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/signin", "/signout":
 			route = c.Path()
 		default:
 			route = "other"
@@ -137,7 +136,7 @@ func (a *app) guard(ctx huma.Context, next func(huma.Context)) {
 	defer func() { a.record(c, op, token, status) }()
 	limited, cancel := context.WithTimeout(ctx.Context(), op.Metadata[metaPatience].(time.Duration))
 	defer cancel()
-	known := context.WithValue(context.WithValue(limited, tokenKey{}, token), secretKey{}, bearer(ctx))
+	known := context.WithValue(context.WithValue(limited, tokenKey{}, token), credentialKey{}, shown(c))
 	next(huma.WithContext(ctx, known))
 	if err := asCSV(c, op); err != nil {
 		panic(err) // our own answer can't be read: as good as a broken handler
@@ -150,9 +149,9 @@ func (a *app) guard(ctx huma.Context, next func(huma.Context)) {
 // not is returned too, when it is known.
 func (a *app) admit(ctx huma.Context) (incidents.Token, *Problem) {
 	op := ctx.Operation()
-	token, problem := a.authenticate(ctx)
+	token, problem := a.caller(humafiber.Unwrap(ctx))
 	if problem != nil {
-		return incidents.Token{}, problem
+		return token, problem
 	}
 	if op.Metadata[metaUnpaced] == nil {
 		problem = a.pace(token.ID)
@@ -164,28 +163,6 @@ func (a *app) admit(ctx huma.Context) (incidents.Token, *Problem) {
 		problem = unpack(humafiber.Unwrap(ctx), int(op.MaxBodyBytes))
 	}
 	return token, problem
-}
-
-// bearer returns the token that came with a request, in its secret form.
-func bearer(ctx huma.Context) string { return bearerOf(ctx.Header("Authorization")) }
-
-// secretOf returns the same later on.
-func secretOf(ctx context.Context) string { text, _ := ctx.Value(secretKey{}).(string); return text }
-
-func (a *app) authenticate(ctx huma.Context) (incidents.Token, *Problem) {
-	text := bearer(ctx)
-	if text == "" {
-		return incidents.Token{}, newProblem("unauthorized", "no bearer token came with the request")
-	}
-	token, err := a.Tokens.Authenticate(ctx.Context(), text, a.Now())
-	switch {
-	case errors.Is(err, incidents.ErrNotFound), err == nil && token.Tenant != a.Tenant:
-		return token, newProblem("unauthorized", "the token is not known, or has expired or been revoked")
-	case err != nil:
-		a.Log.Error("authenticate", "request", requestID(ctx.Context()), "error", err)
-		return token, newProblem("unavailable", "tokens can't be checked just now")
-	}
-	return token, nil
 }
 
 // unpack inflates a compressed body, up to its limit: the framework would do so

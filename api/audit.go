@@ -48,16 +48,24 @@ func (a *app) record(c *fiber.Ctx, op *huma.Operation, token incidents.Token, st
 	if reading, _ := op.Metadata[metaReads].(bool); !out && (reading || op.Method == http.MethodGet) {
 		return
 	}
+	a.recordCall(c, op.Method, op.Path, token, status)
+}
+
+// recordCall writes the record of one call, of any route.
+func (a *app) recordCall(c *fiber.Ctx, method, route string, token incidents.Token, status int) {
+	if a.Audit == nil {
+		return
+	}
 	missed := 0
-	if out {
+	if slices.Contains(refused, status) {
 		var wait time.Duration
 		if wait, missed = a.refusals.take(token.ID, a.Now()); wait > 0 {
 			return
 		}
 	}
 	path := c.Path()
-	r := incidents.AuditRecord{At: a.Now(), Name: token.Name, Token: token.ID, Role: token.Role, Site: token.Site, Method: op.Method,
-		Route: op.Path, Path: strings.ToValidUTF8(path[:min(len(path), auditedPath)], "?"), Status: status, Request: requestOf(c),
+	r := incidents.AuditRecord{At: a.Now(), Name: token.Name, Token: token.ID, Role: token.Role, Site: token.Site, Method: method,
+		Route: route, Path: strings.ToValidUTF8(path[:min(len(path), auditedPath)], "?"), Status: status, Request: requestOf(c),
 		From: c.IP(), Unrecorded: missed}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), 10*time.Second)
 	defer cancel()

@@ -9,8 +9,8 @@ import (
 )
 
 // NewGate returns the app that stands before those of several tenants. It passes
-// each request on to the handler that pick returns for the request's bearer token
-// ("" when there is none), and to home when that is nil. It decides nothing: the
+// each request on to the handler that pick returns for what the request
+// shows (a token or a session's secret, "" when there is none), and to home when that is nil. It decides nothing: the
 // app behind asks for the token again, so a wrong turn grants nobody anything.
 func NewGate(home *fiber.App, pick func(ctx context.Context, token string) fasthttp.RequestHandler) *fiber.App {
 	config := home.Config() // of the server, and how it refuses what it can't read
@@ -18,7 +18,7 @@ func NewGate(home *fiber.App, pick func(ctx context.Context, token string) fasth
 	gate.Server().HeaderReceived = bodyLimit
 	atHome := home.Handler()
 	gate.Use(func(c *fiber.Ctx) error {
-		handler := pick(c.UserContext(), bearerOf(c.Get(fiber.HeaderAuthorization)))
+		handler := pick(c.UserContext(), shownAtGate(c))
 		if handler == nil {
 			handler = atHome
 		}
@@ -28,11 +28,10 @@ func NewGate(home *fiber.App, pick func(ctx context.Context, token string) fasth
 	return gate
 }
 
-// bearerOf returns the token in an Authorization header, in its secret form.
-func bearerOf(header string) string {
-	scheme, text, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
+// shownAtGate is what a request shows, or what somebody is about to sign in with.
+func shownAtGate(c *fiber.Ctx) string {
+	if c.Method() == fiber.MethodPost && c.Path() == "/signin" {
+		return strings.TrimSpace(c.FormValue("token"))
 	}
-	return strings.TrimSpace(text)
+	return shown(c).text
 }

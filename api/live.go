@@ -160,7 +160,7 @@ func (a *app) getEvents(ctx context.Context, in *eventsIn) (*huma.StreamResponse
 		}
 		after = min(id, head) // the database may be an older copy than the client has seen
 	}
-	s := &stream{app: a, actor: actorOf(ctx), token: tokenOf(ctx), text: secretOf(ctx), site: in.Site, after: after}
+	s := &stream{app: a, actor: actorOf(ctx), token: tokenOf(ctx), cred: ctx.Value(credentialKey{}).(credential), site: in.Site, after: after}
 	if s.actor.Site != "" {
 		if s.site != "" && s.site != s.actor.Site {
 			s.nothing = true // as for a site that does not exist
@@ -183,7 +183,7 @@ type stream struct {
 	app     *app
 	actor   incidents.Actor
 	token   incidents.Token
-	text    string // the token's secret form, to look at it again
+	cred    credential // to look at it again
 	site    string
 	nothing bool
 	after   int64
@@ -259,8 +259,8 @@ func (s *stream) catchUp(ctx context.Context, w *bufio.Writer, head int64) bool 
 
 // welcome reports whether the token is still good for listening.
 func (s *stream) welcome(ctx context.Context) bool {
-	token, err := s.app.Tokens.Authenticate(ctx, s.text, s.app.Now())
-	return err == nil && token.Role == s.token.Role && token.Site == s.token.Site
+	token, problem := s.app.identify(ctx, s.cred, s.actor.Request)
+	return problem == nil && token.Role == s.token.Role && token.Site == s.token.Site
 }
 
 // send writes and flushes; false when the client does not take it in time.

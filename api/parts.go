@@ -22,6 +22,8 @@ type Parts struct {
 	Desk     *incidents.Desk
 	Registry Registry
 	Tokens   Tokens
+	Sessions Sessions   // of browsers; nil has none
+	URL      string     // where people reach the API, without a path; as the request has it when empty
 	Feed     Feed       // of GET /events; nil answers 503
 	Live     LiveLimits // of the same
 	Rate     RateLimit  // of each token

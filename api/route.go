@@ -69,7 +69,7 @@ func route[I, O any](a *app, method, path string, who []incidents.Role, summary 
 		Tags:         []string{strings.Split(path, "/")[1]},
 		Description:  "Roles: " + roleNames(who) + ".",
 		Errors:       []int{400, 401, 403, 408, 422, 429, 431, 503},
-		Security:     []map[string][]string{{"token": {}}},
+		Security:     []map[string][]string{{"token": {}}, {"session": {}}},
 		Metadata:     map[string]any{metaRoles: who, metaPatience: 30 * time.Second},
 		MaxBodyBytes: int64(limitOf(base + path)),
 	}

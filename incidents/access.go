@@ -84,6 +84,11 @@ type Token struct {
 	Provider  bool      `json:"provider,omitempty"` // an administrator's, who also manages the tenants
 }
 
+// Lives reports whether the token can be used at that time.
+func (t Token) Lives(at time.Time) bool {
+	return t.RevokedAt.IsZero() && (t.ExpiresAt.IsZero() || at.Before(t.ExpiresAt))
+}
+
 // Check returns what is wrong with a token that is to be made at that time.
 func (t Token) Check(at time.Time) error {
 	var f faults

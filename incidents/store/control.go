@@ -84,8 +84,7 @@ func (c *Control) Authenticate(ctx context.Context, text string, at time.Time) (
 	}
 	t := list[0]
 	right := subtle.ConstantTimeCompare(got[:], hashes[0]) == 1
-	expired := !t.ExpiresAt.IsZero() && !at.Before(t.ExpiresAt)
-	if !right || expired || !t.RevokedAt.IsZero() {
+	if !right || !t.Lives(at) {
 		return incidents.Token{}, incidents.ErrNotFound
 	}
 	c.used(ctx, t, at)

@@ -90,6 +90,7 @@ func (c *Control) BeginDrop(ctx context.Context, name string, at time.Time) erro
 func (c *Control) EndDrop(ctx context.Context, name string) error {
 	return c.changeTenant(ctx, "forget", name, func(tx *txn) error {
 		for _, statement := range []string{
+			"DELETE FROM sessions WHERE tenant = ?",
 			"DELETE FROM tokens WHERE principal IN (SELECT id FROM principals WHERE tenant = ?)",
 			"DELETE FROM principals WHERE tenant = ?",
 		} {
@@ -118,12 +119,12 @@ func (c *Control) changeTenant(ctx context.Context, deed, name string, more func
 	return nil
 }
 
-// TenantOf returns the tenant of a token by its secret form, right or wrong; ""
-// when nobody has a token of that id.
+// TenantOf returns the tenant of a token by its secret form, right or wrong, or of
+// a session by its secret; "" when nobody has a token of that id, or such a session.
 func (c *Control) TenantOf(ctx context.Context, text string) (string, error) {
 	id, _, ok := cut(text)
 	if !ok {
-		return "", nil
+		return c.sessionTenant(ctx, text)
 	}
 	list, _, err := c.tokens(ctx, "WHERE t.id = ?", id)
 	if err != nil || len(list) == 0 {
