@@ -13,6 +13,7 @@ const listedLines = 1000
 var telemetryBody = &huma.RequestBody{
 	Description: "Readings: one JSON object, an array of them, or newline-delimited objects; gzip with Content-Encoding. " +
 		"Each has device and ts (RFC 3339 or epoch milliseconds, the end of the interval), and in and out with an interval in seconds, " +
+		"or in_total and out_total as cumulative counters show them (with their modulus, when the device knows it), " +
 		"or the named measurements of a heartbeat.",
 	Content: map[string]*huma.MediaType{
 		"application/json": {

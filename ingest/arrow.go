@@ -31,7 +31,7 @@ const (
 // is the row as a JSON object; a stream that breaks off is one more, as a
 // whole, with the reason bad_arrow.
 func (d *Decoder) DecodeArrow(record []byte, arrivalMillis, offset int64, into *telemetry.Batch, rejects *[]Reject) {
-	counts, heartbeats := into.Counts.Len(), into.Heartbeats.Len()
+	rows := d.twins.before(into)
 	w := walk{d: d, b: record, arrival: arrivalMillis, offset: offset, into: into, rejects: rejects}
 	if err := w.arrow(); err != nil {
 		w.row = nil
@@ -39,8 +39,7 @@ func (d *Decoder) DecodeArrow(record []byte, arrivalMillis, offset int64, into *
 		last := &(*rejects)[len(*rejects)-1]
 		last.Raw, last.Type = record, arrowStream
 	}
-	d.twins.dropCounts(&into.Counts, counts)
-	d.twins.dropHeartbeats(&into.Heartbeats, heartbeats)
+	d.twins.drop(into, rows)
 }
 
 // arrow reads the batches of the stream. The library panics on some streams
@@ -127,7 +126,7 @@ func arrowColumnsOf(batch arrow.Record) (*arrowColumns, error) {
 	c := &arrowColumns{batch: batch}
 	for i, field := range batch.Schema().Fields() {
 		if !c.use(field.Name, batch.Column(i)) {
-			return nil, fmt.Errorf("the column %s is of type %s; want text for device, kind and fw, a timestamp or number for ts, numbers for in, out and interval", field.Name, field.Type)
+			return nil, fmt.Errorf("the column %s is of type %s; want text for device, kind and fw, a timestamp or number for ts, numbers for in, out, interval and totals", field.Name, field.Type)
 		}
 	}
 	if c.device == nil || c.ts == nil {
@@ -154,10 +153,11 @@ func (c *arrowColumns) use(name string, a arrow.Array) (ok bool) {
 	case "interval":
 		c.every, ok = numbersOf(a)
 	default:
-		if x, isNumber := numbersOf(a); isNumber {
+		x, isNumber := numbersOf(a)
+		if isNumber {
 			c.measures, c.names = append(c.measures, x), append(c.names, []byte(name))
 		}
-		return true
+		return isNumber || totalNamed([]byte(name)) == 0
 	}
 	return ok
 }
@@ -172,7 +172,10 @@ func (c *arrowColumns) read(row int, f *fields) {
 	f.interval, f.intervalState = c.every.uint32(row)
 	f.fw, f.fwState = c.fw.at(row)
 	for i, m := range c.measures {
-		if x, ok := m(row); ok && !math.IsNaN(x) {
+		switch x, ok := m(row); {
+		case ok && math.IsNaN(x):
+			f.spoil(c.names[i], true)
+		case ok:
 			f.setMeasure(c.names[i], x)
 		}
 	}

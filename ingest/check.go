@@ -14,7 +14,7 @@ func (f *fields) isCount() bool {
 	if f.kindState == good {
 		return string(f.kind) == "count"
 	}
-	return f.inState != absent || f.outState != absent
+	return f.inState != absent || f.outState != absent || f.hasTotals()
 }
 
 // check returns why the object is refused; no reason when it is not. The
@@ -34,10 +34,13 @@ func (w *walk) check(f *fields) (reason, detail string) {
 	if f.kindState == bad || f.kindState == good && string(f.kind) != "count" && string(f.kind) != "heartbeat" {
 		return BadKind, `kind is "count" or "heartbeat"; got ` + quote(f.kind)
 	}
-	if f.isCount() {
-		return f.checkCount()
+	if !f.isCount() {
+		return f.checkHeartbeat()
 	}
-	return f.checkHeartbeat()
+	if f.isTotal() {
+		return f.checkTotals()
+	}
+	return f.checkCount()
 }
 
 func (w *walk) checkTime(f *fields) (reason, detail string) {
@@ -70,7 +73,7 @@ func (f *fields) checkCount() (reason, detail string) {
 	case f.outState == bad:
 		return BadOut, "out is a whole number from 0 to 4294967295"
 	case f.inState == absent && f.outState == absent:
-		return BadIn, "a count has in, or out, or both"
+		return BadIn, "a count has in, or out, or both, or the totals in_total, out_total"
 	case f.intervalState == bad || f.intervalState == good && f.interval == 0:
 		return BadInterval, "interval is a whole number of seconds from 1 to 4294967295"
 	}

@@ -51,14 +51,13 @@ func (d *Decoder) Registered() { d.names.fresh = d.names.fresh[:0] }
 // and offset its place in the partition. Nothing in the batch aliases the
 // record; Reject.Raw does.
 func (d *Decoder) Decode(record []byte, arrivalMillis, offset int64, into *telemetry.Batch, rejects *[]Reject) {
-	counts, heartbeats := into.Counts.Len(), into.Heartbeats.Len()
+	rows := d.twins.before(into)
 	// Member by member: a literal would be put together aside and copied in wider
 	// pieces than it was written in, for which the processor waits 25 ns.
 	var w walk
 	w.d, w.b, w.arrival, w.offset, w.into, w.rejects = d, record, arrivalMillis, offset, into, rejects
 	w.stream()
-	d.twins.dropCounts(&into.Counts, counts)
-	d.twins.dropHeartbeats(&into.Heartbeats, heartbeats)
+	d.twins.drop(into, rows)
 }
 
 // walk goes through one record.
@@ -203,10 +202,13 @@ func (w *walk) take(f *fields, from, to int) {
 		}
 		id, name = w.d.names.add(f.device, w.arrival)
 	}
-	if f.isCount() {
-		w.count(f, id)
-	} else {
+	switch {
+	case !f.isCount():
 		w.heartbeat(f, id)
+	case f.isTotal():
+		w.total(f, id)
+	default:
+		w.count(f, id)
 	}
 	if w.d.accepted != nil {
 		*w.d.accepted = append(*w.d.accepted, span{from, to, name})

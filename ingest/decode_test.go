@@ -31,6 +31,10 @@ func show(b *telemetry.Batch) string {
 		c := &b.Counts
 		fmt.Fprintf(&s, "count %x %s in=%d out=%d every=%d\n", uint64(c.Device[i])>>48, instant(c.TS[i]), c.In[i], c.Out[i], c.Interval[i])
 	}
+	for i := range b.Totals.Len() {
+		c := &b.Totals
+		fmt.Fprintf(&s, "total %x %s in=%d out=%d modulus=%d\n", uint64(c.Device[i])>>48, instant(c.TS[i]), c.In[i], c.Out[i], c.Modulus[i])
+	}
 	for i, from := 0, 0; i < b.Heartbeats.Len(); i++ {
 		h := &b.Heartbeats
 		fmt.Fprintf(&s, "heartbeat %x %s fw=%q", uint64(h.Device[i])>>48, instant(h.TS[i]), h.Firmware[i])

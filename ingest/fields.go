@@ -33,6 +33,7 @@ type fields struct {
 	ts                int64
 	in, out, interval uint32
 	measures          []measure // numeric members with other names
+	badTotals         totalName // of totals: those that are no numbers
 	crowded           bool      // there were more than MaxMeasures
 	deep              bool      // nested beyond MaxDepth
 }
@@ -96,6 +97,7 @@ func (f *fields) set(key []byte, v value) {
 func (f *fields) setOther(key []byte, v value) {
 	if v.kind != isNumber {
 		f.dropMeasure(key)
+		f.spoil(key, v.kind != isNull)
 		return
 	}
 	x, err := strconv.ParseFloat(string(v.text), 64)
@@ -106,6 +108,7 @@ func (f *fields) setOther(key []byte, v value) {
 }
 
 func (f *fields) setMeasure(name []byte, x float64) {
+	f.spoil(name, false)
 	for i := range f.measures {
 		if bytes.Equal(f.measures[i].name, name) {
 			f.measures[i].value = x

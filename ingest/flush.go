@@ -73,7 +73,7 @@ func (w *worker) insist(ctx, longer context.Context, step string, do func() erro
 // done counts the batch and empties it.
 func (w *worker) done() {
 	m := w.c.metrics
-	m.readings.WithLabelValues("count").Add(float64(w.batch.Counts.Len()))
+	m.readings.WithLabelValues("count").Add(float64(w.batch.Counts.Len() + w.batch.Totals.Len()))
 	m.readings.WithLabelValues("heartbeat").Add(float64(w.batch.Heartbeats.Len()))
 	m.records.Add(float64(w.taken))
 	if w.taken > 0 && w.oldest > 0 {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"github.com/segmentio/kafka-go"
 )
 
 // Record is one reading on its way into the log.
@@ -21,6 +20,17 @@ type Record struct {
 
 	ContentType string // of a value that is no JSON; "": none
 }
+
+// millis returns the record's arrival, in milliseconds since 1970.
+func (r *Record) millis(now int64) int64 {
+	if r.Time.IsZero() {
+		return now
+	}
+	return r.Time.UnixMilli()
+}
+
+// size is about what the record takes in the log.
+func (r *Record) size() int { return len(r.Key) + len(r.Value) + len(r.ContentType) + 32 }
 
 // IntakeOptions are the settings of an Intake.
 type IntakeOptions struct {
@@ -36,7 +46,8 @@ type IntakeOptions struct {
 type Intake struct {
 	now      func() time.Time
 	log      *slog.Logger
-	writer   *kafka.Writer
+	topic    string
+	appender *appender
 	appended prometheus.Counter
 	seconds  prometheus.Histogram
 	refused  prometheus.Counter
@@ -65,14 +76,7 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 	f := promauto.With(o.Registerer)
 	return &Intake{
 		now: o.Now, log: o.Log, limit: int64(o.MaxPending),
-		writer: &kafka.Writer{
-			Addr: l.addr(), Transport: l.transport(), Topic: o.Topic, Balancer: balancer,
-			RequiredAcks: kafka.RequireAll, Compression: kafka.Lz4,
-			// A megabyte is what a broker takes that nobody has configured. One
-			// millisecond: a request should not wait for company.
-			BatchSize: 10_000, BatchBytes: 1_000_000, BatchTimeout: time.Millisecond,
-			MaxAttempts: 3, ReadTimeout: requestTimeout, WriteTimeout: requestTimeout,
-		},
+		topic: o.Topic, appender: newAppender(l, o.Topic),
 		appended: f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_appended_total", Help: "Records that the log has acknowledged to the intake."}),
 		refused:  f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_busy_total", Help: "Appends that were refused because the log was behind."}),
 		seconds: f.NewHistogram(prometheus.HistogramOpts{Name: "belfry_ingest_append_seconds",
@@ -99,33 +103,21 @@ func (in *Intake) Append(ctx context.Context, records []Record) error {
 	defer in.pending.Add(-size)
 	if all := in.pending.Add(size); all > in.limit && all > size {
 		in.refused.Inc()
-		return fmt.Errorf("append %d records to %s: %w: %d bytes wait already", len(records), in.writer.Topic, ErrBusy, all-size)
+		return fmt.Errorf("append %d records to %s: %w: %d bytes wait already", len(records), in.topic, ErrBusy, all-size)
 	}
 	begin := in.now()
-	messages := make([]kafka.Message, len(records))
-	for i := range records {
-		r := &records[i]
-		messages[i] = kafka.Message{Key: r.Key, Value: r.Value, Time: r.Time}
-		if r.Time.IsZero() {
-			messages[i].Time = begin
-		}
-		if r.ContentType != "" {
-			messages[i].Headers = []kafka.Header{{Key: contentTypeHeader, Value: []byte(r.ContentType)}}
-		}
-	}
-	if err := in.writer.WriteMessages(context.WithoutCancel(ctx), messages...); err != nil {
-		err = explain(writeError(err))
-		in.log.Warn("append to the log failed", "topic", in.writer.Topic, "records", len(records), "error", err)
-		return fmt.Errorf("append %d records to %s: %w", len(records), in.writer.Topic, err)
+	if err := in.appender.append(context.WithoutCancel(ctx), records, begin.UnixMilli()); err != nil {
+		err = explain(err)
+		in.log.Warn("append to the log failed", "topic", in.topic, "records", len(records), "error", err)
+		return fmt.Errorf("append %d records to %s: %w", len(records), in.topic, err)
 	}
 	in.appended.Add(float64(len(records)))
 	in.seconds.Observe(in.now().Sub(begin).Seconds())
 	return nil
 }
 
-// Close waits for appends under way and closes the connections.
+// Close closes the connections. No append may be under way.
 func (in *Intake) Close() error {
-	err := in.writer.Close()
-	in.writer.Transport.(*kafka.Transport).CloseIdleConnections()
-	return err
+	in.appender.close()
+	return nil
 }

@@ -240,7 +240,7 @@ func targetOf(name []byte, text bool) (to target, ok bool) {
 		return toKind, true
 	case "fw":
 		return toFirmware, true
-	case "in", "out", "interval":
+	case "in", "out", "interval", "in_total", "out_total", "modulus":
 		return 0, false
 	}
 	return toIgnored, true

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"sync"
 	"time"
 
 	"belfry/telemetry"
@@ -20,13 +21,9 @@ type BadLine struct {
 // by the rules of Decoder, with the given instant for the arrival. The records
 // have no Time yet; their values alias the body.
 func Split(body []byte, at time.Time) (records []Record, bad []BadLine) {
-	var batch telemetry.Batch
-	var rejects []Reject
-	var accepted []span
-	d := NewDecoder(0)
-	d.accepted = &accepted
-	d.Decode(body, at.UnixMilli(), 0, &batch, &rejects)
-
+	d := splitters.Get().(*splitter)
+	defer d.giveBack()
+	accepted, rejects := d.split(body, at)
 	records = make([]Record, len(accepted))
 	size := 0
 	for _, s := range accepted {
@@ -46,4 +43,30 @@ func Split(body []byte, at time.Time) (records []Record, bad []BadLine) {
 		bad = append(bad, BadLine{Line: line, Index: r.Index, Reason: r.Reason, Detail: r.Detail})
 	}
 	return records, bad
+}
+
+// splitter is a decoder that remembers the devices of earlier bodies, for which
+// they need not be hashed and checked again. What it decodes is thrown away.
+type splitter struct {
+	*Decoder
+	batch    telemetry.Batch
+	accepted []span
+	rejects  []Reject
+}
+
+var splitters = sync.Pool{New: func() any { return &splitter{Decoder: NewDecoder(0)} }}
+
+// split returns what is the splitter's until it is given back.
+func (s *splitter) split(body []byte, at time.Time) ([]span, []Reject) {
+	s.Decoder.accepted = &s.accepted
+	s.Decode(body, at.UnixMilli(), 0, &s.batch, &s.rejects)
+	s.Registered()
+	return s.accepted, s.rejects
+}
+
+func (s *splitter) giveBack() {
+	s.batch.Reset()
+	clear(s.rejects) // they alias the body
+	s.accepted, s.rejects = s.accepted[:0], s.rejects[:0]
+	splitters.Put(s)
 }

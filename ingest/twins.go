@@ -38,6 +38,21 @@ func (t *twins) mark(device []telemetry.DeviceID, ts []int64) (dead []bool, foun
 	return t.dead, found
 }
 
+// rowCounts say how many rows of each kind a batch has.
+type rowCounts struct{ counts, heartbeats, totals int }
+
+// before notes how many rows the batch has before a record is decoded into it.
+func (t *twins) before(b *telemetry.Batch) rowCounts {
+	return rowCounts{b.Counts.Len(), b.Heartbeats.Len(), b.Totals.Len()}
+}
+
+// drop removes the earlier twins among the rows that a record added.
+func (t *twins) drop(b *telemetry.Batch, from rowCounts) {
+	t.dropCounts(&b.Counts, from.counts)
+	t.dropHeartbeats(&b.Heartbeats, from.heartbeats)
+	t.dropTotals(&b.Totals, from.totals)
+}
+
 // size prepares an empty table for that many rows.
 func (t *twins) size(rows int) {
 	if t.seed == 0 {
@@ -108,4 +123,27 @@ func (t *twins) dropHeartbeats(h *telemetry.Heartbeats, from int) {
 	}
 	h.Device, h.TS, h.Arrival, h.Offset = h.Device[:n], h.TS[:n], h.Arrival[:n], h.Offset[:n]
 	h.Firmware, h.MeasureEnd, h.Name, h.Value = h.Firmware[:n], h.MeasureEnd[:n], h.Name[:m], h.Value[:m]
+}
+
+// dropTotals does the same for totals.
+func (t *twins) dropTotals(c *telemetry.Totals, from int) {
+	if c.Len()-from < 2 {
+		return
+	}
+	dead, found := t.mark(c.Device[from:], c.TS[from:])
+	if !found {
+		return
+	}
+	n := from
+	for row, gone := range dead {
+		if gone {
+			continue
+		}
+		i := from + row
+		c.Device[n], c.TS[n], c.Arrival[n], c.Offset[n] = c.Device[i], c.TS[i], c.Arrival[i], c.Offset[i]
+		c.In[n], c.Out[n], c.Modulus[n] = c.In[i], c.Out[i], c.Modulus[i]
+		n++
+	}
+	c.Device, c.TS, c.Arrival, c.Offset = c.Device[:n], c.TS[:n], c.Arrival[:n], c.Offset[:n]
+	c.In, c.Out, c.Modulus = c.In[:n], c.Out[:n], c.Modulus[:n]
 }

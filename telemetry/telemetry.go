@@ -120,10 +120,11 @@ func (h *Heartbeats) Reset() {
 type Batch struct {
 	Counts     Counts
 	Heartbeats Heartbeats
+	Totals     Totals
 }
 
 // Len returns the number of readings.
-func (b *Batch) Len() int { return b.Counts.Len() + b.Heartbeats.Len() }
+func (b *Batch) Len() int { return b.Counts.Len() + b.Heartbeats.Len() + b.Totals.Len() }
 
 // Append adds the rows of another batch, which stays its owner's.
 func (b *Batch) Append(o *Batch) {
@@ -137,7 +138,8 @@ func (b *Batch) Append(o *Batch) {
 		h.MeasureEnd = append(h.MeasureEnd, len(h.Name)+end)
 	}
 	h.Name, h.Value = append(h.Name, g.Name...), append(h.Value, g.Value...)
+	b.Totals.append(&o.Totals)
 }
 
 // Reset empties the batch and keeps its memory.
-func (b *Batch) Reset() { b.Counts.Reset(); b.Heartbeats.Reset() }
+func (b *Batch) Reset() { b.Counts.Reset(); b.Heartbeats.Reset(); b.Totals.Reset() }

@@ -36,15 +36,33 @@ func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 	defer w.metrics.time("insert", time.Now())
 	e := w.insert.Get().(*encoder)
 	defer w.insert.Put(e)
-	if n := b.Counts.Len(); n > 0 {
-		if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(e.sortCounts(&b.Counts))); err != nil {
-			return fmt.Errorf("insert %d counts: %w", n, err)
+	if err := w.insertCounts(ctx, e, &b.Counts); err != nil {
+		return err
+	}
+	if b.Totals.Len() > 0 {
+		between, err := w.insertTotals(ctx, e, &b.Totals)
+		if err == nil {
+			err = w.insertCounts(ctx, e, &between)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if n := b.Heartbeats.Len(); n > 0 {
 		if err := w.insertBlock(ctx, e, "raw_heartbeats", n, e.heartbeats(e.sortHeartbeats(&b.Heartbeats))); err != nil {
 			return fmt.Errorf("insert %d heartbeats: %w", n, err)
 		}
+	}
+	return nil
+}
+
+func (w *Warehouse) insertCounts(ctx context.Context, e *encoder, c *telemetry.Counts) error {
+	n := c.Len()
+	if n == 0 {
+		return nil
+	}
+	if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(e.sortCounts(c))); err != nil {
+		return fmt.Errorf("insert %d counts: %w", n, err)
 	}
 	return nil
 }
