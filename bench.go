@@ -38,7 +38,7 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 			return err
 		}
 		defer server.Close()
-		if o.Warehouse, err = server.Database(ctx, databaseOf(store.DefaultTenant)); err != nil {
+		if o.Warehouse, err = server.Database(ctx, databaseOf(store.Tenant{Name: store.DefaultTenant})); err != nil {
 			return err
 		}
 	}

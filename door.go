@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"belfry/incidents"
+	"belfry/warehouse/chdb"
 	"belfry/warehouse/door"
 )
 
@@ -33,7 +34,11 @@ func (w *watch) openReader(ctx context.Context) (err error) {
 		return nil
 	}
 	c := w.config.Door
-	w.reader, err = door.NewReader(ctx, w.server.Reader, databaseOf(w.tenant), door.Limits{Time: c.MaxTime, Memory: c.MaxMemory, Rows: c.MaxRows, Sessions: c.Sessions})
+	w.reader, err = door.NewReader(ctx, w.server.Reader, w.database(), door.Limits{Time: c.MaxTime, Memory: c.MaxMemory, Rows: c.MaxRows, Sessions: c.Sessions})
+	if errors.Is(err, chdb.ErrNoRole) {
+		w.log.Warn("the ClickHouse door opens for this tenant at the next start")
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("open the ClickHouse door: %w", err)
 	}

@@ -567,7 +567,7 @@ func (f *faults) check() {
 		ids[strconv.FormatUint(uint64(telemetry.IDOf(name)), 10)] = name
 	}
 	got := map[string]string{}
-	for _, row := range f.clickhouse.query(f.t, "SELECT device, toUnixTimestamp64Milli(ts), argMax(in, (delay, offset)) FROM "+databaseOf(store.DefaultTenant)+".raw_counts GROUP BY device, ts") {
+	for _, row := range f.clickhouse.query(f.t, "SELECT device, toUnixTimestamp64Milli(ts), argMax(in, (delay, offset)) FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts GROUP BY device, ts") {
 		got[ids[row[0]]+" "+row[1]] = row[2]
 	}
 	wrong := 0
@@ -586,7 +586,7 @@ func (f *faults) check() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	rows := f.clickhouse.query(f.t, "SELECT (SELECT count() FROM "+databaseOf(store.DefaultTenant)+".raw_counts FINAL), (SELECT count() FROM "+databaseOf(store.DefaultTenant)+".raw_counts), (SELECT countIf(xs > 1) FROM (SELECT uniqExact(tuple(in, out, interval)) AS xs FROM "+databaseOf(store.DefaultTenant)+".raw_counts GROUP BY device, ts, delay, offset))")[0]
+	rows := f.clickhouse.query(f.t, "SELECT (SELECT count() FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts FINAL), (SELECT count() FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts), (SELECT countIf(xs > 1) FROM (SELECT uniqExact(tuple(in, out, interval)) AS xs FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts GROUP BY device, ts, delay, offset))")[0]
 	if rows[0] != strconv.FormatInt(end, 10) || rows[2] != "0" {
 		f.t.Errorf("the log has %d records, the warehouse %s versions; %s of them differ from their repetition", end, rows[0], rows[2])
 	}

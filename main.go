@@ -42,6 +42,7 @@ type commands struct {
 	Rules     rulesCommand     `cmd:"" help:"Check rule files, and try them on stored readings."`
 	Incidents incidentsCommand `cmd:"" help:"List incidents and work on them."`
 	Devices   devicesCommand   `cmd:"" help:"Import and list sites and devices."`
+	Tenants   tenantsCommand   `cmd:"" help:"Add, list and drop client companies."`
 	Tokens    tokensCommand    `cmd:"" help:"Create, list and revoke API tokens."`
 	Dashboard dashboardCommand `cmd:"" name:"dashboards" help:"Export the Grafana dashboards."`
 	Bench     benchCommand     `cmd:"" help:"Measure belfry on this machine."`

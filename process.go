@@ -173,13 +173,9 @@ func (p *process) openServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tenants, err := p.control.Tenants(ctx)
+	readers, err := p.readers(ctx)
 	if err != nil {
 		return err
-	}
-	var readers []string
-	for _, t := range tenants {
-		readers = append(readers, databaseOf(t.Name))
 	}
 	p.server, err = warehouse.Open(warehouse.Options{Path: p.folder.file("warehouse"), Library: c.Library, Readers: readers, Addresses: c.Addresses,
 		User: c.User, Password: c.Password, TLS: secured, Log: p.log})
@@ -188,6 +184,25 @@ func (p *process) openServer(ctx context.Context) error {
 	}
 	p.closeLater(func() error { p.server.Close(); return nil })
 	return nil
+}
+
+// spareReaders is how many tenants may be added before the ClickHouse door needs a
+// restart to open for the next: the engine takes its roles when it boots, and the
+// numbers of the tenants to come are known by then.
+const spareReaders = 64
+
+// readers returns the databases that the ClickHouse door is to open for.
+func (p *process) readers(ctx context.Context) (names []string, err error) {
+	tenants, err := p.control.Tenants(ctx)
+	next := int64(1)
+	for _, t := range tenants {
+		names = append(names, databaseOf(t))
+		next = max(next, t.Number+1)
+	}
+	for i := range int64(spareReaders) {
+		names = append(names, databaseOf(store.Tenant{Number: next + i}))
+	}
+	return names, err
 }
 
 // run lets the parts work until the context ends or one of them fails; then all

@@ -16,9 +16,13 @@ type tokensCommand struct {
 }
 
 type tokensCreateCommand struct {
-	Role    string        `required:"" help:"admin, manager, second_line, first_line, third_line, noc, site_manager or device."`
-	Name    string        `help:"Who uses it; stands on timelines. Default: the role."`
-	Site    string        `help:"The one site that it sees." placeholder:"ID"`
+	Role   string `required:"" help:"admin, manager, second_line, first_line, third_line, noc, site_manager or device."`
+	Name   string `help:"Who uses it; stands on timelines. Default: the role."`
+	Site   string `help:"The one site that it sees." placeholder:"ID"`
+	Tenant string `help:"The tenant that it is of; default: your own." placeholder:"T"`
+
+	Provider bool `help:"An administrator who also manages the tenants."`
+
 	Expires time.Duration `help:"Ends after this time, such as 720h." placeholder:"DURATION"`
 	JSON    bool          `help:"Print JSON."`
 }
@@ -36,6 +40,12 @@ func (c *tokensCreateCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	if c.Site != "" {
 		ask["site"] = c.Site
+	}
+	if c.Tenant != "" {
+		ask["tenant"] = c.Tenant
+	}
+	if c.Provider {
+		ask["provider"] = true
 	}
 	if c.Expires > 0 {
 		ask["expires_at"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
@@ -55,7 +65,8 @@ func (c *tokensCreateCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 type tokensListCommand struct {
-	JSON bool `help:"Print JSON."`
+	Tenant string `help:"Of this tenant; default: your own." placeholder:"T"`
+	JSON   bool   `help:"Print JSON."`
 }
 
 // Run lists the tokens.
@@ -68,7 +79,7 @@ func (c *tokensListCommand) Run(ctx context.Context, t *terminal) error {
 	var list struct {
 		Items []incidents.Token `json:"items"`
 	}
-	if err := api.call(ctx, "GET", "/api/v1/tokens", nil, &list); err != nil {
+	if err := api.call(ctx, "GET", "/api/v1/tokens"+ofTenant(c.Tenant), nil, &list); err != nil {
 		return err
 	}
 	if c.JSON {
@@ -82,7 +93,8 @@ func (c *tokensListCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 type tokensRevokeCommand struct {
-	ID string `arg:"" help:"The token's id: the eight characters after bf_."`
+	ID     string `arg:"" help:"The token's id: the eight characters after bf_."`
+	Tenant string `help:"The tenant that it is of; default: your own." placeholder:"T"`
 }
 
 // Run ends a token.
@@ -92,7 +104,15 @@ func (c *tokensRevokeCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer api.close()
-	return api.call(ctx, "DELETE", "/api/v1/tokens/"+url.PathEscape(c.ID), nil, nil)
+	return api.call(ctx, "DELETE", "/api/v1/tokens/"+url.PathEscape(c.ID)+ofTenant(c.Tenant), nil, nil)
+}
+
+// ofTenant is the query for a tenant; "" for one's own.
+func ofTenant(tenant string) string {
+	if tenant == "" {
+		return ""
+	}
+	return "?tenant=" + url.QueryEscape(tenant)
 }
 
 func orDash(s string) string {

@@ -115,15 +115,24 @@ func schemaOf(tenant string) string {
 	return "belfry_tenant_" + tenant
 }
 
-// databaseOf returns the name of a tenant's database in ClickHouse.
-func databaseOf(tenant string) string { return "belfry_" + tenant }
+// databaseOf returns the name of a tenant's database in ClickHouse. It has the
+// tenant's number: see spareReaders.
+func databaseOf(t store.Tenant) string {
+	if t.Name == store.DefaultTenant {
+		return "belfry_default"
+	}
+	return fmt.Sprintf("belfry_tenant_%d", t.Number)
+}
+
+// database is that of this tenant.
+func (w *watch) database() string { return databaseOf(store.Tenant{Name: w.tenant, Number: w.number}) }
 
 // openWarehouse opens the tenant's database in ClickHouse.
 func (w *watch) openWarehouse(ctx context.Context) (err error) {
 	if w.server == nil {
 		return nil
 	}
-	if w.warehouse, err = w.server.Database(ctx, databaseOf(w.tenant)); err != nil {
+	if w.warehouse, err = w.server.Database(ctx, w.database()); err != nil {
 		return err
 	}
 	w.warehouse.Measure(w.metrics)

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/errgroup"
 
+	"belfry/api"
 	"belfry/incidents"
 	"belfry/incidents/store"
 	"belfry/ingest"
@@ -205,7 +206,7 @@ func (ws *watches) compare(ctx context.Context) error {
 		there[t.Name] = !t.Dropping
 		switch {
 		case t.Dropping:
-			err = ws.drop(ctx, t.Name)
+			err = ws.drop(ctx, t)
 		case ws.find(t.Name) == nil || ws.stands(t.Name):
 			ws.retire(t.Name)
 			err = ws.open(ctx, t)
@@ -287,43 +288,64 @@ func (ws *watches) close() error {
 	return errors.Join(errs...)
 }
 
-// add makes a tenant and lets it work.
-func (ws *watches) add(ctx context.Context, name string, at time.Time) (store.Tenant, error) {
+// Tenants is GET /api/v1/tenants.
+func (ws *watches) Tenants(ctx context.Context) ([]api.Tenant, error) {
+	tenants, err := ws.process.control.Tenants(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	list := make([]api.Tenant, len(tenants))
+	for i, t := range tenants {
+		list[i] = api.Tenant{Name: t.Name, CreatedAt: t.CreatedAt, State: "at_work"}
+		if err := ws.failing[t.Name]; err != nil {
+			list[i].State, list[i].Wrong = "standing", err.Error()
+		}
+		if t.Dropping {
+			list[i].State = "dropping"
+		}
+	}
+	return list, nil
+}
+
+// AddTenant makes a tenant and lets it work.
+func (ws *watches) AddTenant(ctx context.Context, name string, at time.Time) (api.Tenant, error) {
 	ws.changing.Lock()
 	defer ws.changing.Unlock()
 	t, err := ws.process.control.CreateTenant(ctx, name, at)
 	if err != nil {
-		return t, err
+		return api.Tenant{}, err
 	}
-	if err := ws.open(context.WithoutCancel(ctx), t); err != nil {
-		return t, errors.Join(err, ws.process.control.EndDrop(context.WithoutCancel(ctx), name))
-	}
-	return t, nil
+	// Once it is in the list it stays there: what can't be opened now is tried again.
+	ws.note(name, ws.open(context.WithoutCancel(ctx), t))
+	return api.Tenant{Name: t.Name, CreatedAt: t.CreatedAt, State: "at_work"}, nil
 }
 
-// remove drops a tenant with all its data.
-func (ws *watches) remove(ctx context.Context, name string, at time.Time) error {
+// DropTenant drops a tenant with all its data.
+func (ws *watches) DropTenant(ctx context.Context, name string, at time.Time) error {
 	if name == store.DefaultTenant {
 		return &incidents.ForbiddenError{Code: "forbidden", Detail: "the tenant " + name + " is always there"}
 	}
 	ws.changing.Lock()
 	defer ws.changing.Unlock()
-	if err := ws.process.control.BeginDrop(ctx, name, at); err != nil {
+	t, err := ws.process.control.BeginDrop(ctx, name, at)
+	if err != nil {
 		return err
 	}
-	return ws.drop(context.WithoutCancel(ctx), name)
+	return ws.drop(context.WithoutCancel(ctx), t)
 }
 
 // drop deletes what there is of a tenant that has been marked so. Each step does
 // nothing when it was done before, so a drop that was cut off is begun again.
-func (ws *watches) drop(ctx context.Context, name string) error {
-	p := ws.process
+func (ws *watches) drop(ctx context.Context, t store.Tenant) error {
+	p, name := ws.process, t.Name
 	ws.retire(name)
 	if !p.warehouseless() {
 		if err := ingest.DeleteTopic(ctx, p.connection(), p.topicOf(name)); err != nil {
 			return err
 		}
-		if err := p.server.Drop(ctx, databaseOf(name)); err != nil {
+		if err := p.server.Drop(ctx, databaseOf(t)); err != nil {
 			return err
 		}
 	}

@@ -161,6 +161,11 @@ func (a *app) routes() {
 	route(a, "POST", "/tokens", admins, "Make a token", a.postToken, status(201))
 	route(a, "DELETE", "/tokens/{id}", admins, "Revoke a token", a.deleteToken, status(204), fails(404))
 
+	route(a, "GET", "/tenants", admins, "List the tenants", a.listTenants)
+	route(a, "POST", "/tenants", admins, "Add a tenant", a.postTenant, status(201), fails(409), patience(5*time.Minute))
+	route(a, "GET", "/tenants/{name}", admins, "One tenant", a.getTenant, fails(404))
+	route(a, "DELETE", "/tenants/{name}", admins, "Drop a tenant with all its data", a.dropTenant, status(204), fails(404), patience(5*time.Minute))
+
 	route(a, "GET", "/webhooks", managers, "List webhooks", a.listWebhooks)
 	route(a, "POST", "/webhooks", managers, "Have an outside system told of what happens", a.postWebhook, status(201))
 	route(a, "GET", "/webhooks/{id}", managers, "One webhook", a.getWebhook, fails(404))

@@ -25,6 +25,7 @@ var examples = map[string]any{
 	"put-silences-id":                object{"device": "FC-10042", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z", "reason": "the floor is painted"},
 	"post-sites":                     object{"id": "oslo", "zone": "Europe/Oslo", "hours": object{"mon-sat": "10:00-20:00"}, "contact": "oslo@shops.example"},
 	"patch-sites-id":                 object{"status": "refit"},
+	"post-tenants":                   object{"name": "acme"},
 	"post-tokens":                    object{"name": "rosa", "role": "site_manager", "site": "paris"},
 	"post-webhooks":                  object{"url": "https://helpdesk.example/belfry", "kinds": []string{"open", "resolve"}},
 	"patch-webhooks-id":              object{"paused": true},

@@ -8,8 +8,16 @@ import (
 	"belfry/incidents"
 )
 
-func (a *app) listTokens(ctx context.Context, _ *struct{}) (*listOut[incidents.Token], error) {
-	tokens, err := a.Tokens.Tokens(ctx, a.Tenant)
+type tokensIn struct {
+	Tenant string `query:"tenant" maxLength:"64" doc:"Of this tenant, for the provider's administrators"`
+}
+
+func (a *app) listTokens(ctx context.Context, in *tokensIn) (*listOut[incidents.Token], error) {
+	tenant, err := a.tenantOf(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := a.Tokens.Tokens(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -21,6 +29,8 @@ type tokenIn struct {
 		Name      string         `json:"name" minLength:"1" maxLength:"128" doc:"Whose it is; stands on timelines"`
 		Role      incidents.Role `json:"role" enum:"admin,manager,second_line,first_line,noc,site_manager,device"`
 		Site      string         `json:"site,omitempty" maxLength:"128" doc:"The one site that it sees; all when left out"`
+		Tenant    string         `json:"tenant,omitempty" maxLength:"64" doc:"Of this tenant, for the provider's administrators; their own when left out"`
+		Provider  bool           `json:"provider,omitempty" doc:"Whether this administrator also manages the tenants"`
 		ExpiresAt time.Time      `json:"expires_at,omitzero" doc:"Never when left out"`
 	}
 }
@@ -37,6 +47,16 @@ func (a *app) postToken(ctx context.Context, in *tokenIn) (*tokenOut, error) {
 	if err := wholeFleet(ctx); err != nil {
 		return nil, err
 	}
+	tenant, err := a.tenantOf(ctx, b.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	if b.Provider && (!tokenOf(ctx).Provider || tenant != a.Tenant) {
+		return nil, oneFault("provider", "the provider's administrators make others of their own tenant, and nobody else does")
+	}
+	if b.Site != "" && tenant != a.Tenant {
+		return nil, oneFault("site", "a token of that tenant makes tokens for its sites")
+	}
 	if b.Site != "" {
 		if _, err := a.Registry.Site(ctx, b.Site); errors.Is(err, incidents.ErrNotFound) {
 			return nil, oneFault("site", "there is no such site")
@@ -44,8 +64,8 @@ func (a *app) postToken(ctx context.Context, in *tokenIn) (*tokenOut, error) {
 			return nil, err
 		}
 	}
-	token, secret, err := a.Tokens.CreateToken(ctx, incidents.Token{Name: b.Name, Role: b.Role, Tenant: a.Tenant,
-		Site: b.Site, ExpiresAt: b.ExpiresAt.UTC()}, a.Now())
+	token, secret, err := a.Tokens.CreateToken(ctx, incidents.Token{Name: b.Name, Role: b.Role, Tenant: tenant,
+		Site: b.Site, ExpiresAt: b.ExpiresAt.UTC(), Provider: b.Provider}, a.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -55,14 +75,19 @@ func (a *app) postToken(ctx context.Context, in *tokenIn) (*tokenOut, error) {
 }
 
 type tokenPath struct {
-	ID string `path:"id" maxLength:"64"`
+	ID     string `path:"id" maxLength:"64"`
+	Tenant string `query:"tenant" maxLength:"64" doc:"Of this tenant, for the provider's administrators"`
 }
 
 func (a *app) deleteToken(ctx context.Context, in *tokenPath) (*struct{}, error) {
 	if err := wholeFleet(ctx); err != nil {
 		return nil, err
 	}
-	err := a.Tokens.RevokeToken(ctx, a.Tenant, in.ID, a.Now())
+	tenant, err := a.tenantOf(ctx, in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	err = a.Tokens.RevokeToken(ctx, tenant, in.ID, a.Now())
 	if errors.Is(err, incidents.ErrNotFound) {
 		return nil, notFound("token", in.ID)
 	}

@@ -39,7 +39,7 @@ func (w *Warehouse) Backup(ctx context.Context, dir string) error {
 // name. A database of the name must not hold readings (ErrNotEmpty), nor be in
 // use. After an error there is no database of the name.
 func (s *Server) Restore(ctx context.Context, name, dir string) error {
-	w := &Warehouse{Server: s, db: name}
+	w := s.warehouse(name)
 	if !databaseName.MatchString(name) {
 		return fmt.Errorf("restore database %q: no name for a database", name)
 	}

@@ -75,7 +75,7 @@ func TestOverHTTPTheAnswersAreTheSame(t *testing.T) {
 	s := analyzer.Scan{AsOf: noon, Columns: []analyzer.Column{
 		{Fn: analyzer.SumIn, Kind: telemetry.Count, From: noon.Add(-time.Hour), To: noon},
 		{Fn: analyzer.Last, Kind: telemetry.Heartbeat, Measure: "it's"}, {Fn: analyzer.LastArrival}}}
-	near := &Warehouse{Server: server, db: w.db}
+	near := server.warehouse(w.db)
 	if got, want := scanned(t, w, s, "a"), scanned(t, near, s, "a"); got != want || !strings.HasPrefix(want, "3 21.5 ") {
 		t.Errorf("scan: over HTTP %q, in the process %q", got, want)
 	}

@@ -108,7 +108,7 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 	if !databaseName.MatchString(name) {
 		return nil, fmt.Errorf("database name %q; want a lower-case letter, then letters, digits and underscores, 63 at most", name)
 	}
-	w := &Warehouse{Server: s, db: name, metrics: newMetrics(), insert: sync.Pool{New: func() any { return newEncoder() }}}
+	w := s.warehouse(name)
 	if err := w.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("bring database %s up to date: %w", name, err)
 	}
@@ -116,6 +116,10 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 		w.Measure(s.registry)
 	}
 	return w, nil
+}
+
+func (s *Server) warehouse(name string) *Warehouse {
+	return &Warehouse{Server: s, db: name, metrics: newMetrics(), insert: sync.Pool{New: func() any { return newEncoder() }}}
 }
 
 // Measure registers what is measured of this database. The registerer of each of

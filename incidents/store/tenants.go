@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"regexp"
@@ -59,16 +60,12 @@ func (c *Control) CreateTenant(ctx context.Context, name string, at time.Time) (
 	}
 	t := Tenant{Name: name, CreatedAt: at.UTC().Truncate(time.Millisecond)}
 	err := c.update(ctx, func(tx *txn) error {
-		rows, err := tx.QueryContext(ctx, `INSERT INTO tenants (name, created_at, dropping) VALUES (?,?,0)
-			ON CONFLICT (name) DO NOTHING RETURNING number`, name, t.CreatedAt.UnixMilli())
-		if err != nil {
-			return err
+		err := tx.QueryRowContext(ctx, `INSERT INTO tenants (name, created_at, dropping) VALUES (?,?,0)
+			ON CONFLICT (name) DO NOTHING RETURNING number`, name, t.CreatedAt.UnixMilli()).Scan(&t.Number)
+		if errors.Is(err, sql.ErrNoRows) {
+			return incidents.ErrExists
 		}
-		defer rows.Close()
-		if !rows.Next() {
-			return errors.Join(rows.Err(), incidents.ErrExists)
-		}
-		return rows.Scan(&t.Number)
+		return err
 	})
 	if err != nil {
 		return t, fmt.Errorf("add tenant %s: %w", name, err)
@@ -78,17 +75,19 @@ func (c *Control) CreateTenant(ctx context.Context, name string, at time.Time) (
 
 // BeginDrop marks a tenant as one whose data are to be deleted, and ends its
 // tokens at once. Doing it again does nothing; an unknown one is ErrNotFound.
-func (c *Control) BeginDrop(ctx context.Context, name string, at time.Time) error {
-	return c.changeTenant(ctx, "drop", name, func(tx *txn) error {
+func (c *Control) BeginDrop(ctx context.Context, name string, at time.Time) (Tenant, error) {
+	t := Tenant{Name: name, Dropping: true}
+	err := c.changeTenant(ctx, "drop", &t, func(tx *txn) error {
 		_, err := tx.ExecContext(ctx, `UPDATE tokens SET revoked_at = coalesce(revoked_at, ?)
 			WHERE principal IN (SELECT id FROM principals WHERE tenant = ?)`, at.UnixMilli(), name)
 		return err
-	}, "UPDATE tenants SET dropping = 1 WHERE name = ?")
+	}, "UPDATE tenants SET dropping = 1 WHERE name = ? RETURNING number")
+	return t, err
 }
 
 // EndDrop forgets a tenant and everybody who worked for it.
 func (c *Control) EndDrop(ctx context.Context, name string) error {
-	return c.changeTenant(ctx, "forget", name, func(tx *txn) error {
+	return c.changeTenant(ctx, "forget", &Tenant{Name: name}, func(tx *txn) error {
 		for _, statement := range []string{
 			"DELETE FROM sessions WHERE tenant = ?",
 			"DELETE FROM tokens WHERE principal IN (SELECT id FROM principals WHERE tenant = ?)",
@@ -99,22 +98,23 @@ func (c *Control) EndDrop(ctx context.Context, name string) error {
 			}
 		}
 		return nil
-	}, "DELETE FROM tenants WHERE name = ?")
+	}, "DELETE FROM tenants WHERE name = ? RETURNING number")
 }
 
-func (c *Control) changeTenant(ctx context.Context, deed, name string, more func(*txn) error, statement string) error {
+// changeTenant runs a statement that returns the tenant's number, and more with it.
+func (c *Control) changeTenant(ctx context.Context, deed string, t *Tenant, more func(*txn) error, statement string) error {
 	err := c.update(ctx, func(tx *txn) error {
-		result, err := tx.ExecContext(ctx, statement, name)
+		err := tx.QueryRowContext(ctx, statement, t.Name).Scan(&t.Number)
+		if errors.Is(err, sql.ErrNoRows) {
+			return incidents.ErrNotFound
+		}
 		if err != nil {
 			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, incidents.ErrNotFound)
 		}
 		return more(tx)
 	})
 	if err != nil {
-		return fmt.Errorf("%s tenant %s: %w", deed, name, err)
+		return fmt.Errorf("%s tenant %s: %w", deed, t.Name, err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package chdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,11 +25,14 @@ type Reader struct {
 	all      []*conn
 }
 
+// ErrNoRole is returned for a database that Options.Readers did not name.
+var ErrNoRole = errors.New("the engine was opened without a role for it")
+
 // Reader opens so many sessions on a database that Options.Readers names, with
 // these settings. The caller closes it, before the Engine.
 func (e *Engine) Reader(database string, sessions int, settings map[string]string) (*Reader, error) {
 	if !slices.Contains(e.readers, database) {
-		return nil, fmt.Errorf("read database %s: the engine was opened without a role for it", database)
+		return nil, fmt.Errorf("read database %s: %w", database, ErrNoRole)
 	}
 	r := &Reader{engine: e, settings: settings, idle: make(chan *conn, sessions)}
 	for i := range sessions {
