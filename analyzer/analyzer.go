@@ -74,6 +74,8 @@ type Analyzer struct {
 
 	learnt  map[int32]*learnt // by calendar: what its devices' baselines are, until its next midnight
 	workers []*worker
+	usuals  map[columnKey]usual
+	ledger  ledger // what fired for devices, and no longer does
 
 	buffers
 	registers
@@ -97,11 +99,14 @@ func New(ctx context.Context, cfg Config) (*Analyzer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Analyzer{cfg: cfg, log: cfg.Log, metrics: m, fleet: cfg.Fleet}
+	a := &Analyzer{cfg: cfg, log: cfg.Log, metrics: m, fleet: cfg.Fleet, ledger: ledger{}}
 	var states []State
 	if cfg.States != nil {
 		if states, a.progress, err = cfg.States.Load(ctx); err != nil {
 			return nil, fmt.Errorf("load analyzer states: %w", err)
+		}
+		if err := a.recall(ctx); err != nil {
+			return nil, err
 		}
 	}
 	if a.progress.Rules == nil {
@@ -144,7 +149,7 @@ func (a *Analyzer) states() []State {
 func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 	a.cfg.Rules, a.fleet = rules, f
 	a.bounds = a.bounds[:0:0]
-	a.buffers, a.learnt = buffers{}, nil
+	a.buffers, a.learnt, a.usuals = buffers{}, nil, nil
 	a.metrics.scopes.Reset()
 	byName := map[string]*bound{}
 	for _, r := range rules.Rules {

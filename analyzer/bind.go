@@ -16,6 +16,7 @@ type bound struct {
 	conds   map[*node]*program // of share
 	timing  timing
 	absent  bool // a rule of absence
+	anyone  bool // judges devices out of service too
 	yields  []*bound
 	rank    int // after the rules that it yields to
 
@@ -35,7 +36,7 @@ type bound struct {
 
 // bind lays a rule over a fleet.
 func bind(r *Rule, f *Fleet) *bound {
-	b := &bound{rule: r, timing: timing{r.For, r.KeepFiringFor}, absent: r.absence()}
+	b := &bound{rule: r, timing: timing{r.For, r.KeepFiringFor}, absent: r.absence(), anyone: r.anyone()}
 	switch r.Scope {
 	case telemetry.LevelDevice:
 		b.scopes = len(f.Devices)

@@ -43,14 +43,22 @@ func (p *pass) fillBinned(ctx context.Context) {
 		c.value, c.begins = p.take(len(p.fleet.Devices)), p.take(len(p.fleet.Devices))
 		fillWith(c.value, missing)
 		fillWith(c.begins, missing)
+		for range c.use.sig.recent {
+			c.recent = append(c.recent, p.take(len(p.fleet.Devices)))
+			fillWith(c.recent[len(c.recent)-1], missing)
+		}
 	}
 	err := errNoSeries
 	if p.cfg.Series != nil {
 		err = p.binGroups(ctx)
 	}
 	for _, c := range p.binned {
-		if c.err = err; err == nil && c.use.sig.peers != nil {
-			p.holdAgainstPeers(c)
+		switch c.err = err; {
+		case err != nil:
+		case c.use.sig.peers != nil:
+			p.holdAgainstPeers(c.value, c.use.sig.peers)
+		case c.recent != nil:
+			p.findOutliers(c)
 		}
 	}
 }
@@ -107,6 +115,12 @@ func (p *pass) binGroup(ctx context.Context, end time.Time, calendars []int32) e
 			if d.calendars != nil && !d.calendars[calendar] {
 				continue
 			}
+			if d.recent != nil {
+				for k, column := range d.recent {
+					column[h.row] = h.logRatio(flowTotal, h.bins()-1-k)
+				}
+				continue
+			}
 			value, began := d.use.sig.bins(h, d.use)
 			d.value[h.row] = value
 			if began != never {
@@ -134,6 +148,7 @@ func (p *pass) learnAll(ctx context.Context, calendars []int32, flows [3]bool) e
 		s := Series{AsOf: since, From: since.Add(-learnBack), To: since, Step: binStep}
 		err := p.eachHistory(ctx, s, those, func(w *worker, _ int32) {
 			w.past.known, w.past.today = k, 0
+			w.study.hidden = p.hidden(w.past.row, since, w.study.hidden[:0])
 			w.study.learn(&w.past, k)
 		})
 		if err != nil {

@@ -39,7 +39,7 @@ func (l *caseLoader) series(n ast.Node) {
 		case "step":
 			s.step = l.duration(e)
 		case "late":
-			s.late = l.duration(e)
+			s.late = l.late(e)
 		case "arrive":
 			s.arrive = l.time(e)
 		default:
@@ -57,6 +57,25 @@ func (l *caseLoader) series(n ast.Node) {
 	l.device(device)
 	s.fill(&l.c.batch, telemetry.IDOf(device))
 }
+
+// late reads how long after their time readings come; one below zero means a clock
+// that is ahead.
+func (l *caseLoader) late(e entry) time.Duration {
+	text, _ := l.text(e)
+	size, ahead := strings.CutPrefix(text, "-")
+	d, err := parseDuration(size)
+	if err != nil || d < time.Second || d > maxLate {
+		l.fault(e.value, fmt.Sprintf("%s: %q is not a duration that fits", e.key, text), "want a number with s, m, h or d, at least 1s; with a - before it for a clock that is ahead")
+		return 0
+	}
+	if ahead {
+		return -d
+	}
+	return d
+}
+
+// maxLate holds a clock that lost 1024 weeks.
+const maxLate = 20000 * 24 * time.Hour
 
 func (l *caseLoader) notation(e entry) []float64 {
 	text, ok := l.text(e)

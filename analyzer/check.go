@@ -161,8 +161,6 @@ func (c *checker) call(n *node) Unit {
 		return c.wrong(n, fmt.Sprintf("no signal or function %q", n.name), wantCall(n.name))
 	case s == nil, f != nil && !c.measured(n):
 		return c.function(n, f)
-	case s.later:
-		return c.wrong(n, fmt.Sprintf("the signal %s() is not available in this version", s.name), "want one of "+strings.Join(available(), ", "))
 	case s.merge == mergeNone && c.level != telemetry.LevelDevice:
 		return c.wrong(n, fmt.Sprintf("%s() is a device's, and the rule is about a %s", s.name, c.level), "want scope: device")
 	}
@@ -180,23 +178,12 @@ func (c *checker) measured(n *node) bool {
 	return first.kind == nodeText || first.kind == nodeName && !isParam
 }
 
-// wantCall suggests a name like it, of this version or a later one, or lists
-// what there is.
+// wantCall suggests a name like it, or lists what there is.
 func wantCall(name string) string {
 	if s := nearest(name, callNames()); s != "" {
 		return s
 	}
-	return "want one of " + strings.Join(append(available(), "abs", "sqrt", "ln"), ", ")
-}
-
-func available() []string {
-	var names []string
-	for _, s := range signals {
-		if !s.later {
-			names = append(names, s.name)
-		}
-	}
-	return names
+	return "want one of " + strings.Join(callNames(), ", ")
 }
 
 func (c *checker) function(n *node, f *function) Unit {
@@ -331,7 +318,7 @@ func (c *checker) habit(u *use, s *signal, arg *node) bool {
 		value = c.params[i].Value
 	}
 	if !(value > 0 && value < 1) {
-		c.fault(arg.pos, fmt.Sprintf("%s is not a share of devices", arg), "want "+s.form()+", with a ratio such as 2%, or a parameter that no override changes")
+		c.fault(arg.pos, fmt.Sprintf("%s is not a share", arg), "want "+s.form()+", with a ratio such as 2%, or a parameter that no override changes")
 		return false
 	}
 	u.habit = value

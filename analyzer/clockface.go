@@ -18,6 +18,7 @@ type clockface struct {
 	slot  []int16 // by bin: weekday (Sunday 0) · 24 + hour
 	day   []int32 // by bin: its place in days
 	open  []bool  // the whole bin lies in opening hours
+	shut  []bool  // no part of it does
 	learn []bool  // baselines may learn from it: no dated exception
 	days  []dayBins
 }
@@ -32,7 +33,7 @@ type dayBins struct {
 
 // newClockface lays n bins from an instant on a calendar.
 func newClockface(c *calendar, from time.Time, n int) *clockface {
-	f := &clockface{from: from, slot: make([]int16, n), day: make([]int32, n), open: make([]bool, n), learn: make([]bool, n)}
+	f := &clockface{from: from, slot: make([]int16, n), day: make([]int32, n), open: make([]bool, n), shut: make([]bool, n), learn: make([]bool, n)}
 	excepted := map[string]bool{}
 	for _, e := range c.site.Exceptions {
 		excepted[e.Date] = true
@@ -50,7 +51,9 @@ func newClockface(c *calendar, from time.Time, n int) *clockface {
 		local := start.In(zone)
 		f.slot[i], f.day[i] = int16(int(local.Weekday())*24+local.Hour()), int32(len(f.days)-1)
 		f.learn[i] = !excepted[day.Date]
+		f.shut[i] = true
 		for _, o := range day.Open {
+			f.shut[i] = f.shut[i] && (!o.From.Before(start.Add(binStep)) || !o.To.After(start))
 			f.open[i] = f.open[i] || !start.Before(o.From) && !start.Add(binStep).After(o.To)
 		}
 	}

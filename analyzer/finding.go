@@ -118,7 +118,10 @@ func (u use) String() string {
 		return u.sig.name + "(sum(" + u.word + ", 1h))"
 	case u.test != "":
 		return u.sig.name + "(" + u.test + "(" + u.word + "))"
-	case u.word != "":
+	case u.habit > 0:
+		args = append(args, strings.ReplaceAll(formatPercent(u.habit), " ", ""))
+	}
+	if u.word != "" && u.test == "" {
 		args = append(args, u.word)
 	}
 	switch u.window.kind {

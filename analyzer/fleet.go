@@ -28,6 +28,7 @@ type Fleet struct {
 	calendars  []*calendar
 	calendarOf []int32 // by site
 	heartbeat  time.Duration
+	ten        time.Duration // see tenReadings
 }
 
 // NewFleet sorts sites and devices into a Fleet, which owns the slices from then
@@ -103,6 +104,7 @@ func (f *Fleet) fill() {
 		f.reading[i] = float64(cmp.Or(d.ReadingEvery, telemetry.DefaultInterval))
 		f.heartbeat = max(f.heartbeat, min(time.Duration(d.HeartbeatEvery)*time.Second, maxHold))
 	}
+	f.ten = f.tenReadings()
 }
 
 func (f *Fleet) siteRow(id string) int {

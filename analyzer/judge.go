@@ -58,7 +58,7 @@ func (p *pass) presence(t *task) []presence {
 	clear(out)
 	if b.scopeOf == nil {
 		for row, alive := range p.alive {
-			if alive {
+			if alive || b.anyone {
 				out[row] = present
 			}
 		}
@@ -181,6 +181,12 @@ func (j *judgement) note(row, i int, s *State, m move, v verdict) {
 	shown := j.shown(row, i)
 	s.RuleHash, s.Value = j.bound.rule.Hash, shown.value
 	s.Scope, _ = j.bound.scope(j.fleet, row)
+	switch spell, fired := s.Spell(); {
+	case m == moveFire:
+		j.fired(s, row)
+	case m == moveClear && fired && s.Scope.Level == telemetry.LevelDevice:
+		j.ledger.add(spell)
+	}
 	if m != moveSilent {
 		j.outbox = append(j.outbox, j.finding(row, s, m, v, shown))
 	}

@@ -41,6 +41,7 @@ func init() {
 		{"unless", false, "when this holds, nothing is known", (*draft).readExpr},
 		{"on_missing", false, "without data: keep, unknown, fire or resolve", oneOf("keep", []string{"keep", "unknown", "fire", "resolve"}, func(r *Rule, v string) { r.OnMissing = OnMissing(v) })},
 		{"yields_to", false, "rules that explain this one: while one of them holds for the scope, for what contains it or for a part of it, this one is unknown; a name that no rule has is left alone", (*draft).readYields},
+		{"learned", false, "whether baselines learn from what a device counts while the rule fires for it: no or yes; after eight weeks they do anyway", oneOf("no", []string{"no", "yes"}, func(r *Rule, v string) { r.Learned = v == "yes" })},
 		{"every", false, "how often the rule is evaluated", (*draft).readEvery},
 		{"at", false, "when on each local day: close+60m or midnight+30m", (*draft).readAt},
 		{"for", false, "how long `when` must hold, in event time", duration(0, func(r *Rule, v time.Duration) { r.For = v })},

@@ -21,7 +21,8 @@ type knowledge struct {
 	phi          []float32    // overdispersion of the total
 	peak         []float32    // 99.5th percentile of the total of a bin in 28 days
 	share        []float32    // habitual share of IN; NaN: not known
-	carried      [3][]carry   // what runs had come to by the midnight of learning
+	closed       []float32    // 99.5th percentile of the people of a closed span; NaN: not known
+	carried      [4][]carry   // what runs had come to by the midnight of learning
 }
 
 // The runs that are carried over midnight, so that an instant of the day needs the
@@ -30,20 +31,21 @@ const (
 	carryQuiet = iota
 	carryIn    // people counted OUT since the last one IN
 	carryOut
+	carryClosed // people counted since the site closed
 )
 
 // carry is the sum of a run and when it began, seconds since 1970.
 type carry struct{ sum, began float64 }
 
 func newKnowledge(devices int, flows [3]bool) *knowledge {
-	k := &knowledge{phi: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices)}
+	k := &knowledge{phi: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices), closed: make([]float32, devices)}
 	for flow, asked := range flows {
 		if asked {
 			k.base[flow], k.spread[flow] = make([]float32, devices*slots), make([]float32, devices*slots)
 		}
 	}
 	nan := float32(math.NaN())
-	for _, column := range [][]float32{k.base[0], k.base[1], k.base[2], k.peak, k.share} {
+	for _, column := range [][]float32{k.base[0], k.base[1], k.base[2], k.peak, k.share, k.closed} {
 		for i := range column {
 			column[i] = nan
 		}
@@ -62,7 +64,9 @@ const phiStart = 4
 
 // learner has the buffers that learning needs.
 type learner struct {
-	clean  []bool
+	hidden []Spell // incidents of the device at hand
+	kept   []bool  // by bin: neither a dated exception nor of an incident
+	clean  []bool  // and complete, not copied and no runaway
 	hashes []uint64
 	weeks  []weekPeak
 	count  [slots]int
@@ -90,14 +94,32 @@ func (l *learner) learn(h *history, k *knowledge) {
 	out, outBegan := h.onlyOther(flowOut, flowIn, carryOut)
 	k.carried[carryIn][h.row], k.carried[carryOut][h.row] = carry{in, h.begin(inBegan)}, carry{out, h.begin(outBegan)}
 	k.carried[carryQuiet][h.row] = h.carryQuietRun()
+	k.closed[h.row], k.carried[carryClosed][h.row] = l.closedSpans(h)
 }
 
-// mark tells which bins are clean: complete, no dated exception, not of a copied
-// day, and no runaway against the four weeks before.
+// hide marks the bins of a spell as not to be learned from.
+func (h *history) hide(s Spell, kept []bool) {
+	until := s.Began.Add(hideAtMost)
+	if !s.Ended.IsZero() && s.Ended.Before(until) {
+		until = s.Ended
+	}
+	lo := int(s.Began.Sub(h.from) / binStep)
+	hi := int((until.Sub(h.from) + binStep - 1) / binStep)
+	for i := max(0, lo); i < min(hi, len(kept)); i++ {
+		kept[i] = false
+	}
+}
+
+// mark tells which bins are clean: complete, no dated exception, not of an incident or
+// a copied day, and no runaway against the four weeks before.
 func (l *learner) mark(h *history) {
+	l.kept = append(l.kept[:0], h.learn...)
+	for _, s := range l.hidden {
+		h.hide(s, l.kept)
+	}
 	l.clean = slices.Grow(l.clean[:0], h.bins())[:h.bins()]
 	for i := range l.clean {
-		l.clean[i] = h.learn[i] && h.complete(i)
+		l.clean[i] = l.kept[i] && h.complete(i)
 	}
 	l.hashes = l.hashes[:0]
 	for n, d := range h.days {

@@ -43,8 +43,9 @@ type deviceColumn struct {
 	expect []float64 // readings expected, for completeness
 	err    error
 
-	calendars []bool    // of a column made of bins: whose devices; nil: all
-	begins    []float64 // of such a column: when what it tells began, seconds since 1970; NaN: not known
+	calendars []bool      // of a column made of bins: whose devices; nil: all
+	recent    [][]float64 // of a column made of several bins: one for each, the last first
+	begins    []float64   // of such a column: when what it tells began, seconds since 1970; NaN: not known
 }
 
 // part is a signal over devices that share their windows.
@@ -82,7 +83,7 @@ func (p *pass) plan(tasks []*task) {
 				p.columns[key] = c
 				continue
 			}
-			if u.sig.fill != nil {
+			if u.sig.fill != nil || p.usual(key, c) {
 				p.columns[key] = c
 				continue
 			}
@@ -164,7 +165,12 @@ func (p *pass) audiences(t *task, u use) []audience {
 // several opening spans takes them as one, from the first opening to the last
 // closing.
 func (p *pass) spans(t *task, u use, calendar int32) []stretch {
-	if u.window.kind == windowNone && u.sig.finish == finishNone {
+	switch {
+	case u.sig.daily:
+		return []stretch{{p.midnight().Add(-u.sig.reach), p.midnight()}}
+	case u.window.kind == windowNone && u.sig.column(u.word).Fn.OnArrivals():
+		return []stretch{{t.at.Add(-p.fleet.ten), t.at}}
+	case u.window.kind == windowNone && u.sig.finish == finishNone:
 		return []stretch{{to: t.at}} // last(M): no lower bound
 	}
 	var day telemetry.Day
@@ -188,15 +194,19 @@ func (p *pass) part(u use, g audience) part {
 	if len(g.spans) == 0 {
 		return part // closed all day: nothing to ask for
 	}
-	i := slices.IndexFunc(p.scans, func(s *scanPlan) bool { return slices.Equal(s.calendars, g.calendars) })
+	asOf := p.at
+	if u.sig.daily {
+		asOf = p.midnight()
+	}
+	i := slices.IndexFunc(p.scans, func(s *scanPlan) bool { return s.AsOf.Equal(asOf) && slices.Equal(s.calendars, g.calendars) })
 	if i < 0 {
 		i = len(p.scans)
-		p.scans = append(p.scans, &scanPlan{Scan: Scan{AsOf: p.at}, calendars: g.calendars})
+		p.scans = append(p.scans, &scanPlan{Scan: Scan{AsOf: asOf}, calendars: g.calendars})
 	}
 	part.scan = p.scans[i]
 	for _, s := range g.spans {
 		c := u.sig.column(u.word)
-		c.From, c.To = s.from, s.to
+		c.From, c.To, c.Share = s.from, s.to, u.habit
 		j := slices.Index(part.scan.Columns, c)
 		if j < 0 {
 			j = len(part.scan.Columns)
@@ -214,13 +224,15 @@ func (p *pass) read(ctx context.Context) {
 		s.Devices = p.devices(s.calendars)
 		s.table, s.err = p.query(ctx, s.Scan)
 	}
-	for _, c := range p.columns {
+	for key, c := range p.columns {
 		switch {
+		case c.value != nil: // of this day, and there already
 		case c.use.sig.fill != nil:
 			c.value = p.take(len(p.fleet.Devices))
 			c.use.sig.fill(p, c)
 		case c.use.sig.bins == nil:
 			p.fillColumn(c)
+			p.keepUsual(key, c)
 		}
 	}
 	p.fillBinned(ctx)
@@ -270,6 +282,8 @@ func (p *pass) fillColumn(c *deviceColumn) {
 		p.finishUnheard(c.value)
 	case finishComplete:
 		p.finishComplete(c)
+	case finishUninvited:
+		p.finishUninvited(c.value)
 	}
 }
 

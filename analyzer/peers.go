@@ -1,6 +1,9 @@
 package analyzer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // peersLeast is how many devices a comparison needs.
 const peersLeast = 5
@@ -12,30 +15,30 @@ const leastPeerWidth = 0.10
 // holdAgainstPeers replaces a device's value by its place among the devices of its
 // site that have one: the median of all, or its robust distance from it (RULES,
 // rule 16).
-func (p *pass) holdAgainstPeers(c *deviceColumn) {
+func (p *pass) holdAgainstPeers(value []float64, of func([]float64) (middle, width float64)) {
 	bySite := make([][]int32, len(p.fleet.Sites))
 	for row, site := range p.fleet.siteOf {
-		if c.value[row] == c.value[row] && p.alive[row] {
+		if value[row] == value[row] && p.alive[row] {
 			bySite[site] = append(bySite[site], int32(row))
 		} else {
-			c.value[row] = missing
+			value[row] = missing
 		}
 	}
 	var values []float64
 	for _, rows := range bySite {
 		values = values[:0]
 		for _, row := range rows {
-			values = append(values, c.value[row])
+			values = append(values, value[row])
 		}
 		middle, width := missing, missing
 		if len(rows) >= peersLeast {
-			middle, width = c.use.sig.peers(values)
+			middle, width = of(values)
 		}
 		for _, row := range rows {
 			if width == 0 {
-				c.value[row] = middle
+				value[row] = middle
 			} else {
-				c.value[row] = (c.value[row] - middle) / width
+				value[row] = (value[row] - middle) / width
 			}
 		}
 	}
@@ -48,4 +51,42 @@ func peerMedian(values []float64) (middle, width float64) { return median(values
 func peerDistance(values []float64) (middle, width float64) {
 	middle, mad := medianAndMAD(values)
 	return middle, math.Max(madToSigma*mad, leastPeerWidth)
+}
+
+// Of the last six bins three must be outliers, and of the site's devices fewer than
+// three in ten: more of them are an event, and none is out of line (RULES, rule 16).
+const (
+	outlierDistance = 5
+	outlierTimes    = 3
+	outlierCrowd    = 0.30
+)
+
+// findOutliers makes of a column's recent bins how far each device is out of line.
+func (p *pass) findOutliers(c *deviceColumn) {
+	for _, column := range c.recent {
+		p.holdAgainstPeers(column, peerDistance)
+	}
+	peers, flagged := make([]int, len(p.fleet.Sites)), make([]int, len(p.fleet.Sites))
+	distances := make([]float64, 0, len(c.recent))
+	for row, site := range p.fleet.siteOf {
+		distances = distances[:0]
+		for _, column := range c.recent {
+			if v := math.Abs(column[row]); v == v {
+				distances = append(distances, v)
+			}
+		}
+		if c.value[row] = missing; len(distances) < outlierTimes {
+			continue
+		}
+		slices.Sort(distances)
+		c.value[row] = distances[len(distances)-outlierTimes] / outlierDistance
+		if peers[site]++; c.value[row] > 1 {
+			flagged[site]++
+		}
+	}
+	for row, site := range p.fleet.siteOf {
+		if c.value[row] > 1 && float64(flagged[site]) >= outlierCrowd*float64(peers[site]) {
+			c.value[row] = 0
+		}
+	}
 }

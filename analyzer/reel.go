@@ -257,6 +257,13 @@ func (a aggregate) of(d *reelDevice) float64 {
 		return float64(n)
 	case LastArrival, FirstArrival:
 		return a.arrivalOf(d)
+	case Resets:
+		return a.resets(&d.beats)
+	case Slope:
+		return a.slope(&d.beats)
+	}
+	if a.Fn.OnArrivals() {
+		return a.onArrivals(d)
 	}
 	return a.measure(&d.beats)
 }

@@ -20,11 +20,7 @@ func Reference() string {
 	b.WriteString("\n## Signals\n\n| Signal | Gives | Meaning |\n|---|---|---|\n")
 	for _, s := range signals {
 		form, _, _ := strings.Cut(s.form(), ", where")
-		about := s.about
-		if s.later {
-			about += " (not available in this version)"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", cell(form), s.unit, cell(about))
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", cell(form), s.unit, cell(s.about))
 	}
 	b.WriteString("\nW is a trailing duration such as `1h`, or `day`, or `open`; M is the name of a measurement.\n")
 	b.WriteString("\n## Functions\n\n| Function | Meaning |\n|---|---|\n")

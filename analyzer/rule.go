@@ -50,6 +50,8 @@ type Rule struct {
 	For           time.Duration `json:"for,omitempty"`
 	KeepFiringFor time.Duration `json:"keep_firing_for,omitempty"`
 
+	Learned bool `json:"learned,omitempty"` // what is counted while it fires is learned as usual
+
 	Category  string        `json:"category"`
 	Impact    string        `json:"impact"`
 	Urgency   string        `json:"urgency"`
@@ -141,4 +143,9 @@ func (r *Rule) read() []use {
 // absence reports whether the rule is about what did not come.
 func (r *Rule) absence() bool {
 	return slices.ContainsFunc(r.read(), func(u use) bool { return u.sig.absence })
+}
+
+// anyone reports whether the rule is about devices out of service too.
+func (r *Rule) anyone() bool {
+	return slices.ContainsFunc(r.read(), func(u use) bool { return u.sig.anyone })
 }

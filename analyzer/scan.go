@@ -32,10 +32,12 @@ type Scan struct {
 type Column struct {
 	Fn      Fn
 	Kind    telemetry.Kind // of the readings that it looks at; 0: both kinds
-	Measure string         // name of the heartbeat measurement, for Last, Avg, Min and Max; "" otherwise
+	Measure string         // name of the heartbeat measurement, for Last, Avg, Min, Max, Resets and Slope; "" otherwise
+	Share   float64        // of a quantile, for Lag and Gap; 0 otherwise
 	// From and To are the window (From, To] on ts, in UTC and whole
 	// milliseconds; a zero From or To is no bound on that side. Both are zero for
-	// LastArrival and FirstArrival, which look at arrivals only.
+	// LastArrival and FirstArrival, which look at arrivals only. For the functions
+	// from Skew to ResentChanged the window is on arrivals and has both bounds.
 	From, To time.Time
 }
 
@@ -55,9 +57,23 @@ const (
 	Avg                        // mean of the measure over heartbeats that have it
 	Min                        // least value of the measure
 	Max                        // greatest value of the measure
+	Resets                     // how often the measure fell from one heartbeat, by ts, to the next
+	Slope                      // Theil–Sen slope for each day of the measure's medians of UTC days, at least SlopeLeast
+
+	// Of each reading the first version that arrived in the window counts for Skew,
+	// SkewSpread and Lag; a quantile of n sorted values is the one at ⌊Share·n⌋.
+	Skew             // median of arrival − ts, in seconds, of the SkewReadings last to arrive (of those with one arrival the newest), at least SkewLeast
+	SkewSpread       // median distance of those from their median
+	Lag              // quantile of arrival − ts, at least LagLeast
+	Gap              // quantile of the gaps between distinct arrivals of any version, at least GapLeast
+	Transitions      // gaps over max(GapFactor · median gap, GapFloor), each twice; one up to To counts once; of fewer than three arrivals 0
+	UsualTransitions // the greatest Transitions of the windows of UsualBlock into which the window falls, back from To
+	ResentSame       // versions of counts that arrived after another with the same numbers, of readings from ResentBack before the window on
+	ResentChanged    // likewise, with others
 )
 
-var fnNames = [...]string{"", "sum_in", "sum_out", "sum_total", "rows", "last_arrival", "first_arrival", "last", "avg", "min", "max"}
+var fnNames = [...]string{"", "sum_in", "sum_out", "sum_total", "rows", "last_arrival", "first_arrival", "last", "avg", "min", "max", "resets", "slope",
+	"skew", "skew_spread", "lag", "gap", "transitions", "usual_transitions", "resent_same", "resent_changed"}
 
 // String returns the function's name, such as "sum_in".
 func (f Fn) String() string {
@@ -77,6 +93,9 @@ func (c Column) String() string {
 	if c.Measure != "" {
 		b.WriteString(" " + c.Measure)
 	}
+	if c.Share > 0 {
+		b.WriteString(" " + formatPercent(c.Share))
+	}
 	bound := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
@@ -88,6 +107,9 @@ func (c Column) String() string {
 	}
 	return b.String()
 }
+
+// OnArrivals reports whether the function's window is on arrivals.
+func (f Fn) OnArrivals() bool { return f >= Skew && f <= ResentChanged }
 
 // Query runs a Scan. The record's column 0 is named "device", is of type uint64
 // and ascends strictly; then comes one nullable float64 column for each

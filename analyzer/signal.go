@@ -16,7 +16,8 @@ type signal struct {
 	unit    Unit
 	about   string
 	absence bool // says something about what did not come; waits after an outage of our own
-	later   bool // known by name, and not available in this version
+	anyone  bool // evaluated for devices out of service too
+	daily   bool // as of the last midnight of UTC, over the time of reach before; made once a day
 
 	column func(word string) Column // what is asked of the warehouse, without its window
 	merge  merge                    // how spans of opening hours, and devices of a scope, become one
@@ -27,8 +28,10 @@ type signal struct {
 	share  func(yes, known int, habit float64) float64        // computes it of how many devices of a scope fulfil a condition
 	bins   func(h *history, u use) (value float64, began int) // computes it from bins; began is the bin where it begins, or never
 	reach  time.Duration                                      // how far back the bins must go
+	recent int                                                // computed from so many bins, each held against the same bin of the site's devices
 	learns []string                                           // flows whose baselines it looks at; "" is its own argument
 	peers  func(values []float64) (middle, width float64)     // then holds it against the devices of its site
+	hint   func(value float64) string                         // what such a value points to; "" for nothing
 }
 
 // argument is one place in a signal's parentheses.
@@ -57,10 +60,11 @@ const (
 type finish uint8
 
 const (
-	finishNone     finish = iota
-	finishSilence         // last arrival to seconds since then
-	finishUnheard         // last arrival to 0, its absence to time in service
-	finishComplete        // rows to rows over rows expected
+	finishNone      finish = iota
+	finishSilence          // last arrival to seconds since then
+	finishUnheard          // last arrival to 0, its absence to time in service
+	finishComplete         // rows to rows over rows expected
+	finishUninvited        // last arrival to time since the registry stopped expecting the device, or never did
 )
 
 // windowKind says how a window is found.
@@ -98,6 +102,7 @@ var (
 	span      = argument{window: true}
 	condition = argument{cond: true}
 	habitual  = argument{ratio: true}
+	sameOrNot = argument{words: []string{"same", "changed"}}
 	perHour   = argument{calls: []string{"sum"}, words: direction.words}
 	runOf     = argument{calls: []string{"zero", "same"}, words: direction.words}
 )
@@ -119,6 +124,17 @@ func sumColumn(word string) Column {
 
 func measureColumn(fn Fn) func(string) Column {
 	return func(word string) Column { return Column{Fn: fn, Kind: telemetry.Heartbeat, Measure: word} }
+}
+
+func plainColumn(fn Fn) func(string) Column {
+	return func(string) Column { return Column{Fn: fn} }
+}
+
+func resentColumn(word string) Column {
+	if word == "same" {
+		return Column{Fn: ResentSame, Kind: telemetry.Count}
+	}
+	return Column{Fn: ResentChanged, Kind: telemetry.Count}
 }
 
 // signals is the table of signals, in the order of the reference.
@@ -188,8 +204,32 @@ var signals = []*signal{
 	{name: "drift", unit: Number, bins: scoreDrift, reach: 50 * binStep,
 		about: "IN − OUT cumulated over the last whole local day falls below zero, or does not come back to it"},
 
-	{name: "skew", later: true, unit: Duration, about: "median of arrival minus device time over the last ten readings"},
-	{name: "transitions", later: true, unit: Quantity, about: "how often the device went silent and came back over W"},
+	{name: "closed_activity", unit: Number, bins: scoreClosed, reach: binStep, learns: []string{"total"},
+		about: "people counted since the site closed, over max(5, 99.5th percentile of the last 90 closed spans of twelve weeks)"},
+	{name: "outlier", unit: Number, bins: scoreLogRatio, recent: 6, reach: 6 * binStep, learns: []string{"total"},
+		about: "in 3 of the last 6 hours further from the devices of its site than 5 robust deviations of logratio, and less than 30 % of them are: the third greatest distance over 5"},
+	{name: "uninvited", args: []argument{}, unit: Duration, column: plainColumn(LastArrival), empty: missing, finish: finishUninvited, anyone: true,
+		about: "how long a device has been heard that the registry does not expect: since it was retired, or since it registered itself; 0 when it is expected or silent since"},
+	{name: "recurs", args: []argument{measure}, unit: Quantity, fill: fillRecurs,
+		about: "how many incidents of the rule M (its name, in quotes) the device had in 180 days that are alike with its newest, of the last two weeks: of like duration (within a quarter), or begun within half an hour of the same local time of day"},
+	{name: "skew", unit: Duration, column: plainColumn(Skew), empty: missing, hint: skewHint,
+		about: "median of arrival minus device time over the last ten readings to come (of the last three hours, of up to a day in a fleet that sends seldom), at least 3; below zero a clock is ahead"},
+	{name: "skew_spread", unit: Duration, column: plainColumn(SkewSpread), empty: missing,
+		about: "median distance of those ten from their median: small where a clock is wrong, large where readings come late"},
+	{name: "lag", args: []argument{habitual, span}, unit: Duration, column: plainColumn(Lag), empty: missing,
+		about: "percentile of arrival minus device time of the readings that came in W, at least 20"},
+	{name: "gap", args: []argument{habitual, anyKind}, unit: Duration, column: func(w string) Column { return Column{Fn: Gap, Kind: kindOf(w)} }, empty: missing, daily: true, reach: usualDays,
+		about: "percentile of the gaps between arrivals in the 28 days before midnight (UTC), at least 20"},
+	{name: "transitions", args: []argument{span}, unit: Quantity, column: plainColumn(Transitions),
+		about: "how often the device went silent and came back over W: a gap between arrivals over max(6 × their median, 15 min) is two, one that lasts is one"},
+	{name: "usual_transitions", unit: Quantity, column: plainColumn(UsualTransitions), daily: true, reach: usualDays,
+		about: "the most transitions(24h) of any of the 28 days before midnight (UTC): their 99th percentile"},
+	{name: "resent", args: []argument{sameOrNot, span}, unit: Quantity, column: resentColumn, merge: mergeSum,
+		about: "how many counts came in W though their reading was there already, with the same numbers or with changed ones"},
+	{name: "resets", args: []argument{measure, span}, unit: Quantity, column: measureColumn(Resets), empty: missing,
+		about: "how often a measurement fell from one heartbeat to the next over W: of an uptime the restarts, of a cumulative counter its resets and rollovers"},
+	{name: "slope", args: []argument{measure, span}, unit: Measured, column: measureColumn(Slope), empty: missing,
+		about: "Theil–Sen slope, for each day, of the daily medians of a measurement over W, at least 7 days"},
 }
 
 // function is a row of the table of functions.

@@ -27,6 +27,8 @@ type State struct {
 	Phase    Phase           `json:"phase"`             // Inactive in Save means: forget it
 	Unknown  bool            `json:"unknown,omitempty"` // the condition can't be told at present
 	Since    time.Time       `json:"since"`             // when `when` began to hold
+	Began    time.Time       `json:"began,omitzero"`    // when what it is about began, if that is before Since
+	Fired    time.Time       `json:"fired,omitzero"`    // when it began to fire; zero: not yet
 	Calm     time.Time       `json:"calm,omitzero"`     // when recovery began; zero unless recovering
 	At       time.Time       `json:"at"`                // when the state last changed
 	Value    *float64        `json:"value,omitempty"`   // observed then
@@ -44,8 +46,11 @@ type States interface {
 	// Load returns every state kept, and the progress; both empty at first.
 	Load(ctx context.Context) ([]State, Progress, error)
 	// Save keeps the changed states, in their order, and the progress, together or
-	// not at all. It must not hold on to the slice or to the map in Progress.
+	// not at all; of a state that is inactive and had fired it keeps the Spell, which
+	// ended at its At. It must not hold on to the slice or to the map in Progress.
 	Save(ctx context.Context, changed []State, p Progress) error
+	// Spells returns the spells that ended at or after an instant, by their ends.
+	Spells(ctx context.Context, since time.Time) ([]Spell, error)
 }
 
 // Emit hands findings on, in order. After a crash or an error it is given the same

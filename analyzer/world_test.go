@@ -14,6 +14,7 @@ import (
 
 // kept keeps states as a store would.
 type kept struct {
+	spells   []Spell
 	states   map[string]State
 	progress Progress
 	saves    int
@@ -28,6 +29,10 @@ func (m *kept) Load(context.Context) ([]State, Progress, error) {
 	return all, m.progress, nil
 }
 
+func (m *kept) Spells(_ context.Context, since time.Time) ([]Spell, error) {
+	return slices.DeleteFunc(slices.Clone(m.spells), func(s Spell) bool { return s.Ended.Before(since) }), nil
+}
+
 func (m *kept) Save(_ context.Context, changed []State, p Progress) error {
 	if m.fail != nil {
 		return m.fail
@@ -37,6 +42,8 @@ func (m *kept) Save(_ context.Context, changed []State, p Progress) error {
 		key := s.Rule + " " + s.Scope.String()
 		if delete(m.states, key); s.Phase != Inactive {
 			m.states[key] = s
+		} else if spell, fired := s.Spell(); fired {
+			m.spells = append(m.spells, spell)
 		}
 	}
 	rules := map[string]time.Time{}

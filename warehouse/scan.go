@@ -52,6 +52,7 @@ func scanSQL(s analyzer.Scan) (sql string, params map[string]string) {
 	for _, source := range []scanSource{counts, heartbeats} {
 		parts = append(parts, b.windows(source), b.arrivals(source))
 	}
+	parts = append(append(parts, b.onArrivals()...), b.slopes()...)
 	outer := []string{"device"}
 	for i, c := range s.Columns {
 		outer = append(outer, fmt.Sprintf("%s(c%d) AS c%d", combine(c.Fn), i, i))
@@ -88,7 +89,7 @@ const arrived = "toUnixTimestamp64Milli(ts) + delay"
 // the source has none. Of a reading's versions the last to have arrived counts.
 func (b *scanBuilder) windows(s scanSource) string {
 	columns, any := b.columns(func(i int, c analyzer.Column) string {
-		if !s.has(c) || isArrival(c.Fn) {
+		if !s.has(c) || !onTime(c.Fn) {
 			return ""
 		}
 		return b.aggregate(i, c)
@@ -186,6 +187,8 @@ func (b *scanBuilder) aggregate(i int, c analyzer.Column) string {
 		return "argMaxOrNullIf(" + value + ", ts, " + within + ")"
 	case analyzer.Avg:
 		return "avgOrNullIf(" + value + ", " + within + ")"
+	case analyzer.Resets:
+		return falls(value, within)
 	case analyzer.Min:
 		return "minOrNullIf(" + value + ", " + within + ")"
 	default:
@@ -198,7 +201,7 @@ func (b *scanBuilder) span(s scanSource) string {
 	var from, to time.Time
 	openFrom, openTo := false, false
 	for _, c := range b.scan.Columns {
-		if !s.has(c) || isArrival(c.Fn) {
+		if !s.has(c) || !onTime(c.Fn) {
 			continue
 		}
 		openFrom, openTo = openFrom || c.From.IsZero(), openTo || c.To.IsZero()
@@ -235,8 +238,9 @@ func between(from, to time.Time) string {
 	return strings.Join(bounds, " AND ")
 }
 
-func isArrival(fn analyzer.Fn) bool {
-	return fn == analyzer.LastArrival || fn == analyzer.FirstArrival
+// onTime reports whether the function is an aggregate over a window of ts.
+func onTime(fn analyzer.Fn) bool {
+	return fn != analyzer.LastArrival && fn != analyzer.FirstArrival && fn != analyzer.Slope && !fn.OnArrivals()
 }
 
 // combine returns the aggregate that joins a column's values of both kinds.

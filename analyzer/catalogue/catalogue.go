@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"belfry/analyzer"
 )
@@ -35,17 +34,65 @@ func Files() []analyzer.File {
 	return all
 }
 
-// defaults are the rules that run where nobody chose: those of RULES' default set
-// that the readings of any fleet carry. The others are there to be chosen.
-var defaults = []string{
-	"copied-day", "feed-outage", "in-out-discrepancy", "incomplete-day", "never-reported",
-	"one-direction-dead", "runaway", "suspected-offline", "zero-in-opening-hours",
+// Entry is a line of the catalogue: a rule file, its number in it, and when it runs
+// where nobody chose.
+type Entry struct {
+	Number int
+	File   string // without its ending
+	// Default rules run on any fleet. Later ones look at what is usual and say
+	// nothing before there are four weeks of it; they are there to be chosen.
+	Default, Later bool
+}
+
+// Entries is the catalogue in the order of its numbers. What is resent and what is
+// copied are both number 22.
+var Entries = []Entry{
+	{Number: 1, File: "suspected-offline", Default: true},
+	{Number: 2, File: "late-heartbeat"},
+	{Number: 3, File: "never-reported", Default: true},
+	{Number: 4, File: "powered-not-counting"},
+	{Number: 5, File: "counts-without-heartbeat"},
+	{Number: 6, File: "zero-in-opening-hours", Default: true},
+	{Number: 7, File: "one-direction-dead", Default: true},
+	{Number: 8, File: "in-out-discrepancy", Default: true},
+	{Number: 9, File: "direction-swapped"},
+	{Number: 10, File: "occupancy-drift"},
+	{Number: 11, File: "stuck"},
+	{Number: 12, File: "runaway", Default: true},
+	{Number: 13, File: "spike", Later: true},
+	{Number: 14, File: "drop", Later: true},
+	{Number: 15, File: "level-shift", Later: true},
+	{Number: 16, File: "peer-outlier", Later: true},
+	{Number: 17, File: "group-event", Later: true},
+	{Number: 18, File: "feed-outage", Default: true},
+	{Number: 19, File: "flapping"},
+	{Number: 20, File: "clock-skew", Default: true},
+	{Number: 21, File: "late-delivery"},
+	{Number: 22, File: "copied-day", Default: true},
+	{Number: 22, File: "resent-readings", Default: true},
+	{Number: 23, File: "incomplete-day", Default: true},
+	{Number: 24, File: "counter-reset"},
+	{Number: 25, File: "battery-decline"},
+	{Number: 26, File: "activity-while-closed"},
+	{Number: 27, File: "recurring-outage"},
+	{Number: 28, File: "registry-mismatch"},
+}
+
+// Of returns the catalogue's line that a rule file belongs to, and false when it is
+// none of the catalogue's.
+func Of(file string) (Entry, bool) {
+	i := slices.IndexFunc(Entries, func(e Entry) bool { return file == path.Join("catalogue", e.File+".yaml") })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return Entries[i], true
 }
 
 // Defaults returns the files of the rules that run where nobody chose.
 func Defaults() []analyzer.File {
 	return slices.DeleteFunc(Files(), func(f analyzer.File) bool {
-		return !slices.Contains(defaults, strings.TrimSuffix(path.Base(f.Name), ".yaml"))
+		e, ok := Of(f.Name)
+		return !ok || !e.Default
 	})
 }
 

@@ -2,6 +2,9 @@ package catalogue
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,19 +17,82 @@ func TestEveryRuleIsInOrderAndExplainsItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"suspected-offline", "in-out-discrepancy", "never-reported"} {
-		if rules.Rule(name) == nil {
-			t.Errorf("no rule %s", name)
-		}
-	}
-	if got := len(Defaults()); got != len(defaults) {
-		t.Errorf("%d of the %d default rules are there", got, len(defaults))
-	}
 	for _, r := range rules.Rules {
 		if len(r.About) < 100 || r.Summary == "" || r.Category == "" {
 			t.Errorf("rule %s does not tell the helpdesk what to do", r.Name)
 		}
 	}
+}
+
+// TestTheCatalogueIsWhole holds the table against the files, and its numbers and
+// defaults against those agreed.
+func TestTheCatalogueIsWhole(t *testing.T) {
+	var files, defaults []string
+	numbers := map[int]bool{}
+	for _, e := range Entries {
+		files = append(files, "catalogue/"+e.File+".yaml")
+		if numbers[e.Number] = true; e.Default {
+			defaults = append(defaults, fmt.Sprint(e.Number))
+		}
+	}
+	slices.Sort(files)
+	var there []string
+	for _, f := range Files() {
+		there = append(there, f.Name)
+	}
+	if !slices.Equal(files, there) {
+		t.Errorf("the table has the files %q; there are %q", files, there)
+	}
+	for n := 1; n <= 28; n++ {
+		if !numbers[n] {
+			t.Errorf("the catalogue has no number %d", n)
+		}
+	}
+	if got, want := strings.Join(defaults, " "), "1 3 6 7 8 12 18 20 22 22 23"; got != want {
+		t.Errorf("on a new fleet run %s; want %s", got, want)
+	}
+	if got, want := len(Defaults()), len(defaults); got != want {
+		t.Errorf("%d files of %d default rules", got, want)
+	}
+}
+
+// TestWhatSuppressesWhat holds yields_to against the table of what stands for what.
+func TestWhatSuppressesWhat(t *testing.T) {
+	rules, err := Rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[int][]int{1: {18}, 2: {18, 1, 20}, 3: {18}, 4: {18, 1}, 5: {18}, 6: {18, 1, 4, 20}, 7: {1}, 8: {12, 7}, 10: {12, 7, 9}, 13: {12, 17, 22},
+		14: {18, 1, 4, 7, 17, 22}, 15: {22}, 16: {1, 4, 12, 17, 22}, 21: {20}, 23: {18, 1}}
+	for _, e := range Entries {
+		if e.File == "resent-readings" {
+			continue
+		}
+		var by []int
+		for _, name := range rules.Rule(ruleOf(t, rules, e)).YieldsTo {
+			i := slices.IndexFunc(Entries, func(e Entry) bool { return e.File == name })
+			if i >= 0 {
+				by = append(by, Entries[i].Number)
+			}
+		}
+		for _, n := range want[e.Number] {
+			if !slices.Contains(by, n) {
+				t.Errorf("rule %d, %s, yields to %v; want %d among them", e.Number, e.File, by, n)
+			}
+		}
+	}
+}
+
+// ruleOf is the name of a file's first rule.
+func ruleOf(t *testing.T, rules *analyzer.RuleSet, e Entry) string {
+	t.Helper()
+	for _, r := range rules.Rules {
+		if r.File == "catalogue/"+e.File+".yaml" {
+			return r.Name
+		}
+	}
+	t.Fatalf("%s holds no rule", e.File)
+	return ""
 }
 
 // TestTheRulesFindWhatTheyAreFor runs the catalogue over a week of three devices:

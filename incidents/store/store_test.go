@@ -326,6 +326,31 @@ func testStates(t *testing.T, open opener) {
 	if diff := cmp.Diff(want[:1], got) + cmp.Diff(progress, p); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	testSpells(t, states, want[0])
+}
+
+// testSpells ends what fired: it is a spell then, until half a year later.
+func testSpells(t *testing.T, states analyzer.States, s analyzer.State) {
+	ctx := context.Background()
+	s.Began, s.Fired, s.Calm, s.At, s.Phase = noon.Add(-time.Hour), noon.Add(time.Minute), noon.Add(2*time.Hour), noon.Add(3*time.Hour), analyzer.Inactive
+	if err := states.Save(ctx, []analyzer.State{s, s}, analyzer.Progress{}); err != nil {
+		t.Fatal(err)
+	}
+	want := []analyzer.Spell{{Rule: s.Rule, Scope: s.Scope, Began: s.Began, Fired: s.Fired, Ended: s.Calm}}
+	got, err := states.Spells(ctx, time.Time{})
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
+	if got, err := states.Spells(ctx, noon.Add(3*time.Hour)); len(got) != 0 || err != nil {
+		t.Errorf("since after its end: %v, %v", got, err)
+	}
+	s.Fired, s.Calm, s.At = noon.AddDate(1, 0, 0), time.Time{}, noon.AddDate(1, 0, 1)
+	if err := states.Save(ctx, []analyzer.State{s}, analyzer.Progress{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := states.Spells(ctx, time.Time{}); len(got) != 1 || err != nil {
+		t.Errorf("a year later: %v, %v; want the new one alone", got, err)
+	}
 }
 
 func TestTokens(t *testing.T) {

@@ -1,0 +1,18 @@
+-- +goose Up
+
+-- When a state began to fire, and where what it is about began.
+ALTER TABLE analyzer_states ADD COLUMN began INTEGER;
+ALTER TABLE analyzer_states ADD COLUMN fired INTEGER;
+
+-- What fired for devices and no longer does: the analyzer neither learns from it nor
+-- forgets for half a year that it happened before.
+CREATE TABLE analyzer_spells (
+    rule  TEXT NOT NULL,
+    level TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    fired INTEGER NOT NULL,
+    began INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    PRIMARY KEY (rule, level, scope, fired)
+) WITHOUT ROWID;
+CREATE INDEX analyzer_spells_ended ON analyzer_spells (ended);

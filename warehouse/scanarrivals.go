@@ -1,0 +1,160 @@
+package warehouse
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"belfry/analyzer"
+)
+
+// onArrivals returns the parts for the columns whose window is on arrivals: one for
+// each window and kind of readings. Which rows have come in a window is known to an
+// index over arrivals (migration 020), so that a device whose clock is years off is
+// read as cheaply as the others.
+func (b *scanBuilder) onArrivals() []string {
+	var parts []string
+	var done []analyzer.Column
+	for _, c := range b.scan.Columns {
+		group := analyzer.Column{Kind: c.Kind, From: c.From, To: c.To}
+		if !c.Fn.OnArrivals() || isResent(c.Fn) || slices.Contains(done, group) {
+			continue
+		}
+		done = append(done, group)
+		columns, _ := b.columns(func(_ int, c analyzer.Column) string {
+			if !c.Fn.OnArrivals() || isResent(c.Fn) || group != (analyzer.Column{Kind: c.Kind, From: c.From, To: c.To}) {
+				return ""
+			}
+			return onArrivals(c)
+		})
+		parts = append(parts, b.heardWithin(group, columns))
+	}
+	return append(parts, b.resent())
+}
+
+func isResent(fn analyzer.Fn) bool {
+	return fn == analyzer.ResentSame || fn == analyzer.ResentChanged
+}
+
+// heardWithin selects columns over what arrived in a window: of each reading the first
+// version, as arrival and delay, and the arrivals of all.
+func (b *scanBuilder) heardWithin(group analyzer.Column, columns string) string {
+	var sources []string
+	for _, s := range []scanSource{counts, heartbeats} {
+		if s.has(group) {
+			sources = append(sources, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, min(delay) AS first, groupUniqArray(delay) AS delays"+
+				" FROM {db}.%s WHERE %s %s GROUP BY device, ts", s.table, b.came(group), b.listed))
+		}
+	}
+	return fmt.Sprintf("SELECT device, %s FROM (SELECT device, groupArray(first) AS lags,"+
+		" arrayMap(h -> h.2, groupArraySorted(%d)((-(stamp + first), first))) AS ten, "+middle("ten")+" AS midst,"+
+		" arraySort(arrayDistinct(arrayFlatten(groupArray(arrayMap(x -> stamp + x, delays))))) AS stamps,"+
+		" arrayPopFront(arrayDifference(stamps)) AS gaps"+
+		" FROM (%s) GROUP BY device)", columns, analyzer.SkewReadings, strings.Join(sources, " UNION ALL "))
+}
+
+// came is the condition that a row arrived in a column's window.
+func (b *scanBuilder) came(c analyzer.Column) string {
+	until := c.To
+	if b.scan.AsOf.Before(until) {
+		until = b.scan.AsOf
+	}
+	return fmt.Sprintf("%s > %s AND %s <= %s", arrived, millis(c.From), arrived, millis(until))
+}
+
+// onArrivals writes one column over the arrays of heardWithin. Medians of an even
+// number lie halfway, other quantiles are values that occurred: see analyzer.Column.
+func onArrivals(c analyzer.Column) string {
+	quantile := func(array string) string { return fmt.Sprintf("arrayReduce('quantileExact(%g)', %s) / 1000", c.Share, array) }
+	switch c.Fn {
+	case analyzer.Skew:
+		return fmt.Sprintf("if(length(lags) < %d, NULL, midst / 1000)", analyzer.SkewLeast)
+	case analyzer.SkewSpread:
+		return fmt.Sprintf("if(length(lags) < %d, NULL, %s / 1000)", analyzer.SkewLeast, middle("arrayMap(d -> abs(d - midst), ten)"))
+	case analyzer.Lag:
+		return fmt.Sprintf("if(length(lags) < %d, NULL, %s)", analyzer.LagLeast, quantile("lags"))
+	case analyzer.Gap:
+		return fmt.Sprintf("if(length(gaps) < %d, NULL, %s)", analyzer.GapLeast, quantile("gaps"))
+	case analyzer.Transitions:
+		return transitions("stamps", millis(c.To))
+	}
+	block := analyzer.UsualBlock.Milliseconds()
+	n := (c.To.Sub(c.From) + analyzer.UsualBlock - 1) / analyzer.UsualBlock
+	within := fmt.Sprintf("arrayFilter(s -> s > t - %d AND s <= t, stamps)", block)
+	return fmt.Sprintf("arrayMax(arrayMap(t -> %s, arrayMap(k -> %s - k * %d, range(%d))))", transitions(within, "t"), millis(c.To), block, n)
+}
+
+// middle is the median of an array.
+func middle(array string) string {
+	return "arrayReduce('quantileExactInclusive(0.5)', " + array + ")"
+}
+
+// transitions counts in ascending stamps up to an instant. What is used twice is bound
+// by a lambda over an array of one, so that it is computed once.
+func transitions(stamps, to string) string {
+	limit := fmt.Sprintf("greatest(%d * arrayReduce('quantileExact(0.5)', g), %d)", analyzer.GapFactor, analyzer.GapFloor.Milliseconds())
+	count := "if(length(g) < 2, 0, 2 * arrayCount(x -> x > l, g) + (" + to + " - s[-1] > l))"
+	bound := "arraySum(arrayMap((s, g) -> arraySum(arrayMap(l -> " + count + ", [" + limit + "])), [s], [arrayPopFront(arrayDifference(s))]))"
+	return "arraySum(arrayMap(s -> " + bound + ", [" + stamps + "]))"
+}
+
+// resent returns the part for readings that came again; "" when no column asks.
+func (b *scanBuilder) resent() string {
+	columns, any := b.columns(func(_ int, c analyzer.Column) string {
+		if !isResent(c.Fn) {
+			return ""
+		}
+		equal := "!="
+		if c.Fn == analyzer.ResentSame {
+			equal = "="
+		}
+		return fmt.Sprintf("sum(arrayCount((v, w) -> (w.3 %s v.3 AND stamp + w.1 > %s AND stamp + w.1 <= %s AND stamp > %s), arrayPopBack(versions), arrayPopFront(versions)))",
+			equal, millis(c.From), millis(c.To), millis(c.From.Add(-analyzer.ResentBack)))
+	})
+	if !any {
+		return ""
+	}
+	return fmt.Sprintf("SELECT device, %s FROM (SELECT device, toUnixTimestamp64Milli(ts) AS stamp, arraySort(groupUniqArray((delay, offset, (`in`, `out`)))) AS versions"+
+		" FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts HAVING length(versions) > 1) GROUP BY device",
+		columns, counts.table, arrived, b.resentSpan(), b.listed)
+}
+
+// resentSpan is the condition on ts that holds what the columns of resent look at.
+func (b *scanBuilder) resentSpan() string {
+	from := b.scan.AsOf
+	for _, c := range b.scan.Columns {
+		if isResent(c.Fn) && c.From.Before(from) {
+			from = c.From
+		}
+	}
+	return between(from.Add(-analyzer.ResentBack), b.scan.AsOf.Add(ahead))
+}
+
+// slopes returns the parts for slopes over daily medians, one for each column.
+func (b *scanBuilder) slopes() []string {
+	var parts []string
+	for at, c := range b.scan.Columns {
+		if c.Fn != analyzer.Slope {
+			continue
+		}
+		columns, _ := b.columns(func(i int, _ analyzer.Column) string {
+			if i != at {
+				return ""
+			}
+			pairs := "arrayFlatten(arrayMap(a -> arrayMap(b -> (b.2 - a.2) / (b.1 - a.1), arrayFilter(b -> b.1 > a.1, days)), days))"
+			return fmt.Sprintf("if(length(groupArray((day, mid)) AS days) < %d, NULL, %s)", analyzer.SlopeLeast, middle(pairs))
+		})
+		name := fmt.Sprintf("m%d", at)
+		b.params[name] = c.Measure
+		parts = append(parts, fmt.Sprintf("SELECT device, %s FROM (SELECT device, intDiv(toUnixTimestamp64Milli(ts), 86400000) AS day, quantileExactInclusive(0.5)(last[{%s:String}]) AS mid"+
+			" FROM (SELECT device, ts, argMax(measurements, (delay, offset)) AS last FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts)"+
+			" WHERE mapContains(last, {%s:String}) GROUP BY device, day) GROUP BY device",
+			columns, name, heartbeats.table, arrived, window(c), b.listed, name))
+	}
+	return parts
+}
+
+// falls counts how often a measurement fell, of a source's rows in a window.
+func falls(value, within string) string {
+	return "if(countIf(" + within + ") = 0, NULL, arrayCount(x -> x < 0, arrayDifference(arrayMap(x -> x.2, arraySort(groupArrayIf((ts, " + value + "), " + within + "))))))"
+}
