@@ -80,28 +80,26 @@ func (a aggregate) skew(d *reelDevice) float64 {
 	return m / 1e3
 }
 
-// firsts appends of each reading the first version that came in the window; of a plain
-// series the last most alone.
+// firsts appends of each reading the first version that came in the window, for the
+// last most of them.
 func (a aggregate) firsts(s *series, most int, into []heard) []heard {
-	if s.plain {
-		lo, hi := after(s.arrivals, a.from, &s.nearFrom), after(s.arrivals, a.until(), &s.near)
-		for i := max(lo, hi-most); i < hi; i++ {
-			into = append(into, heard{s.arrival[i], s.arrival[i] - s.ts[i]})
+	lo, hi := after(s.arrivals, a.from, &s.nearFrom), after(s.arrivals, a.until(), &s.near)
+	for n := hi - 1; n >= lo && most > 0; n-- {
+		i := s.byArrival(n)
+		if i > 0 && s.ts[i-1] == s.ts[i] && s.arrival[i-1] > a.from {
+			continue // an earlier version came in the window too
 		}
-		return into
-	}
-	for i := 0; i < len(s.ts); {
-		ts, first := s.ts[i], int64(maxMillis)
-		for ; i < len(s.ts) && s.ts[i] == ts; i++ {
-			if at := s.arrival[i]; at > a.from && at <= a.until() {
-				first = min(first, at)
-			}
-		}
-		if first < maxMillis {
-			into = append(into, heard{first, first - ts})
-		}
+		into, most = append(into, heard{s.arrival[i], s.arrival[i] - s.ts[i]}), most-1
 	}
 	return into
+}
+
+// byArrival returns the row that was the n-th to come.
+func (s *series) byArrival(n int) int {
+	if s.plain {
+		return n
+	}
+	return int(s.order[n])
 }
 
 func (a aggregate) lag(d *reelDevice) float64 {
@@ -176,18 +174,17 @@ func (a aggregate) resent(s *series) float64 {
 	if s.plain {
 		return 0
 	}
-	n := 0
-	for i := 1; i < len(s.ts); i++ { // versions of a reading ascend by (arrival, offset)
-		at := s.arrival[i]
-		if s.ts[i] != s.ts[i-1] || at <= a.from || at > a.until() || s.ts[i] <= a.from-ResentBack.Milliseconds() {
+	count := 0
+	for n := after(s.arrivals, a.from, &s.nearFrom); n < after(s.arrivals, a.until(), &s.near); n++ {
+		i := s.byArrival(n)
+		if i == 0 || s.ts[i-1] != s.ts[i] || s.ts[i] <= a.from-ResentBack.Milliseconds() {
 			continue
 		}
-		same := s.in[i] == s.in[i-1] && s.out[i] == s.out[i-1]
-		if same == (a.Fn == ResentSame) {
-			n++
+		if same := s.in[i] == s.in[i-1] && s.out[i] == s.out[i-1]; same == (a.Fn == ResentSame) {
+			count++
 		}
 	}
-	return float64(n)
+	return float64(count)
 }
 
 // resets counts how often a measurement fell from one heartbeat to the next: a counter

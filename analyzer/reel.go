@@ -38,6 +38,7 @@ type series struct {
 	// had arrived by an instant is a prefix, and a sum is a difference.
 	plain    bool
 	arrivals []int64 // sorted; the same as arrival when plain
+	order    []int32 // the rows in that order; nil when plain
 
 	near, nearFrom, nearTo int32 // where a search last ended, of arrivals and of ts
 
@@ -115,7 +116,15 @@ func newSeries(rows []int32, ts, arrival []int64) series {
 		s.plain = s.plain && (i == 0 || s.ts[i-1] < s.ts[i] && s.arrival[i-1] <= s.arrival[i])
 	}
 	if s.arrivals = s.arrival; !s.plain {
-		s.arrivals = slices.Sorted(slices.Values(s.arrival))
+		s.order = make([]int32, len(rows))
+		for i := range s.order {
+			s.order[i] = int32(i)
+		}
+		slices.SortFunc(s.order, func(a, b int32) int { return cmp.Or(cmp.Compare(s.arrival[a], s.arrival[b]), cmp.Compare(a, b)) })
+		s.arrivals = make([]int64, len(rows))
+		for i, row := range s.order {
+			s.arrivals[i] = s.arrival[row]
+		}
 	}
 	return s
 }

@@ -30,7 +30,7 @@ func trailOf(c Column, asOf time.Time) (trail, bool) {
 	if c.Fn == LastArrival || c.Fn == FirstArrival {
 		return t, true
 	}
-	if c.From.IsZero() || !c.To.Equal(asOf) {
+	if c.From.IsZero() || !c.To.Equal(asOf) || c.Fn.OnArrivals() {
 		return t, false
 	}
 	t.length = c.To.Sub(c.From)
