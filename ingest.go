@@ -17,6 +17,8 @@ import (
 
 type ingestCommand struct {
 	Status ingestStatusCommand `cmd:"" help:"How far ingestion is, by partition."`
+	Pause  ingestPauseCommand  `cmd:"" help:"Let readings wait in the log; it holds until they are told to go on, also over restarts."`
+	Resume ingestResumeCommand `cmd:"" help:"Go on after a pause."`
 	Dead   deadCommand         `cmd:"" help:"List what was refused, and send it again."`
 }
 
@@ -35,7 +37,11 @@ func (c *ingestStatusCommand) Run(ctx context.Context, t *terminal) error {
 	if err := a.call(ctx, "GET", "/api/v1/ingest", nil, &status); err != nil {
 		return err
 	}
-	if c.JSON {
+	return printIngest(t, status, c.JSON)
+}
+
+func printIngest(t *terminal, status api.Ingest, asJSON bool) error {
+	if asJSON {
 		return t.printJSON(status)
 	}
 	fmt.Fprintf(t.out, "topic %s; everything that arrived by %s is in the warehouse\n", status.Topic, when(status.Watermark))
@@ -46,7 +52,7 @@ func (c *ingestStatusCommand) Run(ctx context.Context, t *terminal) error {
 		case p.Error != "":
 			state = p.Error
 		case p.Paused:
-			state = "paused"
+			state = "paused since " + when(p.Since)
 		}
 		rows = append(rows, []string{strconv.Itoa(p.Partition), strconv.FormatInt(p.Done, 10), strconv.FormatInt(p.End, 10),
 			strconv.FormatInt(p.LagRecords, 10), fmt.Sprintf("%.1fs", p.LagSeconds), state})

@@ -63,3 +63,38 @@ func TestDeadLettersComeBackAfterAFix(t *testing.T) {
 		t.Errorf("status without a server: %s", out)
 	}
 }
+
+func TestAPauseOfIngestionOutlivesARestart(t *testing.T) {
+	data := t.TempDir()
+	p := serve(t, data)
+	if out := mustCommand(t, "--data", data, "ingest", "pause"); strings.Count(out, "paused since") != 4 {
+		t.Errorf("pause: %s", out)
+	}
+	send := func(ts, total string) {
+		t.Helper()
+		p.must(http.StatusAccepted, "POST", "/api/v1/telemetry", `{"device":"a","ts":"`+ts+`","in_total":`+total+`}`+"\n"+`{"device":"b","ts":"`+ts+`","in":1}`, nil)
+	}
+	send("2026-03-01T10:00:00Z", "100")
+	p.stop()
+	p = serve(t, data)
+	send("2026-03-01T11:00:00Z", "107")
+	p.await(30*time.Second, "the lag of a paused log", func() bool {
+		out := mustCommand(t, "--data", data, "ingest", "status", "--json")
+		return strings.Count(out, `"paused": true`) == 4 && p.counter("belfry_ingest_paused") == 4
+	})
+	if got := p.counter("belfry_ingest_records_total"); got != 0 {
+		t.Errorf("%v records were ingested while it was paused", got)
+	}
+	if _, errs, code := command(t, nil, "--data", data, "ingest", "resume", "7"); code != 1 || !strings.Contains(errs, "no such partition: 7") {
+		t.Errorf("resume of no partition: exit code %d, %s", code, errs)
+	}
+	if out := mustCommand(t, "--data", data, "ingest", "resume"); strings.Contains(out, "paused") {
+		t.Errorf("resume: %s", out)
+	}
+	p.await(30*time.Second, "what waited", func() bool { return p.counter("belfry_ingest_records_total") == 4 })
+	var answer struct{ Readings []api.Reading }
+	p.must(http.StatusOK, "GET", "/api/v1/devices/a/readings?from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z", "", &answer)
+	if list := answer.Readings; len(list) != 1 || list[0].In != 7 {
+		t.Errorf("totals of 100 and 107 make %v; want one count of 7", list)
+	}
+}

@@ -132,7 +132,7 @@ func (w *watch) openAPI(context.Context) error {
 		parts.Readings, parts.Backtest = w.readings, w.backtest
 	}
 	if w.consumer != nil {
-		parts.Ingest = w.ingestion
+		parts.Ingest, parts.PauseIngest = w.ingestion, w.pauseIngest
 	}
 	w.app = api.New(parts)
 	w.handler = w.app.Handler()
@@ -181,7 +181,7 @@ func (w *watch) ingestion(ctx context.Context) (api.Ingest, error) {
 	out := api.Ingest{Topic: s.Topic, Watermark: s.Watermark}
 	for _, part := range s.Partitions {
 		row := api.Partition{Partition: part.Partition, End: part.HighWatermark, Done: max(part.Committed, 0),
-			LagRecords: part.LagRecords, LagSeconds: part.LagSeconds}
+			LagRecords: part.LagRecords, LagSeconds: part.LagSeconds, Paused: !part.Paused.IsZero(), Since: part.Paused}
 		for _, problem := range s.Problems {
 			if problem.Partition == part.Partition {
 				row.Error = problem.Step + ": " + problem.Error

@@ -114,6 +114,8 @@ func (a *app) routes() {
 	route(a, "POST", "/telemetry", senders, "Send readings", a.postTelemetry,
 		status(202), fails(400, 413, 415), body(telemetryBody), reads(), unpaced())
 	route(a, "GET", "/ingest", operators, "How far ingestion is, by partition", a.getIngest)
+	route(a, "POST", "/ingest/pause", operators, "Pause ingestion", a.pauseIngest)
+	route(a, "POST", "/ingest/resume", operators, "Let ingestion go on", a.resumeIngest)
 	route(a, "GET", "/ingest/dead", operators, "Records that were refused", a.listDead)
 	route(a, "GET", "/ingest/dead/{id}", operators, "One refused record", a.getDead, fails(404))
 	route(a, "POST", "/ingest/dead/retry", operators, "Send refused records again", a.retryDead, fails(404), patience(10*time.Minute))

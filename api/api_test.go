@@ -301,6 +301,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"one rule without an analyzer": {"GET", "/api/v1/rules/x", "", 503, "does not serve rules"},
 		"a check without an analyzer":  {"POST", "/api/v1/rules/check", `{"files":[{"name":"a","text":"b"}]}`, 503, ""},
 		"ingest without a log":         {"GET", "/api/v1/ingest", "", 503, ""},
+		"a pause without a log":        {"POST", "/api/v1/ingest/pause", `{}`, 503, ""},
+		"going on without a log":       {"POST", "/api/v1/ingest/resume", `{}`, 503, ""},
 		"dead letters without a log":   {"GET", "/api/v1/ingest/dead", "", 503, ""},
 		"an unknown problem":           {"GET", "/problems/none", "", 404, ""},
 		"metrics without a registry":   {"GET", "/metrics", "", 404, ""},

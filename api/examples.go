@@ -20,6 +20,8 @@ var examples = map[string]any{
 	"post-incidents-ref-comments":    object{"text": "The electrician comes at two.", "internal": false},
 	"post-incidents-ref-transitions": object{"transition": "take"},
 	"post-ingest-dead-retry":         object{"reason": "not-json"},
+	"post-ingest-pause":              object{"partitions": []int{0}},
+	"post-ingest-resume":             object{},
 	"post-rules-backtest":            object{"from": "2026-03-01T00:00:00Z", "to": "2026-03-08T00:00:00Z", "findings": true},
 	"post-rules-check":               object{"files": []any{object{"name": "rules.yaml", "text": "rules: []\n"}}},
 	"put-silences-id":                object{"device": "FC-10042", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z", "reason": "the floor is painted"},

@@ -46,6 +46,9 @@ type Parts struct {
 	Backtest func(ctx context.Context, q BacktestQuery) (json.RawMessage, error)
 	// Ingest says how far ingestion is.
 	Ingest func(ctx context.Context) (Ingest, error)
+	// PauseIngest pauses partitions of the log or lets them go on, all of them when
+	// none is named, and says how far ingestion is then.
+	PauseIngest func(ctx context.Context, partitions []int, paused bool) (Ingest, error)
 	// Dead returns refused records, the newest first, and where to go on.
 	Dead func(ctx context.Context, limit int, cursor string) ([]DeadLetter, string, error)
 	// DeadLetter returns one refused record with its whole body.
@@ -175,7 +178,8 @@ type Partition struct {
 	LagRecords int64     `json:"lag_records"`
 	LagSeconds float64   `json:"lag_seconds"`
 	Newest     time.Time `json:"newest,omitzero" doc:"Newest event time seen"`
-	Paused     bool      `json:"paused,omitempty"`
+	Paused     bool      `json:"paused,omitempty" doc:"Somebody has paused it; it goes on when told to resume"`
+	Since      time.Time `json:"paused_since,omitzero"`
 	Error      string    `json:"error,omitempty" doc:"Why it does not go on"`
 }
 

@@ -14,6 +14,8 @@ type metrics struct {
 	retries    *prometheus.CounterVec // by step
 	lagRecords *prometheus.GaugeVec   // by partition
 
+	partitionLag  *prometheus.GaugeVec // by partition
+	paused        prometheus.Gauge
 	lagSeconds    prometheus.Gauge
 	connected     prometheus.Gauge
 	partitions    prometheus.Gauge
@@ -55,6 +57,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		retries:  counters("retries_total", "step", "Failed attempts that were made again."),
 		lagRecords: f.NewGaugeVec(prometheus.GaugeOpts{Name: "belfry_ingest_lag_records",
 			Help: "Records of the log that this process has to write and has not yet written."}, []string{"partition"}),
+		partitionLag: f.NewGaugeVec(prometheus.GaugeOpts{Name: "belfry_ingest_partition_lag_seconds",
+			Help: "How far the warehouse is behind the log in a partition of this process; 0 when it is not."}, []string{"partition"}),
+		paused:     gauge("paused", "Partitions of the topic that are paused."),
 		lagSeconds: gauge("lag_seconds", "How far the warehouse is behind the log, over all partitions; 0 when it is not."),
 		connected:  gauge("connected", "1 while the last look at the log succeeded."),
 		partitions: gauge("partitions", "Partitions assigned to this process."),

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -37,14 +38,15 @@ type Problem struct {
 
 // PartitionStatus is the state of one partition of the topic.
 type PartitionStatus struct {
-	Partition     int     `json:"partition"`
-	Assigned      bool    `json:"assigned"`       // to this process
-	Committed     int64   `json:"committed"`      // offset up to which everything is in the warehouse; -1: never
-	HighWatermark int64   `json:"high_watermark"` // offset that the next record in the log will have
-	LagRecords    int64   `json:"lag_records"`
-	LagSeconds    float64 `json:"lag_seconds"`
-	Readings      uint64  `json:"readings"` // written by this process
-	Rejected      uint64  `json:"rejected"` // refused by this process
+	Partition     int       `json:"partition"`
+	Assigned      bool      `json:"assigned"`       // to this process
+	Committed     int64     `json:"committed"`      // offset up to which everything is in the warehouse; -1: never
+	HighWatermark int64     `json:"high_watermark"` // offset that the next record in the log will have
+	LagRecords    int64     `json:"lag_records"`
+	LagSeconds    float64   `json:"lag_seconds"`
+	Paused        time.Time `json:"paused,omitzero"` // since when; see Consumer.Pause
+	Readings      uint64    `json:"readings"`        // written by this process
+	Rejected      uint64    `json:"rejected"`        // refused by this process
 }
 
 // tracker knows how far the partitions are and what fails. It is safe for use
@@ -53,10 +55,13 @@ type tracker struct {
 	o *Options
 	m *metrics
 
+	pausesKnown atomic.Bool // the log has been asked which partitions are paused
+
 	mu       sync.Mutex
 	problems map[place]*Problem
 	parts    map[int]*part
 	checked  time.Time
+	pausing  int // how often this process has paused and resumed
 }
 
 type place struct {
@@ -70,6 +75,7 @@ type part struct {
 	committed          int64 // -1: never
 	start, end         int64 // of the log
 	complete           time.Time
+	paused             time.Time // since when; zero: it is not
 	behindSince        time.Time // when it was first seen to lag, while it does
 	readings, rejected uint64
 }
@@ -123,6 +129,7 @@ func (t *tracker) assign(mine []kafka.PartitionAssignment) {
 		if p.assigned {
 			p.assigned = false
 			t.m.lagRecords.DeleteLabelValues(label(id))
+			t.m.partitionLag.DeleteLabelValues(label(id))
 		}
 	}
 	maps.DeleteFunc(t.problems, func(at place, _ *Problem) bool { return at.partition >= 0 })
@@ -159,7 +166,7 @@ func (c *Consumer) Status() Status {
 		p := t.parts[id]
 		s.Partitions = append(s.Partitions, PartitionStatus{
 			Partition: id, Assigned: p.assigned, Committed: p.committed, HighWatermark: p.end,
-			LagRecords: p.lag(), LagSeconds: p.lagSeconds(t.checked), Readings: p.readings, Rejected: p.rejected,
+			LagRecords: p.lag(), LagSeconds: p.lagSeconds(t.checked), Paused: p.paused, Readings: p.readings, Rejected: p.rejected,
 		})
 		s.LagRecords += p.lag()
 		s.LagSeconds = max(s.LagSeconds, p.lagSeconds(t.checked))

@@ -100,6 +100,7 @@ func (t *tracker) looked(at time.Time, found []look) {
 		lag = max(lag, p.lagSeconds(at))
 		if p.assigned {
 			t.m.lagRecords.WithLabelValues(label(l.partition)).Set(float64(p.lag()))
+			t.m.partitionLag.WithLabelValues(label(l.partition)).Set(p.lagSeconds(at))
 		}
 	}
 	t.m.lagSeconds.Set(lag)
@@ -141,6 +142,9 @@ func (c *Consumer) look(ctx context.Context) ([]look, error) {
 	for _, p := range partitions {
 		ids = append(ids, p.ID)
 		ends = append(ends, kafka.FirstOffsetOf(p.ID), kafka.LastOffsetOf(p.ID))
+	}
+	if err := c.lookForPauses(ctx, ids); err != nil {
+		return nil, err
 	}
 	log, err := c.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{
 		Topics: map[string][]kafka.OffsetRequest{topic: ends}, IsolationLevel: kafka.ReadCommitted,

@@ -75,6 +75,9 @@ func (w *worker) run(ctx context.Context) {
 
 // step fetches once, takes what came, and writes the batch when it is due.
 func (w *worker) step(ctx, longer context.Context) error {
+	if err := w.rest(ctx, longer); err != nil {
+		return err
+	}
 	if err := w.locate(ctx); err != nil {
 		return err
 	}
@@ -87,6 +90,9 @@ func (w *worker) step(ctx, longer context.Context) error {
 	}
 	w.c.metrics.fetchedBytes.Add(float64(res.transferred))
 	w.c.tracker.worked(w.partition, stepFetch)
+	if err := w.rest(ctx, longer); err != nil { // it may have been paused meanwhile
+		return err
+	}
 	if err := w.takeSet(ctx, longer, res); err != nil {
 		return err
 	}
