@@ -87,7 +87,7 @@ func bytesToIncident(t *testing.T, settings []string) {
 	}
 
 	var incident map[string]any
-	p.await(30*time.Second, "the incident of the lost device", func() bool {
+	p.await(2*time.Minute, "the incident of the lost device", func() bool {
 		list := p.list("/api/v1/incidents?device=lost&category=suspected_offline&site=paris&state=new")
 		if len(list) == 1 {
 			incident = list[0]
@@ -98,7 +98,7 @@ func bytesToIncident(t *testing.T, settings []string) {
 	if got := p.list("/api/v1/incidents?device=well"); len(got) != 0 {
 		t.Errorf("the device that is well has incidents: %v", got)
 	}
-	p.await(30*time.Second, "the reading of the device that is well", func() bool {
+	p.await(2*time.Minute, "the reading of the device that is well", func() bool {
 		in, n := p.total("well", now.Add(-time.Hour), now)
 		return in == 12 && n == 1
 	})
@@ -117,7 +117,7 @@ func bytesToIncident(t *testing.T, settings []string) {
 	for _, kind := range []string{"first", "second"} {
 		p.must(http.StatusAccepted, "POST", "/api/v1/telemetry", fmt.Sprintf(`{"device":"lost","ts":%d,"kind":"heartbeat","note":"%s"}`, time.Now().UnixMilli(), kind), nil)
 	}
-	p.await(30*time.Second, "the condition to clear", func() bool {
+	p.await(2*time.Minute, "the condition to clear", func() bool {
 		p.must(http.StatusOK, "GET", "/api/v1/incidents/"+ref, "", &incident)
 		return incident["condition"] == "clear"
 	})
@@ -147,7 +147,7 @@ func (p *program) metricsAreThere() {
 	for _, name := range []string{"belfry_ingest_readings_total", "belfry_ingest_rejected_total", "belfry_ingest_lag_seconds", "belfry_ingest_lag_records",
 		"belfry_ingest_batch_seconds", "belfry_analyzer_evaluation_seconds", "belfry_analyzer_scopes", "belfry_incidents", "belfry_incidents_opened_total",
 		"belfry_api_request_seconds", "belfry_warehouse_query_seconds", "belfry_warehouse_bytes"} {
-		p.await(10*time.Second, "the metric "+name, func() bool { // some are there only after an evaluation
+		p.await(time.Minute, "the metric "+name, func() bool { // some are there only after an evaluation
 			_, text = p.request("GET", "/metrics", "")
 			return strings.Contains("\n"+text, "\n"+name)
 		})
@@ -217,9 +217,9 @@ func TestKilledInTheMiddleOfIngestionNothingIsLostOrDoubled(t *testing.T) {
 		// What was answered with 202 is in the log, and on its way. The moment of
 		// the kill is chosen by how much has arrived, so that it is in the middle.
 		if round < rounds-1 {
-			p.await(30*time.Second, "ingestion to be under way", func() bool { return p.counter("belfry_ingest_readings_total") > 0 })
+			p.await(2*time.Minute, "ingestion to be under way", func() bool { return p.counter("belfry_ingest_readings_total") > 0 })
 		} else {
-			p.await(60*time.Second, "everything to be ingested", func() bool {
+			p.await(3*time.Minute, "everything to be ingested", func() bool {
 				_, n := p.total("d"+strconv.Itoa(devices-1), before, after)
 				return n >= perDevice*rounds && p.counter("belfry_ingest_lag_records") == 0
 			})

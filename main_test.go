@@ -79,7 +79,7 @@ func launch(t testing.TB, data string, settings []string, args ...string) *progr
 	}
 	go func() { p.over <- p.cmd.Wait() }()
 	t.Cleanup(func() { p.kill() })
-	p.await(60*time.Second, "belfry to be ready", func() bool {
+	p.await(3*time.Minute, "belfry to be ready", func() bool {
 		h := readHolder(data)
 		if h.PID != p.cmd.Process.Pid || h.API == "" {
 			return false
