@@ -102,16 +102,6 @@ func (p *process) openFolder(context.Context) (err error) {
 	return nil
 }
 
-// openControl opens the database of tenants and tokens, and makes the
-// administrator's token at the first start.
-func (p *process) openControl(ctx context.Context) (err error) {
-	if p.control, err = store.OpenControl(ctx, p.folder.file("control.db")); err != nil {
-		return err
-	}
-	p.closeLater(p.control.Close)
-	return p.openToken(ctx)
-}
-
 func (p *process) openToken(ctx context.Context) error {
 	tokens, err := p.control.Tokens(ctx, store.DefaultTenant)
 	if err != nil {

@@ -20,15 +20,25 @@ type dialect struct {
 	instr    string // the function that finds a text in another
 	siteName string // the name in a site's JSON
 	hint     string // written before a column keeps the planner from its index
+
+	listTables  string // the tables that are written to, in an order that references allow
+	listColumns string // of a table: name, type, and YES where the database draws the number
+	override    string // behind an INSERT's columns: numbers that the database would draw are given
 }
 
 var sqlite = &dialect{name: "sqlite", goose: goose.DialectSQLite3, instr: "instr",
-	siteName: "json_extract(data, '$.name')", hint: "+"}
+	siteName: "json_extract(data, '$.name')", hint: "+",
+	listTables:  `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
+	listColumns: "SELECT name, type, 'NO' FROM pragma_table_info(?)"}
 
 // The number of the lock is arbitrary; locks of other databases and schemas are
 // others.
 var postgres = &dialect{name: "postgres", goose: goose.DialectPostgres, numbered: true,
-	lock: "SELECT pg_advisory_xact_lock(5101702, hashtext(current_schema()))", instr: "strpos", siteName: "data::json->>'name'"}
+	lock: "SELECT pg_advisory_xact_lock(5101702, hashtext(current_schema()))", instr: "strpos", siteName: "data::json->>'name'",
+	listTables: "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY table_name",
+	listColumns: `SELECT column_name, data_type, is_identity FROM information_schema.columns
+		WHERE table_schema = current_schema() AND table_name = ? AND is_generated = 'NEVER' ORDER BY ordinal_position`,
+	override: " OVERRIDING SYSTEM VALUE"}
 
 var rebound sync.Map // statement with question marks to the same with numbers
 
