@@ -38,14 +38,14 @@ func writeText(t testing.TB, name, text string) string {
 	return path
 }
 
-// page is a list that the API answers.
-type page struct {
+// listing is a list that the API answers.
+type listing struct {
 	Items []map[string]any `json:"items"`
 }
 
 func (p *program) list(path string) []map[string]any {
 	p.t.Helper()
-	var answer page
+	var answer listing
 	p.must(http.StatusOK, "GET", path, "", &answer)
 	return answer.Items
 }

@@ -134,6 +134,7 @@ func (w *watch) openAPI(context.Context) error {
 	if w.consumer != nil {
 		parts.Ingest, parts.PauseIngest = w.ingestion, w.pauseIngest
 	}
+	w.addPage(&parts)
 	w.app = api.New(parts)
 	w.handler = w.app.Handler()
 	return nil

@@ -194,4 +194,5 @@ func (a *app) plain(f *fiber.App) {
 	f.Get("/metrics", a.metrics)
 	f.Get("/docs", a.docs)
 	f.Get("/problems/:name", a.problemPage)
+	a.pages(f)
 }

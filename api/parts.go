@@ -58,7 +58,13 @@ type Parts struct {
 	// Ready says of each part by name whether it answers; nil means that it does.
 	Ready func(ctx context.Context) map[string]error
 
-	Metrics    http.Handler          // of GET /metrics
+	Metrics http.Handler // of GET /metrics
+
+	// Page returns the pages for people as a token's owner sees them, at PagePaths
+	// ("/sites/:id"); nil: there are none.
+	Page      func(incidents.Token) http.Handler
+	PagePaths []string
+
 	Registerer prometheus.Registerer // for the API's own metrics; may be nil
 	Version    string
 	Now        func() time.Time // time.Now when nil

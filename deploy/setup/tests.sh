@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings what only tests need: Apache Kafka from Maven Central, PostgreSQL and
-# Prometheus from Debian's packages. What is there already is left alone and not
+# Brings what only tests need: Apache Kafka from Maven Central; PostgreSQL,
+# Prometheus, Alertmanager and Chromium from Debian's packages. What is there already is left alone and not
 # mentioned; what can't be had costs one line, and the tests for it skip.
 # No service is started, and none stays enabled: the tests start their own
 # servers, on ports and in folders of their own.
@@ -21,6 +21,7 @@ kafka() {
 
 have_postgres() { have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 have_prometheus() { have prometheus && have promtool; }
+have_alertmanager() { have prometheus-alertmanager && have amtool; }
 
 # quiet_services keeps the packages' scripts from starting what they install:
 # that is what policy-rc.d is for. One that is there already is somebody's.
@@ -51,6 +52,8 @@ debian() {
 	local wanted=()
 	have_postgres || wanted+=("postgresql|PostgreSQL")
 	have_prometheus || wanted+=("prometheus|Prometheus")
+	have_alertmanager || wanted+=("prometheus-alertmanager|a real Alertmanager")
+	have chromium || wanted+=("chromium|the fleet page in a browser")
 	[ ${#wanted[@]} -gt 0 ] || return 0
 	if ! have apt-get || [ "$(id -u)" != 0 ]; then
 		for w in "${wanted[@]}"; do
