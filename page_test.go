@@ -61,8 +61,8 @@ func TestTheFleetPageInABrowser(t *testing.T) {
 	b := &visitor{t: t, ctx: browser, base: p.api}
 	b.listens()
 	b.signIn(p.token)
-	pages := map[string]string{"fleet": "/", "site": "/sites/" + url.PathEscape(site), "device": "/devices/" + url.PathEscape(device),
-		"incidents": "/incidents", "incident": "/incidents/" + ref}
+	pages := map[string]string{"fleet": "/", "site": "/sites/" + url.PathEscape(site), "device": "/devices/FC-10001",
+		"silent": "/devices/" + url.PathEscape(device), "incidents": "/incidents", "incident": "/incidents/" + ref}
 	for name, path := range pages {
 		b.open(path)
 		b.hears(name)
@@ -71,9 +71,11 @@ func TestTheFleetPageInABrowser(t *testing.T) {
 	b.open("/")
 	b.usesTheKeyboard()
 	b.seesWhatHappens(p)
-	b.open(pages["device"])
-	if got := look(b, chromedp.Text(chromedp.CSS("figure"))); !strings.Contains(got, "what is usual") {
-		t.Errorf("the device has no picture: %q", got)
+	for _, name := range []string{"device", "incident"} {
+		b.open(pages[name])
+		if got := look(b, chromedp.TextContent(chromedp.CSS("main"))); !strings.Contains(got, "what is usual") {
+			t.Errorf("the %s has no picture: %s", name, got)
+		}
 	}
 	b.signsOut()
 	p.stop()
@@ -169,7 +171,6 @@ func (b *visitor) listens() {
 
 // signIn tries a wrong token, and then the right one.
 func (b *visitor) signIn(token string) {
-	b.t.Helper()
 	b.do(chromedp.Navigate(b.base+"/incidents"), chromedp.WaitVisible(chromedp.CSS("[name=token]")))
 	if at := b.at(); at != "/signin?next=%2Fincidents" {
 		b.t.Errorf("without a session: at %s, want the form", at)
@@ -188,7 +189,6 @@ func (b *visitor) signIn(token string) {
 // looks takes pictures at two widths in light and dark, and holds that nothing
 // goes beyond the screen and that text stands out from what is behind it.
 func (b *visitor) looks(name string) {
-	b.t.Helper()
 	dir := os.Getenv("BELFRY_TEST_PICTURES")
 	for _, width := range []int64{1280, 390} {
 		for _, scheme := range []string{"light", "dark"} {
@@ -232,7 +232,6 @@ var named = []string{"link", "button", "textbox", "searchbox", "combobox", "imag
 
 // hears walks through the page as a screen reader does.
 func (b *visitor) hears(name string) {
-	b.t.Helper()
 	said, level := map[string]int{}, 0
 	for _, n := range call(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
 		if n.Ignored {
@@ -276,7 +275,6 @@ func plainValue(v *accessibility.Value) (text string) {
 // usesTheKeyboard goes from the skip link to the content, and sees at each step
 // where it is.
 func (b *visitor) usesTheKeyboard() {
-	b.t.Helper()
 	const where = `(() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
 		return { text: e.textContent.trim() || e.id, seen: s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2, there: r.width > 0 && r.left >= 0 && r.top >= 0 }; })()`
 	type place struct {
@@ -302,7 +300,6 @@ func (b *visitor) usesTheKeyboard() {
 // seesWhatHappens reports an incident and waits until the open page shows it, by
 // its own events.
 func (b *visitor) seesWhatHappens(p *program) {
-	b.t.Helper()
 	b.do(chromedp.WaitVisible(chromedp.CSS("#following")))
 	var made struct{ Ref string }
 	p.must(http.StatusCreated, "POST", "/api/v1/incidents", fmt.Sprintf(`{"summary":"a ladder stands in the view","site":"%s"}`, p.list("/api/v1/sites")[0]["id"]), &made)
@@ -319,7 +316,6 @@ func (b *visitor) seesWhatHappens(p *program) {
 
 // signsOut leaves, and is not let in again.
 func (b *visitor) signsOut() {
-	b.t.Helper()
 	b.do(chromedp.Click(chromedp.CSS(".out button")), chromedp.WaitVisible(chromedp.CSS("[name=token]")),
 		chromedp.Navigate(b.base+"/"), chromedp.WaitVisible(chromedp.CSS("[name=token]")))
 	if at := b.at(); !strings.HasPrefix(at, "/signin") {

@@ -23,7 +23,7 @@ func devicePage(v *visit) (*sheet, error) {
 		return nil, err
 	}
 	view := deviceView{deviceRow: v.deviceRow(row, v.heard(site.ID, row.Name)), Site: siteRow{Site: site}, Zone: site.Location()}
-	view.Picture = v.picture(row, site, v.at)
+	view.Picture = v.picture(row, site, v.at, view.Heard)
 	if view.Open, err = v.open("", row.Name); err != nil {
 		return nil, err
 	}
@@ -46,11 +46,15 @@ func (v *visit) device(name string) (telemetry.Device, telemetry.Site, error) {
 	return row.Device, site, err
 }
 
-// picture returns what a device counted in the days before an instant; nil when
-// there is nothing to draw.
-func (v *visit) picture(d telemetry.Device, s telemetry.Site, at time.Time) *picture {
+// picture returns what a device counted in the days before an instant, or before
+// it fell silent; nil when there is nothing to draw.
+func (v *visit) picture(d telemetry.Device, s telemetry.Site, at, heard time.Time) *picture {
 	if v.Hours == nil {
 		return nil
+	}
+	ends := !heard.IsZero() && heard.Add(48*time.Hour).Before(at)
+	if ends {
+		at = heard.Add(24 * time.Hour)
 	}
 	hours, err := v.Hours(v.ctx(), d, s, at)
 	if err != nil {
@@ -59,7 +63,7 @@ func (v *visit) picture(d telemetry.Device, s telemetry.Site, at time.Time) *pic
 	}
 	for _, h := range hours {
 		if h.Known {
-			return &picture{hours: hours, site: s}
+			return &picture{hours: hours, site: s, Ends: ends}
 		}
 	}
 	return nil

@@ -130,6 +130,14 @@ func (v incidentView) SitePath() string { return "/sites/" + url.PathEscape(v.Si
 // DevicePath is the page of its device.
 func (v incidentView) DevicePath() string { return "/devices/" + url.PathEscape(v.Device) }
 
+// Signal is what was measured when the rule fired.
+func (v incidentView) Signal() string {
+	if len(v.Evidence) == 0 {
+		return ""
+	}
+	return v.Evidence[0].What
+}
+
 // entry is one entry of a timeline, as people read it.
 type entry struct {
 	incidents.Event
@@ -199,11 +207,14 @@ func (v *visit) place(view *incidentView) error {
 	} else if err != nil {
 		return err
 	}
-	at := v.at
-	if around := view.OpenedAt.Add(24 * time.Hour); around.Before(at) {
+	began, at := view.Since, v.at
+	if began.IsZero() {
+		began = view.OpenedAt
+	}
+	if around := began.Add(24 * time.Hour); around.Before(at) {
 		at = around
 	}
-	if view.Picture = v.picture(device, site, at); view.Picture != nil {
+	if view.Picture = v.picture(device, site, at, v.heard(site.ID, device.Name)[device.Name]); view.Picture != nil {
 		view.Picture.since = view.Since
 		if view.Condition != telemetry.Firing {
 			view.Picture.until = view.ConditionAt

@@ -37,6 +37,7 @@ type picture struct {
 	site  telemetry.Site
 	since time.Time // from when an incident's condition holds; zero: none is shown
 	until time.Time // zero: it still holds
+	Ends  bool      // it shows the days before the device fell silent, not the last ones
 }
 
 // plot is where the values are drawn in a picture of a size.

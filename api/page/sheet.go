@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -46,7 +47,7 @@ func (v *visit) write(w http.ResponseWriter, status int, s *sheet) {
 }
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
-	"when": when, "ago": ago, "span": span, "num": num, "words": words, "prio": prio,
+	"when": when, "ago": ago, "span": span, "num": num, "seen": seen, "words": words, "prio": prio,
 	"split": strings.Fields, "minutes": func(n int) string { return span(time.Duration(n) * time.Minute) },
 }).ParseFS(files, "templates/*.html"))
 
@@ -97,10 +98,10 @@ func num(v any) string {
 		}
 		return num(*n)
 	case float64:
-		if n != float64(int64(n)) {
+		if math.Abs(n) < 1000 && n != math.Trunc(n) || math.Abs(n) > 1e15 {
 			return strconv.FormatFloat(n, 'g', 4, 64)
 		}
-		text = strconv.FormatInt(int64(n), 10)
+		text = strconv.FormatInt(int64(math.Round(n)), 10)
 	default:
 		text = fmt.Sprint(n)
 	}
@@ -112,6 +113,14 @@ func num(v any) string {
 		text = text[:i] + "\u202f" + text[i:]
 	}
 	return sign + text
+}
+
+// seen writes the value of a signal: seconds, where it is a length of time.
+func seen(signal string, v *float64) string {
+	if v == nil || !strings.HasPrefix(signal, "silence(") && !strings.HasPrefix(signal, "skew(") {
+		return num(v)
+	}
+	return span(time.Duration(*v * float64(time.Second)))
 }
 
 // words makes readable what is a code: in_progress, suspected_offline.
