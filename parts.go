@@ -119,7 +119,7 @@ func (w *watch) openAnalyzer(ctx context.Context) error {
 // openAPI makes the API over the parts there are.
 func (w *watch) openAPI(context.Context) error {
 	parts := api.Parts{
-		Tenant: w.tenant, Desk: w.desk, Registry: w.tickets, Tokens: w.control, Sessions: w.control, URL: w.config.URL, Feed: w.tickets, Audit: w.tickets, Notices: w.tickets, Tenants: w.watches,
+		Tenant: w.tenant, Desk: w.desk, Registry: w.tickets, Tokens: w.control, Feed: w.tickets, Audit: w.tickets, Notices: w.tickets, Tenants: w.watches,
 		Rate: api.RateLimit{PerSecond: w.config.API.Rate, Burst: w.config.API.Burst}, Live: api.LiveLimits{Streams: w.config.API.Streams},
 		Rules: w.listRules, CheckRules: w.checkRules, Ready: w.process.ready,
 		Metrics:    http.HandlerFunc(w.showMetrics),
@@ -135,6 +135,7 @@ func (w *watch) openAPI(context.Context) error {
 		parts.Ingest, parts.PauseIngest = w.ingestion, w.pauseIngest
 	}
 	w.addPage(&parts)
+	w.signing(&parts)
 	w.app = api.New(parts)
 	w.handler = w.app.Handler()
 	return nil

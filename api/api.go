@@ -45,6 +45,7 @@ type app struct {
 	paces, refusals *buckets // by token
 	zones           zones
 	recorded        atomic.Int64 // audit records so far
+	flying          sync.Map     // ids of repeatable requests that are being answered
 	unready         sync.Map     // part to the error that it was last seen with, "" for none
 }
 

@@ -125,6 +125,10 @@ func (a *app) guard(ctx huma.Context, next func(huma.Context)) {
 	op, c, began := ctx.Operation(), humafiber.Unwrap(ctx), time.Now()
 	c.Locals(routeKey{}, op.Path)
 	token, problem := a.admit(ctx)
+	var again *repeat
+	if problem == nil && a.Answers != nil {
+		again, problem = repeatOf(c, op, token)
+	}
 	if problem != nil {
 		if err := problem.send(c); err != nil {
 			a.Log.Error("refuse a request", "request", requestOf(c), "error", err)
@@ -137,7 +141,11 @@ func (a *app) guard(ctx huma.Context, next func(huma.Context)) {
 	limited, cancel := context.WithTimeout(ctx.Context(), op.Metadata[metaPatience].(time.Duration))
 	defer cancel()
 	known := context.WithValue(context.WithValue(limited, tokenKey{}, token), credentialKey{}, shown(c))
-	next(huma.WithContext(ctx, known))
+	if again == nil {
+		next(huma.WithContext(ctx, known))
+	} else {
+		a.once(known, c, again, func(known context.Context) { next(huma.WithContext(ctx, known)) })
+	}
 	if err := asCSV(c, op); err != nil {
 		panic(err) // our own answer can't be read: as good as a broken handler
 	}

@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -186,25 +184,7 @@ func (a *app) getIncident(ctx context.Context, in *IncidentPath) (*incidentOut, 
 	return a.incidentAnswer(ctx, inc, in.missing(err))
 }
 
-// Repeatable is a POST that may come again.
-type Repeatable struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"130" doc:"Your own key; the same request under it is done once and answered alike for a day"`
-	RawBody        []byte
-}
-
-// once scopes the key to who asks and to the route; the hash covers the path
-// and the body, so that another request under the same key is noticed.
-func (r Repeatable) once(ctx context.Context, route, path string) *incidents.Once {
-	key := strings.Trim(r.IdempotencyKey, `"`)
-	if key == "" {
-		return nil
-	}
-	sum := sha256.Sum256(append([]byte(path+"\n"), r.RawBody...))
-	return &incidents.Once{Key: strings.Join([]string{tokenOf(ctx).Name, route, key}, "\n"), Hash: hex.EncodeToString(sum[:])}
-}
-
 type reportIn struct {
-	Repeatable
 	Body struct {
 		Summary     string            `json:"summary" minLength:"1" maxLength:"300" doc:"One sentence"`
 		Description string            `json:"description,omitempty" maxLength:"20000"`
@@ -225,7 +205,7 @@ func (a *app) postIncident(ctx context.Context, in *reportIn) (*incidentOut, err
 	}
 	inc, err := a.Desk.Report(ctx, incidents.NewReport{
 		Summary: b.Summary, Description: b.Description, Category: b.Category, Site: site, Device: b.Device,
-		Kind: b.Kind, Impact: b.Impact, Urgency: b.Urgency, Once: in.once(ctx, "POST /incidents", ""),
+		Kind: b.Kind, Impact: b.Impact, Urgency: b.Urgency,
 	}, actorOf(ctx), a.Now())
 	return a.incidentAnswer(ctx, inc, err)
 }
@@ -357,7 +337,6 @@ func (a *app) getEvidence(ctx context.Context, in *IncidentPath) (*listOut[Shown
 
 type commentIn struct {
 	IncidentPath
-	Repeatable
 	Body struct {
 		Text     string `json:"text" minLength:"1" maxLength:"20000"`
 		Internal bool   `json:"internal,omitempty" doc:"For the desk's eyes only"`
@@ -367,8 +346,7 @@ type commentIn struct {
 type commentOut struct{ Body Event }
 
 func (a *app) postComment(ctx context.Context, in *commentIn) (*commentOut, error) {
-	event, err := a.Desk.Comment(ctx, in.Ref, incidents.Request{Text: in.Body.Text, Internal: in.Body.Internal,
-		Once: in.once(ctx, "POST /incidents/comments", in.Ref)}, actorOf(ctx), a.Now())
+	event, err := a.Desk.Comment(ctx, in.Ref, incidents.Request{Text: in.Body.Text, Internal: in.Body.Internal}, actorOf(ctx), a.Now())
 	if err != nil {
 		return nil, in.missing(err)
 	}

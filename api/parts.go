@@ -24,6 +24,7 @@ type Parts struct {
 	Tokens   Tokens
 	Sessions Sessions   // of browsers; nil has none
 	URL      string     // where people reach the API, without a path; as the request has it when empty
+	Answers  Answers    // to requests with an Idempotency-Key; nil ignores the key
 	Feed     Feed       // of GET /events; nil answers 503
 	Live     LiveLimits // of the same
 	Rate     RateLimit  // of each token

@@ -76,6 +76,7 @@ var kinds = map[string]kind{
 	"timeout":                  {408, "The request took too long to arrive", "The client was too slow."},
 	"conflict":                 {409, "Not possible as things are", "The state of the thing stands against it; allowed lists what is possible."},
 	"exists":                   {409, "There is one already", "Something of that name exists."},
+	"in-flight":                {409, "The same request is under way", "It came before under the same Idempotency-Key and has no answer yet. Wait as long as Retry-After says, then send it again."},
 	"stale":                    {412, "It has changed in the meantime", "Read it again and send the new ETag in If-Match."},
 	"too-large":                {413, "The body is too large", "Send it in parts."},
 	"unsupported-media-type":   {415, "The body's form is not understood", "Send JSON, as it is or with Content-Encoding: gzip."},
@@ -98,10 +99,13 @@ var byStatus = func() map[int]string {
 	return out
 }()
 
+// waits are the Retry-After of problems that pass.
+var waits = map[string]string{"too-many-requests": "5", "unavailable": "5", "in-flight": "1"}
+
 func newProblem(name, format string, args ...any) *Problem {
 	k := kinds[name]
 	return &Problem{Type: "/problems/" + name, Title: k.title, Status: k.status, Detail: fmt.Sprintf(format, args...),
-		challenge: k.status == 401, retryAfter: map[int]string{429: "5", 503: "5"}[k.status]}
+		challenge: k.status == 401, retryAfter: waits[name]}
 }
 
 func init() {

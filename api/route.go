@@ -76,6 +76,9 @@ func route[I, O any](a *app, method, path string, who []incidents.Role, summary 
 	if method != http.MethodGet {
 		op.Errors = append(op.Errors, 413, 415)
 	}
+	if method == http.MethodPost {
+		repeatable(&op)
+	}
 	for _, o := range options {
 		o(&op)
 	}

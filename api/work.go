@@ -57,7 +57,6 @@ func (b TransitionBody) request() incidents.Request {
 
 type transitionIn struct {
 	IncidentPath
-	Repeatable
 	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that it is meant for; any version when left out"`
 	Body    TransitionBody
 }
@@ -68,7 +67,7 @@ func (a *app) postTransition(ctx context.Context, in *transitionIn) (*incidentOu
 		return nil, err
 	}
 	req := in.Body.request()
-	req.Version, req.Once = version, in.once(ctx, "POST /incidents/transitions", in.Ref)
+	req.Version = version
 	return a.move(ctx, in.IncidentPath, req)
 }
 
@@ -118,7 +117,6 @@ func (a *app) assignees(ctx context.Context, ref string, actions []incidents.New
 
 type askIn struct {
 	IncidentPath
-	Repeatable
 	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that it is meant for; any version when left out"`
 	Body    struct {
 		Actions []NewAction `json:"actions" minItems:"1" maxItems:"20"`
@@ -132,12 +130,11 @@ func (a *app) postActions(ctx context.Context, in *askIn) (*incidentOut, error) 
 		return nil, err
 	}
 	req := TransitionBody{Transition: incidents.Ask, Actions: in.Body.Actions}.request()
-	req.Version, req.Once = version, in.once(ctx, "POST /incidents/actions", in.Ref)
+	req.Version = version
 	return a.move(ctx, in.IncidentPath, req)
 }
 
 type bulkIn struct {
-	Repeatable
 	Body struct {
 		Refs []string `json:"refs" minItems:"1" maxItems:"500" doc:"The incidents, each once"`
 		TransitionBody
@@ -167,7 +164,6 @@ func (a *app) postBulk(ctx context.Context, in *bulkIn) (*listOut[BulkItem], err
 			return nil, oneFault(fmt.Sprintf("actions[%d].assignee", i), "can't be named in bulk; leave it out for whoever looks after each site")
 		}
 	}
-	req.Once = in.once(ctx, "POST /incidents/bulk", "")
 	items := make([]BulkItem, len(in.Body.Refs))
 	for i, r := range a.Desk.Bulk(ctx, in.Body.Refs, req, actor, a.Now()) {
 		items[i] = BulkItem{Ref: r.Ref, Status: 200}

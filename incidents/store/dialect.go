@@ -79,21 +79,28 @@ func (d *dialect) args(args []any) []any {
 type pool struct {
 	*sql.DB
 	*dialect
+	of *database
 }
 
-func newPool(db *sql.DB, d *dialect, connections int) *pool {
+func newPool(db *sql.DB, of *database, connections int) *pool {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
-	return &pool{db, d}
+	return &pool{db, of.dialect, of}
 }
 
-// QueryContext is that of sql.DB.
+// QueryContext is that of sql.DB. An undertaking sees what it has written.
 func (p *pool) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if tx := p.of.under(ctx); tx != nil {
+		return tx.QueryContext(ctx, query, args...)
+	}
 	return p.DB.QueryContext(ctx, p.rebind(query), p.args(args)...)
 }
 
-// QueryRowContext is that of sql.DB.
+// QueryRowContext is that of sql.DB. An undertaking sees what it has written.
 func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if tx := p.of.under(ctx); tx != nil {
+		return tx.QueryRowContext(ctx, query, args...)
+	}
 	return p.DB.QueryRowContext(ctx, p.rebind(query), p.args(args)...)
 }
 

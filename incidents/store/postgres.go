@@ -58,8 +58,8 @@ func openPostgres(ctx context.Context, source, schema, kind string) (*database, 
 		config.RuntimeParams["search_path"] = schema
 		name = "schema " + schema + " of the " + name
 	}
-	db := &database{dialect: postgres, path: name,
-		write: newPool(stdlib.OpenDB(*config), postgres, 1), read: newPool(stdlib.OpenDB(*config), postgres, readers)}
+	db := &database{dialect: postgres, path: name}
+	db.write, db.read = newPool(stdlib.OpenDB(*config), db, 1), newPool(stdlib.OpenDB(*config), db, readers)
 	if err := db.write.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the %s: %w", name, err), db.Close())
 	}

@@ -72,12 +72,12 @@ func (db *database) connect() (err error) {
 	if err != nil {
 		return err
 	}
-	db.write = newPool(write, db.dialect, 1)
+	db.write = newPool(write, db, 1)
 	read, err := sql.Open("sqlite", source(url.Values{"_pragma": {"query_only(1)"}}))
 	if err != nil {
 		return err
 	}
-	db.read = newPool(read, db.dialect, readers)
+	db.read = newPool(read, db, readers)
 	return db.write.Ping()
 }
 
@@ -114,18 +114,17 @@ func (db *database) Ping(ctx context.Context) error {
 	return nil
 }
 
-// update runs fn in a transaction on the writing connection.
+// update runs fn in a transaction on the writing connection, or as a step of the
+// undertaking that the context belongs to.
 func (db *database) update(ctx context.Context, fn func(*txn) error) error {
-	tx, err := db.write.begin(ctx, nil)
+	if u, ok := ctx.Value(undertakingKey{}).(*undertaking); ok {
+		return u.update(db, fn)
+	}
+	tx, err := db.beginAlone(ctx)
 	if err != nil {
-		return fmt.Errorf("begin a transaction: %w", err)
+		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if db.lock != "" {
-		if _, err := tx.ExecContext(ctx, db.lock); err != nil {
-			return fmt.Errorf("wait for other writers: %w", err)
-		}
-	}
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -133,6 +132,20 @@ func (db *database) update(ctx context.Context, fn func(*txn) error) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// beginAlone begins a transaction that no other writer runs beside.
+func (db *database) beginAlone(ctx context.Context) (*txn, error) {
+	tx, err := db.write.begin(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("begin a transaction: %w", err)
+	}
+	if db.lock != "" {
+		if _, err := tx.ExecContext(ctx, db.lock); err != nil {
+			return nil, errors.Join(fmt.Errorf("wait for other writers: %w", err), tx.Rollback())
+		}
+	}
+	return tx, nil
 }
 
 // draw takes n running numbers and returns the first.

@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"belfry/incidents"
+	"belfry/telemetry"
 )
 
 // opener opens a fresh ticket database.
@@ -19,18 +22,19 @@ type opener func(testing.TB) *Tickets
 
 // suite is what holds for every database.
 var suite = map[string]func(*testing.T, opener){
-	"Many analyzers open one incident for each key": testManyAnalyzersOpenOneIncidentForEachKey,
-	"Of two who take at once one is told":           testOfTwoWhoTakeAtOnceOneIsTold,
-	"A reference that was not used is not lost":     testAReferenceThatWasNotUsedIsNotLost,
-	"A superseded incident gives its key away":      testASupersededIncidentGivesItsKeyAway,
-	"The timer finds what has recovered":            testTheTimerFindsWhatHasRecovered,
-	"Registry":                                      testRegistry,
-	"Devices register themselves once":              testDevicesRegisterThemselvesOnce,
-	"States":                                        testStates,
-	"The feed has every event once in order":        testTheFeedHasEveryEventOnceInOrder,
-	"Audit records":                                 testAuditRecords,
-	"Notices are claimed once and written down":     testNoticesAreClaimedOnceAndWrittenDown,
-	"Contacts are changed by version":               testContactsAreChangedByVersion,
+	"Many analyzers open one incident for each key":  testManyAnalyzersOpenOneIncidentForEachKey,
+	"Of two who take at once one is told":            testOfTwoWhoTakeAtOnceOneIsTold,
+	"A reference that was not used is not lost":      testAReferenceThatWasNotUsedIsNotLost,
+	"A superseded incident gives its key away":       testASupersededIncidentGivesItsKeyAway,
+	"The timer finds what has recovered":             testTheTimerFindsWhatHasRecovered,
+	"Registry":                                       testRegistry,
+	"Devices register themselves once":               testDevicesRegisterThemselvesOnce,
+	"States":                                         testStates,
+	"The feed has every event once in order":         testTheFeedHasEveryEventOnceInOrder,
+	"Audit records":                                  testAuditRecords,
+	"Notices are claimed once and written down":      testNoticesAreClaimedOnceAndWrittenDown,
+	"Contacts are changed by version":                testContactsAreChangedByVersion,
+	"What a request writes is there with its answer": testWhatARequestWritesIsThereWithItsAnswer,
 }
 
 func TestSQLite(t *testing.T) {
@@ -160,5 +164,44 @@ func (s *postgresServer) create(t testing.TB, name string) {
 		if ctx.Err() != nil {
 			t.Fatal(errors.Join(err, errors.New(string(out))))
 		}
+	}
+}
+
+// testWhatARequestWritesIsThereWithItsAnswer undertakes several steps: one fails and
+// is undone alone, what was written is seen within, and all is there with the
+// answer or not at all.
+func testWhatARequestWritesIsThereWithItsAnswer(t *testing.T, open opener) {
+	db, ctx := open(t), context.Background()
+	answers := &Answers{[]*database{db.database}}
+	answer := &incidents.Answer{Hash: "h", Body: []byte{0, 1}, At: time.UnixMilli(1_000_000).UTC()}
+	undertake := func(site string, result *incidents.Answer, fail error) error {
+		return answers.Together(ctx, "k", func(ctx context.Context) (*incidents.Answer, error) {
+			if _, err := db.CreateSite(ctx, telemetry.Site{ID: site, Zone: "UTC"}); err != nil {
+				return nil, err
+			}
+			if _, err := db.CreateSite(ctx, telemetry.Site{ID: site, Zone: "UTC"}); !errors.Is(err, incidents.ErrExists) {
+				t.Errorf("made twice: %v", err)
+			}
+			if _, err := db.Site(ctx, site); err != nil {
+				t.Errorf("what was written is not seen: %v", err)
+			}
+			return result, fail
+		})
+	}
+	there := func(site string) bool { _, err := db.Site(ctx, site); return err == nil }
+	if err := undertake("a", nil, nil); err != nil || there("a") {
+		t.Errorf("without an answer: %v, there: %v", err, there("a"))
+	}
+	if err := undertake("b", answer, errors.New("x")); err == nil || there("b") {
+		t.Errorf("with an error: %v, there: %v", err, there("b"))
+	}
+	if err := undertake("c", answer, nil); err != nil || !there("c") {
+		t.Errorf("with an answer: %v, there: %v", err, there("c"))
+	}
+	if err := undertake("d", answer, nil); !errors.Is(err, incidents.ErrExists) || there("d") {
+		t.Errorf("under a key that is taken: %v, there: %v", err, there("d"))
+	}
+	if known, err := answers.Recall(ctx, "k"); err != nil || known == nil || known.Hash != "h" || string(known.Body) != "\x00\x01" || !known.At.Equal(answer.At) {
+		t.Errorf("recalled %v, %v", known, err)
 	}
 }

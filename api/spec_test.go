@@ -1,0 +1,62 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"belfry/incidents"
+)
+
+// spec is the document as tests read it.
+type spec struct {
+	Paths map[string]map[string]*specOperation
+}
+
+type specOperation struct {
+	OperationID, Summary, Description string
+	RequestBody                       *struct {
+		Content map[string]struct{ Example json.RawMessage }
+	}
+	Responses map[string]struct{ Content map[string]json.RawMessage }
+}
+
+func (h *house) spec() (s spec) {
+	h.t.Helper()
+	if err := json.Unmarshal([]byte(h.call("", "GET", "/openapi.json", "").text), &s); err != nil {
+		h.t.Fatal(err)
+	}
+	return s
+}
+
+// example returns the body that the document shows; "" when it has none.
+func (o *specOperation) example() string {
+	if o.RequestBody == nil {
+		return ""
+	}
+	return string(o.RequestBody.Content["application/json"].Example)
+}
+
+// filled puts things that the house has into a path.
+func filled(path, hook string) string {
+	return strings.NewReplacer("webhooks/{id}", "webhooks/"+hook, "sites/{id}", "sites/rome", "{id}", "example",
+		"{ref}/transitions", "INC-000001/transitions", "{ref}", "INC-000002", "{name}", "FC-2", "{notice}", "1").Replace(path)
+}
+
+// keyOf returns under which id an answer is kept.
+func keyOf(h *house, key string, t incidents.Token, path string) (string, *Problem) {
+	h.t.Helper()
+	f := fiber.New()
+	c := f.AcquireCtx(&fasthttp.RequestCtx{})
+	defer f.ReleaseCtx(c)
+	c.Request().Header.Set(headerKey, key)
+	r, problem := repeatOf(c, &huma.Operation{Method: "POST", Path: path}, t)
+	if problem != nil {
+		return "", problem
+	}
+	return r.id, nil
+}
