@@ -30,14 +30,19 @@ func (w *watch) openRules() (err error) {
 func (w *watch) listRules(context.Context) ([]api.Rule, error) {
 	var out []api.Rule
 	for _, r := range w.rules.Rules {
-		scope := string(r.Scope)
-		if r.Group != "" {
-			scope = "group(" + r.Group + ")"
-		}
-		out = append(out, api.Rule{Name: r.Name, About: r.About, Scope: scope, Category: r.Category, When: r.When,
-			Schedule: r.Schedule.String(), Hash: r.Hash, Source: r.File})
+		out = append(out, ruleOf(r))
 	}
 	return out, nil
+}
+
+// ruleOf is a rule as the API shows it.
+func ruleOf(r *analyzer.Rule) api.Rule {
+	scope := string(r.Scope)
+	if r.Group != "" {
+		scope = "group(" + r.Group + ")"
+	}
+	return api.Rule{Name: r.Name, About: r.About, Scope: scope, Category: r.Category, When: r.When,
+		Schedule: r.Schedule.String(), Hash: r.Hash, Source: r.File}
 }
 
 // checkRules is POST /api/v1/rules/check.

@@ -11,12 +11,11 @@ import (
 
 	"belfry/analyzer"
 	"belfry/analyzer/catalogue"
-	"belfry/api"
 )
 
 type rulesCommand struct {
 	Check    rulesCheckCommand    `cmd:"" help:"Check rule files: prints every fault as file:line:col."`
-	List     rulesListCommand     `cmd:"" help:"List the running rules."`
+	List     rulesListCommand     `cmd:"" help:"List the rules that ship with belfry and those that run."`
 	Test     rulesTestCommand     `cmd:"" help:"Run rule tests: small fleets in short notation and what must be found in them."`
 	Backtest rulesBacktestCommand `cmd:"" help:"Run rules over stored readings and say what they would have found."`
 }
@@ -162,31 +161,4 @@ func (c *rulesTestCommand) Run(ctx context.Context, t *terminal) error {
 		err = fmt.Errorf("%d of %d tests failed", failed, len(results))
 	}
 	return err
-}
-
-type rulesListCommand struct {
-	JSON bool `help:"Print JSON."`
-}
-
-// Run lists the running rules, or without a running belfry those that would run.
-func (c *rulesListCommand) Run(ctx context.Context, t *terminal) error {
-	client, err := t.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer client.close()
-	var rules struct {
-		Items []api.Rule `json:"items"`
-	}
-	if err := client.call(ctx, "GET", "/api/v1/rules", nil, &rules); err != nil {
-		return err
-	}
-	if c.JSON {
-		return t.printJSON(rules.Items)
-	}
-	var rows [][]string
-	for _, r := range rules.Items {
-		rows = append(rows, []string{r.Name, r.Scope, r.Category, r.Schedule, r.When})
-	}
-	return t.printTable("RULE SCOPE CATEGORY SCHEDULE WHEN", rows)
 }

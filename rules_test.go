@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"belfry/analyzer"
+	"belfry/api"
 )
 
 var update = flag.Bool("update", false, "write docs/rules-reference.md anew")
@@ -118,5 +120,22 @@ func TestRuleTestsAsJSON(t *testing.T) {
 	var results []analyzer.CaseResult
 	if err := json.Unmarshal(out.Bytes(), &results); err != nil || len(results) != 1 || len(results[0].Failures) != 1 || results[0].Failures[0].Line != 8 {
 		t.Errorf("got %s (%v)", out.String(), err)
+	}
+}
+
+// TestTheListHoldsTheCatalogueAndOnesOwn lays running rules over the shipped ones.
+func TestTheListHoldsTheCatalogueAndOnesOwn(t *testing.T) {
+	all, err := catalogued([]api.Rule{{Name: "feed-outage"}, {Name: "my-own"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers, running := map[int]bool{}, []string{}
+	for _, r := range all {
+		if numbers[r.Number] = true; r.Running {
+			running = append(running, fmt.Sprint(r.Number, " ", r.Name, " ", r.Default))
+		}
+	}
+	if len(numbers) != 29 || strings.Join(running, ", ") != "18 feed-outage yes, 0 my-own " {
+		t.Errorf("%d numbers with that of one's own; %q run", len(numbers), running)
 	}
 }

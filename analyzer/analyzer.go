@@ -329,6 +329,7 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 	defer a.giveBack()
 	p.plan(tasks)
 	p.read(ctx)
+	before := len(a.outbox)
 	for _, t := range tasks {
 		started := a.now()
 		if err := p.judge(t); err != nil {
@@ -345,6 +346,7 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 		}
 		a.progress.Rules[t.bound.rule.Name] = t.at
 	}
+	p.witness(ctx, a.outbox[before:])
 	return a.deliver(ctx)
 }
 

@@ -60,7 +60,10 @@ func TestADeviceGoesOfflineAndComesBack(t *testing.T) {
 		f.Summary != "door at shop has been silent for 3d" || f.Impact != "device" || f.Urgency != "high" || f.Renotify != 24*time.Hour {
 		t.Errorf("the finding is %+v", f)
 	}
-	if len(f.Evidence) != 2 || f.Evidence[0].What != "silence()" || *f.Evidence[0].Value != 72*3600+300 || f.Evidence[1].What != "count(heartbeat, 1h)" || *f.Evidence[1].Value != 0 {
+	if why := f.Evidence[0]; why.What != "why" || !strings.HasPrefix(why.Note, "silence() is 72h 5m, and at most 72h is expected: time since") {
+		t.Errorf("why: %+v", why)
+	}
+	if f.Evidence = f.Evidence[1:]; len(f.Evidence) != 2 || f.Evidence[0].What != "silence()" || *f.Evidence[0].Value != 72*3600+300 || f.Evidence[1].What != "count(heartbeat, 1h)" || *f.Evidence[1].Value != 0 {
 		t.Errorf("the evidence is %+v", f.Evidence)
 	}
 	w.heard(f.At, "firing door")

@@ -18,7 +18,7 @@ func (j *judgement) finding(row int, s *State, m move, v verdict, shown shown) t
 		Category: r.Category, Impact: r.Impact, Urgency: r.Urgency, Renotify: r.Renotify,
 	}
 	if j.columns != nil {
-		f.Evidence = j.evidence(row)
+		f.Evidence = append(j.why(m, shown), j.evidence(row)...)
 	}
 	if shown.value != nil && shown.threshold != nil && *shown.threshold != 0 {
 		f.Score = number(*shown.value / *shown.threshold)
@@ -37,6 +37,29 @@ func (j *judgement) finding(row int, s *State, m move, v verdict, shown shown) t
 	f.Reason = j.reason(row, m, v)
 	f.Summary = summarise(r, &f)
 	return f
+}
+
+// why says in one plain sentence why a rule fired.
+func (j *judgement) why(m move, shown shown) []telemetry.Evidence {
+	if m != moveFire {
+		return nil
+	}
+	text := "the rule fires without data"
+	if shown.value != nil {
+		text = fmt.Sprintf("%s is %s", shown.leaf.text, exactly(shown.leaf.unit, *shown.value))
+		if shown.threshold != nil && bounds[shown.leaf.op] != "" {
+			text += ", and " + bounds[shown.leaf.op] + exactly(shown.leaf.unit, *shown.threshold) + " is expected"
+		}
+		if shown.leaf.about != "" {
+			text += ": " + shown.leaf.about
+		}
+		if shown.leaf.hint != nil {
+			if hint := shown.leaf.hint(*shown.value); hint != "" {
+				text += "; " + hint
+			}
+		}
+	}
+	return []telemetry.Evidence{{At: j.at, What: "why", Note: text + "."}}
 }
 
 // reason says why a condition changed when it was not by the rule's `when`.
@@ -58,13 +81,28 @@ func (j *judgement) reason(row int, m move, v verdict) string {
 	return ""
 }
 
+// bounds says what is expected where a comparison is not to hold.
+var bounds = map[string]string{">": "at most ", ">=": "less than ", "<": "at least ", "<=": "more than ", "==": "anything but ", "!=": ""}
+
+// exactly writes a value so that it can be told from a limit next to it: of durations
+// up to ten days also the minutes.
+func exactly(u Unit, v float64) string {
+	if u != Duration || v < 3600 || v >= 10*86400 {
+		return u.format(v)
+	}
+	text := fmt.Sprintf("%dh", int(v)/3600)
+	if minutes := int(v) % 3600 / 60; minutes > 0 {
+		text += fmt.Sprintf(" %dm", minutes)
+	}
+	return text
+}
+
 // expected says what would have been right, in the unit of the comparison.
 func (s shown) expected() string {
-	words := map[string]string{">": "at most ", ">=": "less than ", "<": "at least ", "<=": "more than ", "==": "anything but ", "!=": ""}
 	if s.threshold == nil {
 		return ""
 	}
-	return words[s.leaf.op] + s.leaf.unit.format(*s.threshold)
+	return bounds[s.leaf.op] + s.leaf.unit.format(*s.threshold)
 }
 
 // summarise fills the rule's template; a rule without one gets a plain sentence.

@@ -65,7 +65,7 @@ func labelTime(text string, zone *time.Location) (time.Time, error) {
 // kindCategories says which categories of rules answer a kind of label. Any other
 // kind is answered by the category of its own name.
 var kindCategories = map[string][]string{
-	"no_rows":                      {"suspected_offline", "feed_outage", "incomplete_data", "not_counting"},
+	"no_rows":                      {"suspected_offline", "feed_outage", "data_gap", "powered_not_counting"},
 	"all_channels_zero":            {"zero_counts"},
 	"channel_no_rows":              {"direction_dead", "in_out_discrepancy"},
 	"one_direction_dead":           {"direction_dead", "zero_counts"},

@@ -67,6 +67,17 @@ type leaf struct {
 	lhs, rhs, holds int
 	op              string
 	unit            Unit
+	text            string // of what is compared
+	hint            func(float64) string
+	about           string // of the one signal in it
+}
+
+// of notes what the signal in a comparison means, when there is one alone.
+func (l leaf) of(n *node) leaf {
+	if uses := usesOf(n); len(uses) == 1 {
+		l.hint, l.about = uses[0].sig.hint, uses[0].sig.about
+	}
+	return l
 }
 
 // compile turns a rule into a program. varies says which parameters have a
@@ -84,7 +95,7 @@ func compile(r *Rule, varies []bool) *program {
 	r.when.walkOutside(func(n *node) {
 		if n.kind == nodeCompare {
 			unit, _ := join(n.args[0].unit, n.args[1].unit)
-			p.leaves = append(p.leaves, leaf{c.register(n.args[0]), c.register(n.args[1]), c.register(n), n.op, unit})
+			p.leaves = append(p.leaves, leaf{c.register(n.args[0]), c.register(n.args[1]), c.register(n), n.op, unit, n.args[0].String(), nil, ""}.of(n.args[0]))
 		}
 	})
 	return p

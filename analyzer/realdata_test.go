@@ -190,7 +190,7 @@ func melbourne(t testing.TB) (*Fleet, *telemetry.Batch) {
 	if _, err := in.Read(); err != nil {
 		t.Fatal(err)
 	}
-	b, seen := &telemetry.Batch{}, map[string]bool{}
+	b, first := &telemetry.Batch{}, map[string]time.Time{}
 	for {
 		f, err := in.Read()
 		if err == io.EOF {
@@ -211,13 +211,19 @@ func melbourne(t testing.TB) (*Fleet, *telemetry.Batch) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		end := time.Date(day.Year(), day.Month(), day.Day(), hour+1, 0, 0, 0, zone).UTC()
+		start := time.Date(day.Year(), day.Month(), day.Day(), hour, 0, 0, 0, zone)
+		if start.Hour() != hour {
+			continue // the hour that the clocks skipped; replay refuses it too
+		}
+		end := start.Add(time.Hour).UTC()
 		addCount(b, f[3], end, end, uint32(count), 0)
-		seen[string([]byte(f[3]))] = true
+		if name := string([]byte(f[3])); first[name].IsZero() || end.Before(first[name]) {
+			first[name] = end
+		}
 	}
 	var devices []telemetry.Device
-	for name := range seen {
-		devices = append(devices, telemetry.Device{Name: name, Site: "melbourne", ReadingEvery: 3600})
+	for name, since := range first { // as devices that register themselves have it
+		devices = append(devices, telemetry.Device{Name: name, Site: "melbourne", ReadingEvery: 3600, InServiceSince: since.Add(-time.Hour)})
 	}
 	return mustFleet(t, []telemetry.Site{{ID: "melbourne", Zone: "Australia/Melbourne"}}, devices), b
 }

@@ -4,12 +4,25 @@ package analyzer
 
 func fillInterval(p *pass, c *deviceColumn) {
 	for row := range c.value {
-		seconds := p.fleet.reading[row]
-		if c.use.word == "heartbeat" {
-			seconds = float64(p.fleet.Devices[row].HeartbeatEvery)
+		seconds, beat := p.fleet.reading[row], float64(p.fleet.Devices[row].HeartbeatEvery)
+		switch c.use.word {
+		case "heartbeat":
+			seconds = beat
+		case "":
+			seconds = max(seconds, beat)
 		}
 		if c.value[row] = missing; seconds > 0 {
 			c.value[row] = seconds
+		}
+	}
+}
+
+// fillSites counts each site at the first of its devices in service.
+func fillSites(p *pass, c *deviceColumn) {
+	seen := make([]bool, len(p.fleet.Sites))
+	for row, site := range p.fleet.siteOf {
+		if c.value[row] = 0; p.alive[row] && !seen[site] {
+			seen[site], c.value[row] = true, 1
 		}
 	}
 }

@@ -161,9 +161,10 @@ var signals = []*signal{
 		about:  "time in service of a device that was never heard of; 0 when it was",
 		column: func(w string) Column { return Column{Fn: LastArrival, Kind: kindOf(w)} }, merge: mergeMax, empty: missing, finish: finishUnheard},
 
-	{name: "interval", args: []argument{kindWord}, unit: Duration, about: "how often the device should send, by the registry; missing when it sends none", fill: fillInterval},
+	{name: "interval", args: []argument{anyKind}, unit: Duration, about: "how often the device should send, by the registry; missing when it sends none; without a kind the longer of both", fill: fillInterval},
 	{name: "open_for", unit: Duration, about: "how long the site has been open; 0 while it is closed", fill: fillOpenFor, merge: mergeMax},
 	{name: "devices", unit: Quantity, about: "how many devices in service the scope has", fill: fillDevices, merge: mergeSum},
+	{name: "sites", unit: Quantity, about: "how many sites the scope's devices in service are at", fill: fillSites, merge: mergeSum},
 	{name: "share", args: []argument{condition}, unit: Ratio, share: shareOf, merge: mergeSum,
 		about: "share of the scope's devices for which a condition holds, of those for which it is known"},
 	{name: "surprise", args: []argument{condition, habitual}, unit: Number, share: surpriseOf, merge: mergeSum,

@@ -40,6 +40,12 @@ type Evidence struct {
 	What  string    `json:"what"`           // the signal, such as "sum(in, day)"
 	Value *float64  `json:"value"`          // nil when there was none
 	Note  string    `json:"note,omitempty"` // one plain sentence, if the number needs it
+
+	// Of readings: who was counted, and between what limits In + Out usually lies.
+	In   *float64 `json:"in,omitempty"`
+	Out  *float64 `json:"out,omitempty"`
+	Low  *float64 `json:"low,omitempty"`
+	High *float64 `json:"high,omitempty"`
 }
 
 // Finding says that the condition of one rule for one scope changed. Findings
