@@ -145,6 +145,7 @@ func (w *watch) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if w.consumer != nil {
 		group.Go(func() error { return w.consumer.Run(ctx) })
+		group.Go(func() error { return w.warehouse.Keep(ctx) })
 	}
 	if w.warehouse != nil {
 		group.Go(func() error { return w.fleet.run(ctx) })

@@ -66,8 +66,10 @@ func (w *Warehouse) restore(ctx context.Context, dir string) error {
 		return err
 	}
 	_, err = w.Query(ctx, "restore", "RESTORE DATABASE "+was+" AS {db} FROM File("+quote(dir)+")", "Null", nil)
-	if err == nil {
-		err = w.migrate(ctx)
+	for _, next := range []func(context.Context) error{w.remakeViews, w.migrate, w.TouchAll} {
+		if err == nil {
+			err = next(ctx)
+		}
 	}
 	if err != nil {
 		return errors.Join(err, w.exec(context.WithoutCancel(ctx), drop, nil))

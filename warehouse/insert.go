@@ -13,8 +13,9 @@ import (
 
 // encoder turns a batch into ClickHouse's Native format, in memory that it keeps.
 type encoder struct {
-	order  order
-	sorted telemetry.Batch
+	order   order
+	sorted  telemetry.Batch
+	touched touched
 
 	buf   proto.Buffer
 	delay proto.ColInt64
@@ -61,10 +62,11 @@ func (w *Warehouse) insertCounts(ctx context.Context, e *encoder, c *telemetry.C
 	if n == 0 {
 		return nil
 	}
-	if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(e.sortCounts(c))); err != nil {
+	c = e.sortCounts(c)
+	if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(c)); err != nil {
 		return fmt.Errorf("insert %d counts: %w", n, err)
 	}
-	return nil
+	return w.touch(ctx, e, c)
 }
 
 func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, rows int, columns []proto.InputColumn) error {
@@ -80,8 +82,9 @@ func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, r
 		names += "`" + c.Name + "`"
 	}
 	// Versions of a reading that came in one batch need not be looked for here: the
-	// next merge does that, and until then argMax.
-	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+") SETTINGS optimize_on_insert = 0", "Native", e.buf.Buf)
+	// next merge does that, and until then argMax. Nor should replicas look whether
+	// a block came before: what depends on a table would miss it when it did.
+	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+") SETTINGS optimize_on_insert = 0, insert_deduplicate = 0", "Native", e.buf.Buf)
 }
 
 func (e *encoder) counts(c *telemetry.Counts) []proto.InputColumn {

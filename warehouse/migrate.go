@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,25 +39,38 @@ func (w *Warehouse) migrate(ctx context.Context) error {
 			return err
 		}
 	}
-	out, err := w.Query(ctx, "migrations", "SELECT max(version) FROM {db}.raw_migrations", "TSV", nil)
+	done, err := w.applied(ctx)
 	if err != nil {
 		return err
 	}
-	done, err := strconv.Atoi(strings.TrimSpace(string(out)))
-	if err != nil {
-		return fmt.Errorf("read the schema's version: %w", err)
-	}
-	if newest := steps[len(steps)-1].version; done > newest {
-		return fmt.Errorf("its schema is version %d and this belfry knows %d at most; use the newer belfry that wrote it", done, newest)
+	if newest, known := slices.Max(append(done, 0)), steps[len(steps)-1].version; newest > known {
+		return fmt.Errorf("its schema is version %d and this belfry knows %d at most; use the newer belfry that wrote it", newest, known)
 	}
 	for _, m := range steps {
-		if m.version > done {
-			if err := w.apply(ctx, m); err != nil {
-				return fmt.Errorf("migration %03d_%s: %w", m.version, m.name, err)
-			}
+		if slices.Contains(done, m.version) {
+			continue
+		}
+		if err := w.apply(ctx, m); err != nil {
+			return fmt.Errorf("migration %03d_%s: %w", m.version, m.name, err)
 		}
 	}
 	return nil
+}
+
+// applied returns the versions of the steps that the database has had.
+func (w *Warehouse) applied(ctx context.Context) (done []int, err error) {
+	out, err := w.Query(ctx, "migrations", "SELECT DISTINCT version FROM {db}.raw_migrations", "TSV", nil)
+	if err != nil {
+		return nil, err
+	}
+	for version := range strings.FieldsSeq(string(out)) {
+		v, err := strconv.Atoi(version)
+		if err != nil {
+			return nil, fmt.Errorf("read the schema's version: %w", err)
+		}
+		done = append(done, v)
+	}
+	return done, nil
 }
 
 // repeatable makes a definition harmless when its step was cut off after it.
@@ -75,6 +89,34 @@ func (w *Warehouse) apply(ctx context.Context, m migration) error {
 	return w.exec(ctx, "INSERT INTO {db}.raw_migrations (version, name) SELECT {v:UInt32}, {n:String}",
 		map[string]string{"v": strconv.Itoa(m.version), "n": m.name})
 }
+
+// remakeViews makes the views of the steps that the database has had anew: when
+// a database is restored under another name, the engine leaves the names that a
+// view gives to its tables away.
+func (w *Warehouse) remakeViews(ctx context.Context) error {
+	done, err := w.applied(ctx)
+	if err != nil {
+		return err
+	}
+	steps, err := readMigrations(migrations)
+	if err != nil {
+		return err
+	}
+	for _, m := range steps {
+		for _, s := range m.statements {
+			s = viewStatement.ReplaceAllString(s, "CREATE OR REPLACE VIEW ")
+			if !slices.Contains(done, m.version) || !strings.Contains(s, "CREATE OR REPLACE VIEW ") {
+				continue
+			}
+			if err := w.exec(ctx, s, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var viewStatement = regexp.MustCompile(`(?m)^CREATE VIEW `)
 
 func readMigrations(files fs.FS) ([]migration, error) {
 	names, err := fs.Glob(files, "migrations/*.sql")

@@ -1,0 +1,85 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/ClickHouse/ch-go/proto"
+
+	"belfry/telemetry"
+)
+
+const (
+	hourMillis = 3600 * 1000
+	stripeBits = 6 // a stripe is the devices whose IDs begin with the same bits
+)
+
+// touched notes which hours of which stripes a batch has readings of.
+type touched struct {
+	first   int64    // hour, since 1970
+	stripes []uint64 // of each hour from the first on, as bits
+
+	hour   proto.ColUInt32
+	stripe proto.ColUInt8
+	weight proto.ColUInt64
+}
+
+// hourOf returns the hour that a reading's interval, which ends at ts, is of.
+func hourOf(ts int64) int64 { return (ts - 1) / hourMillis }
+
+// of notes the readings, which are in the order of the table.
+func (t *touched) of(c *telemetry.Counts) {
+	last := c.Len() - 1
+	t.first = c.TS[0]/dayMillis*24 - 1
+	hours := int(c.TS[last]/dayMillis*24+24-t.first) + 1
+	if cap(t.stripes) < hours {
+		t.stripes = make([]uint64, hours)
+	}
+	t.stripes = t.stripes[:hours]
+	clear(t.stripes)
+	for i, ts := range c.TS {
+		t.stripes[hourOf(ts)-t.first] |= 1 << (c.Device[i] >> (64 - stripeBits))
+	}
+}
+
+// rows returns what was noted as rows of raw_dirty.
+func (t *touched) rows() (int, []proto.InputColumn) {
+	t.hour, t.stripe, t.weight = t.hour[:0], t.stripe[:0], t.weight[:0]
+	for i, bits := range t.stripes {
+		for s := range uint8(1 << stripeBits) {
+			if bits>>s&1 == 1 {
+				t.hour = append(t.hour, uint32(t.first+int64(i))*3600)
+				t.stripe = append(t.stripe, s)
+				t.weight = append(t.weight, rand.Uint64()|1)
+			}
+		}
+	}
+	return len(t.hour), []proto.InputColumn{
+		{Name: "hour", Data: proto.Alias(&t.hour, "DateTime('UTC')")},
+		{Name: "stripe", Data: &t.stripe},
+		{Name: "weight", Data: &t.weight},
+	}
+}
+
+// touch notes that the hours of the readings, which are in the table by now, are
+// to be made anew. It comes after the readings: so whoever makes an hour of what
+// he can read, after he has seen the note, makes it of these.
+func (w *Warehouse) touch(ctx context.Context, e *encoder, c *telemetry.Counts) error {
+	e.touched.of(c)
+	rows, columns := e.touched.rows()
+	if err := w.insertBlock(ctx, e, "raw_dirty", rows, columns); err != nil {
+		return fmt.Errorf("note %d hours: %w", rows, err)
+	}
+	return nil
+}
+
+// TouchAll notes that all hours are to be made anew. It is for readings that did
+// not come by Insert.
+func (w *Warehouse) TouchAll(ctx context.Context) error {
+	_, err := w.Query(ctx, "touch_all", "INSERT INTO {db}.raw_dirty (hour, stripe, weight)"+
+		" SELECT toStartOfHour(ts - toIntervalMillisecond(1)) AS hour, bitShiftRight(device, "+strconv.Itoa(64-stripeBits)+") AS stripe, bitOr(rand64(), 1)"+
+		" FROM {db}.raw_counts GROUP BY hour, stripe", "Null", nil)
+	return err
+}
