@@ -18,22 +18,31 @@ type NewAction struct {
 	Text     string    `json:"text"`
 	Assignee string    `json:"assignee,omitempty"` // "" means whoever looks after the site
 	Due      time.Time `json:"due"`
+
+	Questionnaire string `json:"questionnaire,omitempty"` // its id; without it and without a text, the category's
+	Language      string `json:"language,omitempty"`      // of the questions; "" means English
 }
 
 // Action is something that people at the site were asked to do. While one is
 // open the incident waits for it; an action has ended when Ended is set.
 type Action struct {
-	ID       int       `json:"id"` // within the incident, from 1
-	Text     string    `json:"text"`
-	Assignee string    `json:"assignee,omitempty"`
-	AskedBy  string    `json:"asked_by"`
-	AskedAt  time.Time `json:"asked_at"`
-	Due      time.Time `json:"due"`
-	Reminded time.Time `json:"reminded_at,omitzero"`
-	Ended    time.Time `json:"ended_at,omitzero"`
-	How      string    `json:"how,omitempty"` // done, withdrawn or expired
-	By       string    `json:"by,omitempty"`  // who did it
-	Answer   string    `json:"answer,omitempty"`
+	ID        int       `json:"id"` // within the incident, from 1
+	Text      string    `json:"text"`
+	Assignee  string    `json:"assignee,omitempty"`
+	AskedBy   string    `json:"asked_by"`
+	AskedAt   time.Time `json:"asked_at"`
+	Due       time.Time `json:"due"`
+	Reminded  time.Time `json:"reminded_at,omitzero"` // the last time
+	Reminders int       `json:"reminders,omitempty"`
+	Ended     time.Time `json:"ended_at,omitzero"`
+	How       string    `json:"how,omitempty"` // done, withdrawn or expired
+	By        string    `json:"by,omitempty"`  // who did it
+	Answer    string    `json:"answer,omitempty"`
+
+	Questionnaire string     `json:"questionnaire,omitempty"` // id@version: it stays what it was when it was asked
+	Language      string     `json:"language,omitempty"`
+	Given         []Given    `json:"given,omitempty"` // the answers so far
+	Conclusion    Conclusion `json:"conclusion,omitzero"`
 }
 
 // half is when the assignee is reminded.
@@ -66,8 +75,14 @@ func (c *change) askable() error {
 	}
 	for i, a := range c.req.Actions {
 		field := fmt.Sprintf("actions[%d]", i)
-		if strings.TrimSpace(a.Text) == "" {
-			f.add(field+".text", "is missing")
+		ref, known := c.questioned(a)
+		if !known {
+			f.add(field+".questionnaire", "there is no questionnaire %q", a.Questionnaire)
+		} else if strings.TrimSpace(a.Text) == "" && ref == "" {
+			f.add(field+".text", "is missing, and the category has no questionnaire")
+		}
+		if len(a.Language) > 8 {
+			f.add(field+".language", "no language %q; want a code such as en", a.Language)
 		}
 		f.text(field+".text", a.Text)
 		if len(a.Assignee) > MaxName {
@@ -83,8 +98,12 @@ func (c *change) askable() error {
 func (c *change) ask() {
 	c.inc.Actions = slices.Clone(c.inc.Actions)
 	for _, a := range c.req.Actions {
+		ref, _ := c.questioned(a)
+		if a.Text == "" {
+			a.Text = c.req.book.questionnaire(ref).Name.In(a.Language)
+		}
 		c.inc.Actions = append(c.inc.Actions, Action{ID: len(c.inc.Actions) + 1, Text: a.Text, Assignee: a.Assignee,
-			AskedBy: c.actor.Name, AskedAt: c.at, Due: millis(a.Due)})
+			AskedBy: c.actor.Name, AskedAt: c.at, Due: millis(a.Due), Questionnaire: ref, Language: a.Language})
 	}
 	c.inc.PendingReason, c.inc.WakeAt = AwaitingEndUser, time.Time{}
 	c.respond()
@@ -107,7 +126,12 @@ func (c *change) answerable() error {
 	if c.actor.Role == SiteManager && a.Assignee != "" && a.Assignee != c.actor.Name {
 		return &ForbiddenError{"action-not-yours", fmt.Sprintf("action %d is for somebody else", a.ID)}
 	}
-	if strings.TrimSpace(c.req.Text) == "" {
+	switch {
+	case a.Questionnaire != "":
+		c.answersFit(a, &f)
+	case len(c.req.Answers) > 0:
+		f.add("answers", "are given, and action %d asks no questions; want a text", a.ID)
+	case strings.TrimSpace(c.req.Text) == "":
 		f.add("text", "is missing; want what was found or done")
 	}
 	f.text("text", c.req.Text)
@@ -127,6 +151,10 @@ func (c *change) endAction(how string) *Action {
 }
 
 func (c *change) answer() {
+	if c.inc.Action(c.req.Action).Questionnaire != "" {
+		c.give()
+		return
+	}
 	a := c.endAction("done")
 	a.By, a.Answer = c.actor.Name, c.req.Text
 }
@@ -135,7 +163,9 @@ func (c *change) withdraw() { c.endAction("withdrawn").By = c.actor.Name }
 
 func (c *change) remind() {
 	c.inc.Actions = slices.Clone(c.inc.Actions)
-	c.inc.Action(c.req.Action).Reminded = c.at
+	a := c.inc.Action(c.req.Action)
+	a.Reminded = c.at
+	a.Reminders++
 }
 
 // expire wakes the incident although other actions may still be open: somebody

@@ -31,6 +31,7 @@ type Agreement struct {
 	Calendar string          `json:"calendar" maxLength:"128" doc:"Which time counts"`
 	Sites    []string        `json:"sites,omitempty" maxItems:"10000" doc:"Where it holds; everywhere when left out"`
 	Category string          `json:"category,omitempty" maxLength:"128" doc:"For what it holds; for everything when left out"`
+	Class    string          `json:"class,omitempty" maxLength:"128" doc:"For the categories of this class; for all when left out"`
 	Level    int             `json:"level,omitempty" minimum:"0" maximum:"3" doc:"ola: of which level"`
 	Supplier string          `json:"supplier,omitempty" maxLength:"128" doc:"uc: of which supplier; of any when left out"`
 	Targets  map[int]Targets `json:"targets" doc:"By priority, 1 to 4"`
@@ -71,8 +72,14 @@ func (a *Agreement) Check() error {
 }
 
 // fits returns how closely an agreement fits an incident; below 0: not at all.
-func (a *Agreement) fits(inc *Incident) int {
+func (a *Agreement) fits(inc *Incident, class string) int {
 	score := 0
+	if a.Class != "" {
+		if a.Class != class {
+			return -1
+		}
+		score++
+	}
 	if len(a.Sites) > 0 {
 		if !slices.Contains(a.Sites, inc.Site) {
 			return -1

@@ -17,6 +17,11 @@ type Book struct {
 	escalates  map[string]bool      // id@version of agreements that escalate
 	silences   []*Silence           // the newest versions, those that are retired left out
 	windows    []*Window            // the same
+	matrix     Matrix               // nil: the desk's own
+
+	categories     map[string]*Category      // the newest versions by id, with what they inherit
+	questionnaires map[string]*Questionnaire // every version, by id@version
+	asks           map[string]string         // newest version of each questionnaire by id
 }
 
 // NewBook returns the book that the documents add up to, over the defaults that a
@@ -45,8 +50,15 @@ func NewBook(documents []Document) (*Book, error) {
 			return nil, err
 		}
 	}
-	if err := b.addNoise(documents); err != nil {
-		return nil, err
+	for _, add := range []func() error{
+		func() error { return b.addNoise(documents) },
+		func() error { return b.addCategories(documents) },
+		func() error { return b.addQuestionnaires(all) },
+		func() error { return b.addMatrix(documents) },
+	} {
+		if err := add(); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortFunc(b.agreements, func(x, y *Agreement) int { return strings.Compare(x.ID, y.ID) })
 	return b, nil
@@ -94,12 +106,12 @@ func (b *Book) addAgreement(d *Document) error {
 // agreement returns the one that fits the incident best; nil when none does. Of
 // two that fit alike it is the first by id.
 func (b *Book) agreement(kind AgreementKind, level int, inc *Incident) (best *Agreement) {
-	score := -1
+	score, class := -1, b.category(inc.Category).Class
 	for _, a := range b.agreements {
 		if a.Kind != kind || a.Level != level {
 			continue
 		}
-		if s := a.fits(inc); s > score {
+		if s := a.fits(inc, class); s > score {
 			best, score = a, s
 		}
 	}

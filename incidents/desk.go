@@ -27,6 +27,7 @@ type Store interface {
 	// Documents returns every version of every document of those kinds, by kind,
 	// id and version, and the revision of the documents.
 	Documents(ctx context.Context, kinds ...DocumentKind) ([]Document, int64, error)
+	Archive
 }
 
 // Tx is a transaction of a Store.
@@ -64,6 +65,7 @@ type Tx interface {
 	Remember(key string, a Answer) error
 	// Forget drops the answers from before that time.
 	Forget(before time.Time) error
+	Shelf
 }
 
 // Step is one event with the incident as it was and as it is.
@@ -120,6 +122,7 @@ type Desk struct {
 	metrics *metrics
 	log     *slog.Logger
 	book    atomic.Pointer[readBook]
+	indexed atomic.Bool // the articles that come along are in the index of texts
 }
 
 // NewDesk returns a desk over a store. The registerer and the logger may be nil.
@@ -169,7 +172,7 @@ func (d *Desk) bookOf(tx Tx) (*Book, error) {
 
 // step applies a request under the desk's settings and holds the result as a Step.
 func (d *Desk) step(b *Book, inc Incident, req Request, actor Actor, at time.Time) (Step, error) {
-	req.book, req.matrix = b, d.config.Matrix
+	req.book, req.matrix = b, d.matrix(b)
 	next, event, err := Apply(inc, req, actor, at)
 	return Step{Before: inc, After: next, Event: event}, err
 }

@@ -18,10 +18,16 @@ const (
 	AgreementDocument DocumentKind = "agreement"
 	SilenceDocument   DocumentKind = "silence"
 	WindowDocument    DocumentKind = "window"
+
+	CategoryDocument      DocumentKind = "category"
+	QuestionnaireDocument DocumentKind = "questionnaire"
+	MatrixDocument        DocumentKind = "matrix"
+	ArticleDocument       DocumentKind = "article"
 )
 
 // bookKinds are the kinds that a book is made of.
-var bookKinds = []DocumentKind{CalendarDocument, AgreementDocument, SilenceDocument, WindowDocument}
+var bookKinds = []DocumentKind{CalendarDocument, AgreementDocument, SilenceDocument, WindowDocument,
+	CategoryDocument, QuestionnaireDocument, MatrixDocument}
 
 // Document is one version of something that managers write. Versions are never
 // changed: what was begun under one can be ended under it.
@@ -38,8 +44,8 @@ type Document struct {
 // businessCalendar is the id of the calendar whose days count for approvals.
 const businessCalendar = "office"
 
-// defaults are the documents of a new tenant.
-var defaults = []Document{
+// defaults are the documents of a new tenant: these, and those of the embedded files.
+var defaults = append([]Document{
 	document(CalendarDocument, "24x7", Calendar{ID: "24x7", Name: "Around the clock", Zone: "UTC", Always: true}),
 	document(CalendarDocument, businessCalendar, Calendar{ID: businessCalendar, Name: "Office hours", Zone: "UTC",
 		Hours: map[string]string{"mon-fri": "08:00-18:00"}}),
@@ -51,7 +57,8 @@ var defaults = []Document{
 		Calendar: businessCalendar, Targets: levelTargets(8, 16)}),
 	document(AgreementDocument, "supplier", Agreement{ID: "supplier", Name: "Every supplier", Kind: UC,
 		Calendar: businessCalendar, Targets: levelTargets(20, 50)}),
-}
+	document(MatrixDocument, matrixID, PriorityMatrix{ID: matrixID, Priorities: DefaultMatrix}),
+}, readDefaults()...)
 
 // levelTargets gives the hours of priorities 1 and 2, and of 3 and 4.
 func levelTargets(urgent, other int) map[int]Targets {
@@ -134,7 +141,7 @@ type Expected struct {
 // was expected not to be there. Retired retires it.
 func (d *Desk) PutDocument(ctx context.Context, doc Document, want Expected, at time.Time) (Document, error) {
 	err := d.store.Update(ctx, func(tx Tx) error {
-		all, err := tx.Documents(bookKinds...)
+		all, err := tx.Documents(append([]DocumentKind{ArticleDocument}, bookKinds...)...)
 		if err != nil {
 			return err
 		}
@@ -154,7 +161,14 @@ func (d *Desk) PutDocument(ctx context.Context, doc Document, want Expected, at 
 		if err := checkDocument(all, doc); err != nil {
 			return err
 		}
-		return tx.PutDocument(doc)
+		if err := tx.PutDocument(doc); err != nil || doc.Kind != ArticleDocument {
+			return err
+		}
+		e, err := entryOf(doc)
+		if err != nil {
+			return err
+		}
+		return tx.PutEntry(e)
 	})
 	if err != nil {
 		return doc, fmt.Errorf("write the %s %s: %w", doc.Kind, doc.ID, err)
@@ -186,6 +200,14 @@ func checkDocument(all []Document, doc Document) error {
 		checked = &Silence{}
 	case WindowDocument:
 		checked = &Window{}
+	case CategoryDocument:
+		checked = &Category{}
+	case QuestionnaireDocument:
+		checked = &Questionnaire{}
+	case MatrixDocument:
+		checked = &PriorityMatrix{}
+	case ArticleDocument:
+		checked = &Article{}
 	default:
 		return fmt.Errorf("no kind of document %q", doc.Kind)
 	}
@@ -200,6 +222,9 @@ func checkDocument(all []Document, doc Document) error {
 	}
 	if doc.Kind == CalendarDocument && doc.Retired {
 		return retirable(all, doc)
+	}
+	if err := whole(all, doc); err != nil {
+		return err
 	}
 	if _, err := NewBook(append(slices.Clone(all), doc)); err != nil {
 		return &InvalidError{[]Fault{{string(doc.Kind), err.Error()}}}
@@ -216,6 +241,48 @@ func retirable(all []Document, doc Document) error {
 	}
 	if used {
 		return &ConflictError{Code: "in-use", Detail: fmt.Sprintf("the calendar %s is still counted by", doc.ID)}
+	}
+	return nil
+}
+
+// whole keeps what refers to something that is there: a category to its
+// questionnaire and articles. The matrix stays.
+func whole(all []Document, doc Document) error {
+	if doc.Kind == MatrixDocument && doc.Retired {
+		return &ConflictError{Code: "in-use", Detail: "there is always a matrix; change it instead"}
+	}
+	if doc.Kind == QuestionnaireDocument && doc.Retired || doc.Kind == ArticleDocument && doc.Retired {
+		return unused(all, doc)
+	}
+	if doc.Kind != CategoryDocument || doc.Retired {
+		return nil
+	}
+	var c Category
+	if err := json.Unmarshal(doc.Data, &c); err != nil {
+		return err
+	}
+	var f faults
+	if _, err := pick(current(QuestionnaireDocument, all), c.Questionnaire); err != nil && c.Questionnaire != "" {
+		f.add("questionnaire", "there is no questionnaire %q", c.Questionnaire)
+	}
+	for i, id := range c.Articles {
+		if _, err := pick(current(ArticleDocument, all), id); err != nil {
+			f.add(fmt.Sprintf("articles[%d]", i), "there is no article %q", id)
+		}
+	}
+	return f.err()
+}
+
+// unused keeps what a category refers to.
+func unused(all []Document, doc Document) error {
+	for _, d := range current(CategoryDocument, all) {
+		var c Category
+		if err := json.Unmarshal(d.Data, &c); err != nil {
+			return err
+		}
+		if c.Questionnaire == doc.ID && doc.Kind == QuestionnaireDocument || slices.Contains(c.Articles, doc.ID) && doc.Kind == ArticleDocument {
+			return &ConflictError{Code: "in-use", Detail: fmt.Sprintf("the category %s still names it", c.ID)}
+		}
 	}
 	return nil
 }

@@ -67,7 +67,9 @@ func (c *change) open() {
 		inc.Device = f.Scope.Name
 	}
 	inc.Category, inc.Summary = f.Category, f.Summary
-	inc.Impact, inc.Urgency, inc.Priority = Impact(f.Impact), Urgency(f.Urgency), c.req.priority
+	inc.Team = c.req.book.category(f.Category).Team
+	inc.Impact, inc.Urgency = c.req.book.importanceOf(f.Category, Impact(f.Impact), Urgency(f.Urgency))
+	inc.Priority = c.req.priority
 	inc.Late = f.Late
 	inc.OpenedAt, inc.RecurrenceOf = c.at, c.req.previous
 	c.fire()
@@ -88,6 +90,7 @@ func (c *change) report() {
 	inc.Condition = telemetry.None
 	inc.Site, inc.Device = r.Site, r.Device
 	inc.Category, inc.Summary, inc.Description = r.Category, r.Summary, r.Description
+	inc.Team = c.req.book.category(r.Category).Team
 	inc.Kind = r.Kind
 	inc.Impact, inc.Urgency, inc.Priority = r.Impact, r.Urgency, c.req.priority
 	inc.Reporter, inc.OpenedAt = c.actor.Name, c.at

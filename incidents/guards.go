@@ -69,6 +69,7 @@ func (c *change) resolvable() error {
 		codes := strings.Join(slices.Sorted(maps.Keys(ResolutionCodes)), ", ")
 		f.add("code", "%q is no resolution code; want one of %s", c.req.Code, codes)
 	}
+	orParent(&c.req.Cause, c.inc.Cause) // what the answers to questions pointed at
 	if _, ok := CauseCodes[c.req.Cause]; !ok {
 		f.add("cause", "%q is no cause; want one of %s", c.req.Cause, strings.Join(slices.Sorted(maps.Keys(CauseCodes)), ", "))
 	}
@@ -125,9 +126,7 @@ func (c *change) reported() error {
 		f.add("summary", "has %d bytes; at most %d", len(r.Summary), MaxSummary)
 	}
 	f.text("description", r.Description)
-	if _, ok := Categories[r.Category]; !ok {
-		f.add("category", "no category %q; want one of %s", r.Category, strings.Join(slices.Sorted(maps.Keys(Categories)), ", "))
-	}
+	f.choosable(c.req.book, r.Category)
 	if r.Kind != "" && !slices.Contains(Kinds, r.Kind) {
 		f.add("kind", "no kind %q; want one of %v", r.Kind, Kinds)
 	}

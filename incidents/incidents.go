@@ -101,6 +101,8 @@ type Incident struct {
 	Chased        int         `json:"chased,omitempty"`       // how often its approval was asked for again
 	Satisfaction  Score       `json:"satisfaction,omitzero"`
 	Category      string      `json:"category,omitempty"`
+	Team          string      `json:"team,omitempty"`  // who looks after the category
+	Cause         string      `json:"cause,omitempty"` // what the answers to questions point at; one of CauseCodes
 	Impact        Impact      `json:"impact,omitempty"`
 	Urgency       Urgency     `json:"urgency,omitempty"`
 	Priority      int         `json:"priority,omitempty"` // 1 (most) to 4

@@ -48,7 +48,7 @@ func (c *change) escalable() error {
 	if n := c.inc.openActions(); n > 0 && strings.TrimSpace(c.req.Override) == "" {
 		return c.conflict("open-actions", "%s has %d open actions; wait for them, or say in override why not", c.inc.Ref, n)
 	}
-	return nil
+	return c.questionsAsked()
 }
 
 // escalate leaves the owner: the desk answers for it to the end.

@@ -56,7 +56,8 @@ const (
 // Request asks for a transition.
 type Request struct {
 	Transition Transition
-	Version    int64 // the version that it is meant for; 0 for any
+	Version    int64   // the version that it is meant for; 0 for any
+	Answers    []Given // answer: to the questions of the action, in their order
 
 	Kind       Kind        // qualify; "" leaves it
 	Category   string      // qualify; "" leaves it

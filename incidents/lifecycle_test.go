@@ -67,7 +67,7 @@ func request(name Transition) (Request, Actor) {
 		actor = analyzer
 	case Report:
 		req.report, req.ref = &NewReport{Summary: "the door counts nobody", Site: "paris"}, "INC-000001"
-		req.report.fill()
+		req.report.fill(nil)
 	case Assign:
 		req.Assignee = "bob"
 	case Resolve:
@@ -300,7 +300,7 @@ func TestGuards(t *testing.T) {
 		"a supplier works on its own cases":                      {atLevel(3), Request{Transition: Take}, sven, ""},
 		"a supplier cancels nothing":                             {atLevel(3), Request{Transition: Cancel, Code: "mistake", Reason: "x"}, sven, "may not cancel"},
 		"asking needs something to ask":                          {in(InProgress), Request{Transition: Ask}, ana, "actions: has 0"},
-		"asking needs a text and a time to come":                 {in(InProgress), Request{Transition: Ask, Actions: []NewAction{{}}}, ana, "actions[0].text: is missing; actions[0].due"},
+		"asking needs a text and a time to come":                 {in(InProgress), Request{Transition: Ask, Actions: []NewAction{{}}}, ana, "actions[0].text: is missing, and the category has no questionnaire; actions[0].due"},
 		"an action for somebody else is not for me to answer":    {forSomebody("dora"), Request{Transition: Reply, Action: 1, Text: "x"}, carl, "is for somebody else"},
 		"the desk answers on somebody's behalf":                  {forSomebody("dora"), Request{Transition: Reply, Action: 1, Text: "x"}, ana, ""},
 		"an answer says something":                               {forSomebody("carl"), Request{Transition: Reply, Action: 1}, carl, "text: is missing"},

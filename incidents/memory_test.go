@@ -21,6 +21,11 @@ type memory struct {
 	closed  map[string]telemetry.SiteStatus
 	last    int
 	saving  error // what Save answers
+
+	records   []Record
+	entries   []Entry
+	makes     map[string][2]string // model and firmware, by device
+	announced []string
 }
 
 func newMemory() *memory {

@@ -234,7 +234,7 @@ func (n *noticing) notice(s *Step, by Channel, to, language string, why Reason) 
 // state, else by the state that it led to.
 func (s *Step) template() string {
 	switch s.Event.Kind {
-	case Comment, Report, Open, Reopen, Assign, Ask, Reject:
+	case Comment, Report, Open, Reopen, Assign, Ask, Reject, Remind, Expire:
 		return string(s.Event.Kind)
 	case Observe:
 		return "recovered"

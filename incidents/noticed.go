@@ -29,7 +29,7 @@ func (s *Step) concernsAssignee() bool {
 // concernsSite reports whether the site's contact is asked for something: to look
 // at the device, or to approve what people have done.
 func (s *Step) concernsSite() bool {
-	if s.Event.Kind == Ask || s.After.PendingReason == AwaitingEndUser && s.Before.PendingReason != AwaitingEndUser {
+	if s.Event.Kind == Ask || s.Event.Kind == Remind || s.Event.Kind == Expire || s.After.PendingReason == AwaitingEndUser && s.Before.PendingReason != AwaitingEndUser {
 		return true
 	}
 	return s.Before.State != Resolved && s.After.State == Resolved && s.Event.Kind == Resolve

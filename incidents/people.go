@@ -42,7 +42,7 @@ func once[T any](ctx context.Context, d *Desk, o *Once, at time.Time, do func(Tx
 		}
 		out = result
 		done = slices.DeleteFunc(steps, func(s Step) bool { return s.Event.Seq == 0 })
-		if err := tx.Save(done); err != nil {
+		if err := d.save(tx, done); err != nil {
 			return err
 		}
 		return remember(tx, o, out, at)
@@ -94,32 +94,32 @@ type NewReport struct {
 	Once        *Once
 }
 
-func (r *NewReport) fill() {
+func (r *NewReport) fill(b *Book) {
 	if r.Category == "" {
 		r.Category = "user_report/other"
 	}
+	if r.Impact == "" && r.Device != "" {
+		r.Impact = ImpactDevice
+	}
+	r.Impact, r.Urgency = b.importanceOf(r.Category, r.Impact, r.Urgency)
 	if r.Urgency == "" {
 		r.Urgency = UrgencyMedium
 	}
 	if r.Impact == "" {
 		r.Impact = ImpactSite
-		if r.Device != "" {
-			r.Impact = ImpactDevice
-		}
 	}
 }
 
 // Report opens an incident that a person tells of. Whether the site and the
 // device exist is for the caller to know.
 func (d *Desk) Report(ctx context.Context, r NewReport, actor Actor, at time.Time) (Incident, error) {
-	r.fill()
-	req := Request{Transition: Report, report: &r, priority: d.config.Matrix.Priority(r.Impact, r.Urgency)}
 	return once(ctx, d, r.Once, at, func(tx Tx, b *Book) (Incident, []Step, error) {
 		ref, err := tx.NextRef()
 		if err != nil {
 			return Incident{}, nil, err
 		}
-		req.ref = ref
+		r.fill(b)
+		req := Request{Transition: Report, report: &r, ref: ref, priority: d.priority(b, r.Category, r.Impact, r.Urgency)}
 		s, err := d.step(b, Incident{}, req, actor, at)
 		return s.After, []Step{s}, err
 	})
@@ -155,8 +155,23 @@ func (d *Desk) Transition(ctx context.Context, ref string, req Request, actor Ac
 			}
 			steps = append(steps, absorbed)
 		}
-		return s.After, steps, nil
+		more, err := d.conclude(tx, b, s, req, actor, at)
+		if err != nil {
+			return inc, nil, err
+		}
+		steps = append(steps, more...)
+		return last(steps, s.After), steps, nil
 	})
+}
+
+// last returns the incident as the steps have left it.
+func last(steps []Step, inc Incident) Incident {
+	for i := range steps {
+		if steps[i].After.Ref == inc.Ref {
+			inc = steps[i].After
+		}
+	}
+	return inc
 }
 
 // otherOf returns the incident that another is to be merged into; nil when there

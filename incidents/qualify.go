@@ -15,8 +15,8 @@ func (c *change) qualifiable() error {
 	if r.Kind != "" && !slices.Contains(Kinds, r.Kind) {
 		f.add("kind", "no kind %q; want one of %v", r.Kind, Kinds)
 	}
-	if _, ok := Categories[r.Category]; !ok && r.Category != "" && r.Category != c.inc.Category {
-		f.add("category", "no category %q; want one of %s", r.Category, strings.Join(slices.Sorted(maps.Keys(Categories)), ", "))
+	if r.Category != "" && r.Category != c.inc.Category {
+		f.choosable(c.req.book, r.Category)
 	}
 	f.importance(r.Impact, r.Urgency)
 	return f.err()
@@ -44,7 +44,9 @@ func (c *change) mergeableReminder() error {
 func (c *change) qualify() {
 	inc, r, before := c.inc, c.req, c.inc.Priority
 	set(&inc.Kind, r.Kind)
-	set(&inc.Category, r.Category)
+	if r.Category != "" {
+		inc.Category, inc.Team = r.Category, r.book.category(r.Category).Team
+	}
 	set(&inc.Impact, r.Impact)
 	set(&inc.Urgency, r.Urgency)
 	if r.Impact != "" || r.Urgency != "" {

@@ -148,7 +148,7 @@ func (in *intake) open(previous Incident, f *telemetry.Finding) error {
 	if err != nil {
 		return err
 	}
-	priority := in.desk.config.Matrix.Priority(Impact(f.Impact), Urgency(f.Urgency))
+	priority := in.desk.priority(in.book, f.Category, Impact(f.Impact), Urgency(f.Urgency))
 	req := Request{Transition: Open, finding: f, ref: ref, priority: priority, previous: previous.Ref,
 		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)]}
 	return in.apply(Incident{}, req, f)

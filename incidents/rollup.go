@@ -140,7 +140,7 @@ func (in *intake) openParent(p place, f *telemetry.Finding, failing, devices int
 	}
 	in.parents[p] = ref
 	return in.apply(Incident{}, Request{Transition: Open, finding: &site, ref: ref, key: p.key(), previous: previous.Ref,
-		priority: in.desk.config.Matrix.Priority(ImpactSite, Urgency(f.Urgency)), held: in.hold(&site)}, &site)
+		priority: in.desk.priority(in.book, f.Category, ImpactSite, Urgency(f.Urgency)), held: in.hold(&site)}, &site)
 }
 
 func (in *intake) adoptAll(orphans []Incident, parent string, f *telemetry.Finding) error {

@@ -41,7 +41,7 @@ func (d *Desk) batches(ctx context.Context, do func(Tx, *Book) ([]Step, error)) 
 			if steps, err = do(tx, b); err != nil {
 				return err
 			}
-			return tx.Save(steps)
+			return d.save(tx, steps)
 		})
 		if err != nil {
 			return total, err

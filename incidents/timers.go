@@ -30,8 +30,10 @@ func (inc *Incident) timer(b *Book) (at time.Time, req Request) {
 	for i := range inc.Actions {
 		switch a := &inc.Actions[i]; {
 		case !a.Ended.IsZero():
-		case a.Reminded.IsZero():
+		case a.Reminders == 0:
 			first(a.half(), Request{Transition: Remind, Action: a.ID})
+		case a.Reminders == 1: // at the end of its time once more, and then it is over
+			first(a.Due, Request{Transition: Remind, Action: a.ID})
 		default:
 			first(a.Due, Request{Transition: Expire, Action: a.ID, Reason: fmt.Sprintf("action %d was not done in time", a.ID)})
 		}
