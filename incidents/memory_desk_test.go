@@ -96,7 +96,7 @@ func (m *memory) Search(_ context.Context, q SearchQuery) (out []Hit, err error)
 func (m *memory) SolvedBefore(_ context.Context, q SolvedQuery) (out []Incident, err error) {
 	for _, inc := range slices.Backward(m.sorted()) {
 		alike := (q.Device == "" || q.Device == inc.Device) && (q.Site == "" || q.Site == inc.Site) && (q.Category == "" || q.Category == inc.Category)
-		if alike && inc.byPerson() && !slices.Contains(q.Not, inc.Ref) && len(out) < q.Limit {
+		if alike && inc.EndedByPerson() && !slices.Contains(q.Not, inc.Ref) && len(out) < q.Limit {
 			out = append(out, inc)
 		}
 	}
@@ -128,7 +128,7 @@ func (m *memory) Opened(_ context.Context, q OpenedQuery, take func(*Incident) e
 func (m *memory) Verdicts(_ context.Context, since time.Time) (out []Verdict, err error) {
 	by := map[string]Verdict{}
 	for _, inc := range m.sorted() {
-		if v := by[inc.Rule]; inc.byPerson() && inc.Rule != "" && !inc.UpdatedAt.Before(since) {
+		if v := by[inc.Rule]; inc.EndedByPerson() && inc.Rule != "" && !inc.UpdatedAt.Before(since) {
 			v.Rule, v.Judged = inc.Rule, v.Judged+1
 			v.FalsePositives += one(inc.Resolution.Code == "false_positive")
 			by[inc.Rule] = v

@@ -147,9 +147,15 @@ func (inc *Incident) firstContact() bool {
 	return inc.highest() == 1 && inc.Reopened == 0 && len(inc.Actions) == 0 && inc.Vendor.Supplier == ""
 }
 
-// byPerson reports whether a person has ended it.
-func (inc *Incident) byPerson() bool {
+// EndedByPerson reports whether a person has ended it.
+func (inc *Incident) EndedByPerson() bool {
 	return inc.State.Ended() && inc.Resolution.By != "" && inc.Resolution.By != belfry.Name
+}
+
+// Solved reports whether a person has ended it and said how, for the next one who
+// meets the like of it.
+func (inc *Incident) Solved() bool {
+	return inc.EndedByPerson() && inc.State != Cancelled && inc.Resolution.Summary != ""
 }
 
 func (r *reporter) add(t *tallying, inc *Incident) {
@@ -175,7 +181,7 @@ func (r *reporter) add(t *tallying, inc *Incident) {
 	}
 	t.Reopened += one(inc.Reopened > 0)
 	t.Reopenings += inc.Reopened
-	if inc.byPerson() && inc.Rule != "" {
+	if inc.EndedByPerson() && inc.Rule != "" {
 		t.Judged++
 		t.FalsePositives += one(inc.Resolution.Code == "false_positive")
 	}
@@ -186,7 +192,7 @@ func (r *reporter) add(t *tallying, inc *Incident) {
 }
 
 func (r *reporter) resolved(t *tallying, inc *Incident) {
-	if inc.byPerson() {
+	if inc.EndedByPerson() {
 		t.BySolver++
 		t.FirstContact += one(inc.firstContact())
 	}

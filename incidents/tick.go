@@ -26,7 +26,10 @@ func (d *Desk) Tick(ctx context.Context, at time.Time) (int, error) {
 		return resolved + fired, fmt.Errorf("do what is due: %w", err)
 	}
 	err = d.store.Update(ctx, func(tx Tx) error { return tx.Forget(at.Add(-24 * time.Hour)) })
-	return resolved + fired, err
+	if err != nil {
+		return resolved + fired, err
+	}
+	return resolved + fired, d.index(ctx)
 }
 
 // batches repeats do, in transactions of its own, until it finds nothing more.

@@ -50,11 +50,18 @@ func (f *filter) where() string {
 
 // Incidents implements incidents.Store.
 func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents.Incident, error) {
-	f := t.conditions(q)
+	if q.Q != "" {
+		return t.withWords(ctx, q)
+	}
+	return t.listed(ctx, t.conditions(q), q.Limit)
+}
+
+// listed returns the newest incidents that a filter lets through.
+func (t *Tickets) listed(ctx context.Context, f incidentFilter, limit int) ([]incidents.Incident, error) {
 	// The inner query finds the page by its indexes; only the page's rows, which
 	// are long, are then read.
 	list, err := rowsOf(ctx, t.read, `SELECT data FROM incidents WHERE id IN (SELECT id FROM incidents`+f.where()+
-		` ORDER BY `+f.id+` DESC LIMIT ?) ORDER BY id DESC`, append(f.args, q.Limit)...)
+		` ORDER BY `+f.id+` DESC LIMIT ?) ORDER BY id DESC`, append(f.args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list incidents: %w", err)
 	}
@@ -86,7 +93,6 @@ func (d *dialect) conditions(q incidents.Query) incidentFilter {
 	if q.Priority > 0 {
 		f.add(common+"priority = ?", q.Priority)
 	}
-	f.words(fold(q.Q), "words")
 	if !q.UpdatedSince.IsZero() {
 		f.add("updated_at >= ?", q.UpdatedSince.UnixMilli())
 		f.id = d.hint + "id"

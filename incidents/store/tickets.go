@@ -189,13 +189,16 @@ func (t *ticketTx) Save(steps []incidents.Step) error {
 	if err := t.saveEvents(steps); err != nil {
 		return err
 	}
-	return t.saveTallies(steps)
+	if err := t.saveTallies(steps); err != nil {
+		return err
+	}
+	return t.saveMemory(steps)
 }
 
 var incidentRows = bulk{
 	into: `incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee,
-		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, data)`,
-	columns: 21,
+		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, data)`,
+	columns: 22,
 	suffix: `ON CONFLICT (id) DO UPDATE SET open_key = excluded.open_key, version = excluded.version,
 		state = excluded.state, condition = excluded.condition, category = excluded.category, site = excluded.site,
 		device = excluded.device, assignee = excluded.assignee, level = excluded.level, priority = excluded.priority,
@@ -232,8 +235,8 @@ func (t *ticketTx) saveRows(steps []incidents.Step) error {
 		}
 		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
 			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
-			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), fold(inc.Summary), string(inc.Kind), inc.ClockState(),
-			millis(inc.TimerAt), orNull(inc.Parent), string(data)), nil
+			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), spaced(inc.Summary), string(inc.Kind), inc.ClockState(),
+			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), string(data)), nil
 	})
 	return err
 }
@@ -263,8 +266,6 @@ func recoveredAt(inc *incidents.Incident) any {
 	}
 	return nil
 }
-
-func fold(s string) string { return strings.ToLower(s) }
 
 var eventRows = bulk{
 	into:    "events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence)",

@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"belfry/incidents"
+)
+
+// ends reports whether a step says something new about how its incident ended.
+func ends(s *incidents.Step) bool {
+	was, is := remembered(&s.Before), remembered(&s.After)
+	return was != is || is && (s.Before.State != s.After.State || s.Before.Resolution.Code != s.After.Resolution.Code || s.Before.Level != s.After.Level)
+}
+
+// remembered reports whether an incident's end is worth a row.
+func remembered(inc *incidents.Incident) bool { return inc.EndedByPerson() || inc.Counts() }
+
+// saveEnding writes how an incident ended, or forgets it when it is open again.
+func (t *ticketTx) saveEnding(id int64, inc *incidents.Incident) error {
+	if !remembered(inc) {
+		if _, err := t.tx.ExecContext(t.ctx, "DELETE FROM endings WHERE incident = ?", id); err != nil {
+			return fmt.Errorf("forget how %s ended: %w", inc.Ref, err)
+		}
+		return nil
+	}
+	model, firmware, err := t.Make(inc.Device)
+	if err != nil {
+		return err
+	}
+	ended, counted := inc.ResolvedAt, any(nil)
+	if ended.IsZero() {
+		ended = inc.ClosedAt
+	}
+	if inc.Counts() {
+		counted = inc.ClosedAt.UnixMilli()
+	}
+	_, err = t.tx.ExecContext(t.ctx, `INSERT INTO endings (incident, category, site, device, rule, level, model, firmware, code, judged, solved, ended_at, counted_at)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (incident) DO UPDATE SET category = excluded.category, site = excluded.site, level = excluded.level,
+		model = excluded.model, firmware = excluded.firmware, code = excluded.code, judged = excluded.judged, solved = excluded.solved,
+		ended_at = excluded.ended_at, counted_at = excluded.counted_at`,
+		id, inc.Category, inc.Site, inc.Device, inc.Rule, inc.Level, model, firmware, inc.Resolution.Code, inc.EndedByPerson(), inc.Solved(),
+		ended.UnixMilli(), counted)
+	if err != nil {
+		return fmt.Errorf("write how %s ended: %w", inc.Ref, err)
+	}
+	return nil
+}
+
+// Make implements incidents.Shelf: the labels model and firmware of the device.
+func (t *ticketTx) Make(device string) (model, firmware string, err error) {
+	if device == "" {
+		return "", "", nil
+	}
+	var text string
+	err = t.tx.QueryRowContext(t.ctx, "SELECT labels FROM devices WHERE name = ?", device).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && text == "" {
+		return "", "", nil
+	}
+	labels := map[string]string{}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &labels)
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("read the make of %s: %w", device, err)
+	}
+	return labels["model"], labels["firmware"], nil
+}
+
+// Closings implements incidents.Shelf.
+func (t *ticketTx) Closings(q incidents.ClosingQuery) (refs []string, err error) {
+	f := filter{dialect: t.tx.dialect}
+	f.add("counted_at IS NOT NULL AND counted_at > ?", q.Since.UnixMilli())
+	f.text("category", q.Category)
+	f.text("site", q.Site)
+	f.text("model", q.Model)
+	f.text("firmware", q.Firmware)
+	rows, err := t.tx.QueryContext(t.ctx, "SELECT incident FROM endings"+f.where()+" ORDER BY incident LIMIT ?", append(f.args, q.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("read what closed %s: %w", q, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("read what closed %s: %w", q, err)
+		}
+		refs = append(refs, refOf(id))
+	}
+	return refs, rows.Err()
+}
+
+// SolvedBefore implements incidents.Archive.
+func (t *Tickets) SolvedBefore(ctx context.Context, q incidents.SolvedQuery) ([]incidents.Incident, error) {
+	f := filter{dialect: t.dialect}
+	f.add("solved" + t.isTrue())
+	f.text("device", q.Device)
+	f.text("site", q.Site)
+	f.text("category", q.Category)
+	if q.Level > 0 {
+		f.add("level = ?", q.Level)
+	}
+	for _, ref := range q.Not {
+		id, _ := idOf(ref)
+		f.add("incident <> ?", id)
+	}
+	list, err := rowsOf(ctx, t.read, `SELECT data FROM incidents WHERE id IN (SELECT incident FROM endings`+f.where()+
+		` ORDER BY incident DESC LIMIT ?) ORDER BY id DESC`, append(f.args, q.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("read what was solved before: %w", err)
+	}
+	return list, nil
+}
+
+// isTrue is what makes a condition of a yes or no, as the partial indexes have it.
+func (d *dialect) isTrue() string {
+	if d.numbered {
+		return ""
+	}
+	return " = 1"
+}
+
+// Verdicts implements incidents.Archive.
+func (t *Tickets) Verdicts(ctx context.Context, since time.Time) ([]incidents.Verdict, error) {
+	rows, err := t.read.QueryContext(ctx, `SELECT rule, count(*), sum(CASE code WHEN 'false_positive' THEN 1 ELSE 0 END) FROM endings
+		WHERE judged`+t.isTrue()+` AND ended_at >= ? AND rule <> '' GROUP BY rule ORDER BY rule`, since.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("read what people made of the rules: %w", err)
+	}
+	defer rows.Close()
+	var list []incidents.Verdict
+	for rows.Next() {
+		var v incidents.Verdict
+		if err := rows.Scan(&v.Rule, &v.Judged, &v.FalsePositives); err != nil {
+			return nil, fmt.Errorf("read what people made of the rules: %w", err)
+		}
+		list = append(list, v)
+	}
+	return list, rows.Err()
+}
+
+// Opened implements incidents.Archive.
+func (t *Tickets) Opened(ctx context.Context, q incidents.OpenedQuery, take func(*incidents.Incident) error) error {
+	f := filter{dialect: t.dialect}
+	f.add("opened_at >= ? AND opened_at < ?", q.From.UnixMilli(), q.To.UnixMilli())
+	if q.Site != "" {
+		f.add(t.hint+"site = ?", q.Site)
+	}
+	if q.Level > 0 {
+		f.add(t.hint+"level = ?", q.Level)
+	}
+	rows, err := t.read.QueryContext(ctx, "SELECT data FROM incidents"+f.where(), f.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var data sql.RawBytes
+		var inc incidents.Incident
+		if err := rows.Scan(&data); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(data, &inc); err != nil {
+			return fmt.Errorf("read an incident's row: %w", err)
+		}
+		if err := take(&inc); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// OpenActions implements incidents.Archive. A place in the list is the time that
+// an action is due, its incident's number and its own.
+func (t *Tickets) OpenActions(ctx context.Context, q incidents.ActionQuery) ([]incidents.OpenAction, error) {
+	f := filter{dialect: t.dialect}
+	f.text("i.site", q.Site)
+	if q.Level > 0 {
+		f.add("i.level = ?", q.Level)
+	}
+	if q.Assignee != "" {
+		f.add("o.assignee IN ('', ?)", q.Assignee)
+	}
+	if q.After != "" {
+		due, incident, action, err := actionPlace(q.After)
+		if err != nil {
+			return nil, err
+		}
+		f.add("(o.due_at, o.incident, o.action) > (?, ?, ?)", due, incident, action)
+	}
+	rows, err := t.read.QueryContext(ctx, `SELECT o.action, i.data FROM open_actions o JOIN incidents i ON i.id = o.incident`+f.where()+
+		` ORDER BY o.due_at, o.incident, o.action LIMIT ?`, append(f.args, q.Limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list the open actions: %w", err)
+	}
+	defer rows.Close()
+	var list []incidents.OpenAction
+	for rows.Next() {
+		var id int
+		var data sql.RawBytes
+		var inc incidents.Incident
+		if err := rows.Scan(&id, &data); err != nil {
+			return nil, fmt.Errorf("list the open actions: %w", err)
+		}
+		if err := json.Unmarshal(data, &inc); err != nil {
+			return nil, fmt.Errorf("list the open actions: %w", err)
+		}
+		if a := inc.Action(id); a != nil {
+			list = append(list, incidents.OpenAction{Incident: inc.Ref, Site: inc.Site, Summary: inc.Summary, Action: *a})
+		}
+	}
+	return list, rows.Err()
+}
+
+// errPlace says that a text names no place in a list.
+var errPlace = &incidents.InvalidError{Faults: []incidents.Fault{{Field: "cursor", Wrong: "is none of this list"}}}
+
+func actionPlace(text string) (due, incident, action int64, err error) {
+	parts := strings.Split(text, "/")
+	if len(parts) != 3 {
+		return 0, 0, 0, errPlace
+	}
+	var n [3]int64
+	for i, p := range parts {
+		if n[i], err = strconv.ParseInt(p, 10, 64); err != nil {
+			return 0, 0, 0, errPlace
+		}
+	}
+	return n[0], n[1], n[2], nil
+}

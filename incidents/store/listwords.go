@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"belfry/incidents"
+)
+
+// How much is looked through one by one, rather than asked of the index. The
+// index first gathers everything that holds a word, which for a common one is
+// more than a page needs; the newest rows, or those of a narrow filter, hold a page
+// of a common word at once.
+const (
+	newestLooked = 2_000
+	fewRows      = 20_000
+)
+
+// withWords lists the incidents whose summaries hold all words: the newest, which
+// may not be in the index yet, one by one, and the others by the index.
+func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents.Incident, error) {
+	list := phrases(q.Q)
+	if len(list) == 0 {
+		return nil, nil
+	}
+	narrow, err := t.narrow(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	to, err := indexedTo(ctx, t.read)
+	if err != nil {
+		return nil, err
+	}
+	look := t.conditions(q)
+	for _, phrase := range list {
+		look.holds(phrase)
+	}
+	if narrow {
+		return t.listed(ctx, look, q.Limit)
+	}
+	from := max(0, to-newestLooked)
+	look.add(look.id+" > ?", from)
+	newest, err := t.listed(ctx, look, q.Limit)
+	if err != nil || len(newest) == q.Limit || from == 0 {
+		return newest, err
+	}
+	older, err := t.indexed(ctx, q, list, from, q.Limit-len(newest))
+	return append(newest, older...), err
+}
+
+// holds asks for a phrase in the column words.
+func (f *incidentFilter) holds(phrase []string) {
+	text := ""
+	for _, w := range phrase {
+		text += " " + w
+	}
+	f.add(f.instr+"(words, ?) > 0", text)
+}
+
+// indexed lists by the index, up to a number.
+func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]string, to int64, limit int) ([]incidents.Incident, error) {
+	f := t.conditions(q)
+	from, number := "search CROSS JOIN incidents i", "search.rowid"
+	if t.numbered {
+		from, number = "(SELECT id AS number, vector FROM search) s CROSS JOIN incidents i", "s.number"
+		f.add("vector @@ CAST(? AS tsquery)", t.question(list, asking{title: true}))
+	} else {
+		f.add("search MATCH ?", t.question(list, asking{title: true}))
+	}
+	f.add("i.id = "+number+" AND "+number+" <= ?", to)
+	found, err := rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN (SELECT i.id FROM "+from+f.where()+
+		" ORDER BY "+number+" DESC LIMIT ?) ORDER BY id DESC", append(f.args, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list incidents by their words: %w", err)
+	}
+	return found, nil
+}
+
+// narrow reports whether the other filters let few incidents through. How many
+// there are of each sort is known.
+func (t *Tickets) narrow(ctx context.Context, q incidents.Query) (bool, error) {
+	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Parent != "" || !q.UpdatedSince.IsZero() {
+		return true, nil
+	}
+	if q.Clock == "breached" || q.Clock == "at_risk" || q.Clock == "paused" {
+		return true, nil
+	}
+	f := filter{dialect: t.dialect}
+	f.text("category", q.Category)
+	f.text("state", string(q.State))
+	if q.Level > 0 {
+		f.add("level = ?", q.Level)
+	}
+	if q.Priority > 0 {
+		f.add("priority = ?", q.Priority)
+	}
+	if len(f.terms) == 0 {
+		return false, nil
+	}
+	var n int64
+	if err := t.read.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies"+f.where(), f.args...).Scan(&n); err != nil {
+		return false, fmt.Errorf("count what a filter lets through: %w", err)
+	}
+	return n <= fewRows, nil
+}
