@@ -155,6 +155,8 @@ func (a *app) routes() {
 	documents(a, "/silences", incidents.SilenceDocument, desk, func(s *incidents.Silence, id, author string) { s.ID, s.Author = id, author })
 	documents(a, "/windows", incidents.WindowDocument, managers, func(w *incidents.Window, id, _ string) { w.ID = id })
 
+	a.deskRoutes()
+
 	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
 	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))
 	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules, reads())

@@ -12,24 +12,44 @@ import (
 // documents adds the paths of what managers write, one kind of it: list, read,
 // make or change, retire.
 func documents[T any](a *app, path string, kind incidents.DocumentKind, writers []incidents.Role,
-	sign func(d *T, id, author string)) {
-	d := &documentHandlers[T]{a, kind, sign}
-	noun := string(kind)
+	sign func(d *T, id, author string), options ...documentOption[T]) {
+	d := &documentHandlers[T]{app: a, kind: kind, sign: sign, readers: staff, reads: func(incidents.Actor, *T) bool { return true }}
+	for _, o := range options {
+		o(d)
+	}
+	noun, many := string(kind), string(kind)+"s"
+	if plural := plurals[kind]; plural != "" {
+		many = plural
+	}
 	article := "a "
 	if strings.Contains("aeiou", noun[:1]) {
 		article = "an "
 	}
-	route(a, "GET", path, staff, "List "+noun+"s", d.list)
-	route(a, "GET", path+"/{id}", staff, "One "+noun, d.get, fails(404))
+	route(a, "GET", path, d.readers, "List "+many, d.list)
+	route(a, "GET", path+"/{id}", d.readers, "One "+noun, d.get, fails(404))
 	route(a, "PUT", path+"/{id}", writers, "Make or change "+article+noun, d.put, fails(409, 412, 428))
 	route(a, "DELETE", path+"/{id}", writers, "Retire "+article+noun+": nothing new is begun under it", d.retire,
 		status(204), fails(404, 409, 412, 428))
 }
 
+// plurals of the kinds whose names don't take an s.
+var plurals = map[incidents.DocumentKind]string{incidents.CategoryDocument: "categories", incidents.MatrixDocument: "matrices"}
+
 type documentHandlers[T any] struct {
 	*app
-	kind incidents.DocumentKind
-	sign func(d *T, id, author string)
+	kind    incidents.DocumentKind
+	sign    func(d *T, id, author string)
+	readers []incidents.Role
+	reads   func(actor incidents.Actor, d *T) bool
+}
+
+// documentOption refines the paths of a kind of document.
+type documentOption[T any] func(*documentHandlers[T])
+
+// readBy lets others read them too, those that reads lets through; the others are
+// not there for them.
+func readBy[T any](who []incidents.Role, reads func(incidents.Actor, *T) bool) documentOption[T] {
+	return func(d *documentHandlers[T]) { d.readers, d.reads = who, reads }
 }
 
 // DocumentPath names a document in a path.
@@ -52,10 +72,14 @@ func (d *documentHandlers[T]) list(ctx context.Context, _ *struct{}) (*listOut[T
 	if err != nil {
 		return nil, err
 	}
-	views := make([]T, len(list))
-	for i, doc := range list {
-		if err := json.Unmarshal(doc.Data, &views[i]); err != nil {
+	var views []T
+	for _, doc := range list {
+		var view T
+		if err := json.Unmarshal(doc.Data, &view); err != nil {
 			return nil, err
+		}
+		if d.reads(actorOf(ctx), &view) {
+			views = append(views, view)
 		}
 	}
 	return listed(views, ""), nil
@@ -66,7 +90,11 @@ func (d *documentHandlers[T]) get(ctx context.Context, in *DocumentPath) (*docum
 	if err != nil {
 		return nil, err
 	}
-	return d.view(doc)
+	out, err := d.view(doc)
+	if err == nil && !d.reads(actorOf(ctx), &out.Body) {
+		return nil, notFound(string(d.kind), unescaped(in.ID))
+	}
+	return out, err
 }
 
 func (d *documentHandlers[T]) find(ctx context.Context, id string) (incidents.Document, error) {

@@ -7,6 +7,23 @@ type object = map[string]any
 // examples are bodies that the operations take as they stand, in a house with the
 // sites and incidents that they name. A test sends each of them.
 var examples = map[string]any{
+	"put-categories-id": object{"about": "the lift stands still", "impact": "site", "urgency": "high", "team": "first line", "questionnaire": "offline",
+		"articles": []string{"device-offline"}},
+	"put-questionnaires-id": object{"name": object{"en": "The lift", "fr": "L'ascenseur"}, "questions": []any{
+		object{"id": "moves", "kind": "choice", "text": object{"en": "Does it move?", "fr": "Bouge-t-il ?"}, "answers": []any{
+			object{"id": "yes", "text": object{"en": "Yes"}, "next": "end"},
+			object{"id": "no", "text": object{"en": "No"}, "hint": object{"en": "Keep the doors shut."}, "outcome": object{"escalate": true}}}}}},
+	"put-matrices-id": object{"priorities": object{"client": object{"high": 1, "medium": 1, "low": 2},
+		"site": object{"high": 2, "medium": 3, "low": 4}, "device": object{"high": 3, "medium": 4, "low": 4}}},
+	"put-articles-id": object{"title": object{"en": "When the lift stands still"}, "body": object{"en": "Call the porter first."}, "public": true},
+	"post-problems":   object{"title": "Model m1 stops counting after a week", "category": "powered_not_counting", "incidents": []string{"INC-000001"}},
+	"patch-problems-problem": object{"state": "known_error", "symptom": "It counts nothing after a week.", "cause": "A full disk.", "workaround": "Restart it.",
+		"models": []string{"m1"}, "firmware": []string{"5.2.1"}},
+	"post-announcements": object{"title": "New routers in Paris", "text": "Counts come late on Tuesday night.", "planned": true, "sites": []string{"paris"},
+		"from": "2026-12-01T20:00:00Z", "to": "2026-12-02T04:00:00Z"},
+	"patch-announcements-announcement":          object{"text": "Counts come late on Wednesday night."},
+	"post-announcements-announcement-updates":   object{"text": "The first router is in."},
+	"post-incidents-ref-actions-action-answers": object{"answers": []any{object{"question": "site", "value": "open"}}},
 	"put-agreements-id": object{"kind": "sla", "name": "Gold", "calendar": "24x7",
 		"targets": object{"1": object{"respond_minutes": 60, "resolve_minutes": 1440}}},
 	"put-calendars-id": object{"name": "Office hours", "zone": "Europe/Paris", "hours": object{"mon-fri": "09:00-12:00,13:00-18:00"},

@@ -39,6 +39,8 @@ type Incident struct {
 	SLA           string                 `json:"sla,omitempty" enum:"ok,at_risk,breached,paused,met" doc:"How it stands against what was promised to the client"`
 	DueAt         time.Time              `json:"due_at,omitzero" doc:"When the resolution is due, while its clock runs"`
 	Category      string                 `json:"category"`
+	Team          string                 `json:"team,omitempty" doc:"Who looks after the category"`
+	Cause         string                 `json:"cause,omitempty" doc:"What the answers to questions point at; resolve takes it when it says no other"`
 	Priority      int                    `json:"priority" doc:"1 (most) to 4"`
 	Impact        incidents.Impact       `json:"impact,omitempty"`
 	Urgency       incidents.Urgency      `json:"urgency,omitempty"`
@@ -81,7 +83,7 @@ func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
 		Occurrences: i.Occurrences, LastFiredAt: i.LastFiredAt, Late: i.Late, Muted: i.Muted, Reporter: i.Reporter,
 		Assignee: i.Assignee, Reopened: i.Reopened, RecurrenceOf: i.RecurrenceOf, OpenedAt: i.OpenedAt,
 		UpdatedAt: i.UpdatedAt, FirstResponse: i.FirstResponse, ResolvedAt: i.ResolvedAt, ClosedAt: i.ClosedAt,
-		Kind: i.Kind, PendingReason: i.PendingReason, WakeAt: i.WakeAt, Actions: i.Actions, Major: i.Major, Flapping: i.Flapping, Parent: i.Parent, RolledUp: i.RolledUp,
+		Team: i.Team, Cause: i.Cause, Kind: i.Kind, PendingReason: i.PendingReason, WakeAt: i.WakeAt, Actions: i.Actions, Major: i.Major, Flapping: i.Flapping, Parent: i.Parent, RolledUp: i.RolledUp,
 		DuplicateOf: i.DuplicateOf, Duplicates: i.Duplicates, Reminders: i.Reminders, SLA: i.ClockState(),
 		Allowed: incidents.Allowed(i.State, actor),
 	}

@@ -130,6 +130,11 @@ type Rule struct {
 	Hash     string `json:"hash" doc:"Of the rule's text"`
 	Source   string `json:"source,omitempty" doc:"The file that it stands in"`
 	Text     string `json:"text,omitempty" doc:"The rule as it is written"`
+
+	// What people made of its incidents in the last 90 days; the API fills it in.
+	Judged             int      `json:"judged,omitempty" doc:"Incidents of the last 90 days that people have ended"`
+	FalsePositives     int      `json:"false_positives,omitempty" doc:"Of these, those behind which nothing was wrong"`
+	FalsePositiveShare *float64 `json:"false_positive_share,omitempty" doc:"Of those that people have ended"`
 }
 
 // RuleFile is the text of a rule file.

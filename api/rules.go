@@ -15,6 +15,9 @@ func (a *app) listRules(ctx context.Context, _ *struct{}) (*listOut[Rule], error
 	if err != nil {
 		return nil, err
 	}
+	if rules, err = a.judge(ctx, rules); err != nil {
+		return nil, err
+	}
 	return listed(rules, ""), nil
 }
 

@@ -18,11 +18,12 @@ type TransitionBody struct {
 	Urgency    incidents.Urgency    `json:"urgency,omitempty" enum:"high,medium,low" doc:"qualify"`
 	Assignee   string               `json:"assignee,omitempty" maxLength:"128" doc:"assign: to whom"`
 	Actions    []NewAction          `json:"actions,omitempty" maxItems:"20" doc:"ask: what people at the site are to do"`
+	Answers    []GivenAnswer        `json:"answers,omitempty" maxItems:"50" doc:"answer: to the action's questions, in their order"`
 	Action     int                  `json:"action,omitempty" minimum:"1" maximum:"10000" doc:"answer, withdraw: which action"`
 	Until      time.Time            `json:"until,omitzero" doc:"hold: when it wakes"`
 	Supplier   string               `json:"supplier,omitempty" maxLength:"128" doc:"hold for a vendor, escalate to level 3: whose case it is"`
 	Reference  string               `json:"reference,omitempty" maxLength:"128" doc:"The supplier's own reference"`
-	Override   string               `json:"override,omitempty" maxLength:"20000" doc:"escalate: why although actions are open"`
+	Override   string               `json:"override,omitempty" maxLength:"20000" doc:"escalate: why although actions are open, or the category's questionnaire is not done"`
 	Into       string               `json:"into,omitempty" maxLength:"64" doc:"merge, and qualify as a reminder: the incident that stays"`
 	Code       string               `json:"code,omitempty" maxLength:"64" doc:"resolve: the resolution code; cancel: why"`
 	Cause      string               `json:"cause,omitempty" maxLength:"128" doc:"resolve: the cause code"`
@@ -37,9 +38,12 @@ type TransitionBody struct {
 
 // NewAction is what somebody at the site is to do.
 type NewAction struct {
-	Text     string    `json:"text" minLength:"1" maxLength:"20000"`
+	Text     string    `json:"text,omitempty" maxLength:"20000" doc:"The questionnaire's name when left out"`
 	Assignee string    `json:"assignee,omitempty" maxLength:"128" doc:"A site manager of the site; whoever looks after it when left out"`
 	Due      time.Time `json:"due"`
+
+	Questionnaire string `json:"questionnaire,omitempty" maxLength:"128" doc:"What is asked; the category's when there is no text either"`
+	Language      string `json:"language,omitempty" enum:"en,fr,ro" doc:"Of the questions; English when left out"`
 }
 
 func (b TransitionBody) request() incidents.Request {
@@ -47,10 +51,10 @@ func (b TransitionBody) request() incidents.Request {
 		Transition: b.Transition, Kind: b.Kind, Category: b.Category, Impact: b.Impact, Urgency: b.Urgency, Assignee: b.Assignee,
 		Action: b.Action, Until: b.Until, Supplier: b.Supplier, Reference: b.Reference, Override: b.Override, Into: b.Into,
 		Code: b.Code, Cause: b.Cause, Summary: b.Summary, Workaround: b.Workaround, Item: b.Item, Force: b.Force,
-		Reason: b.Reason, Points: b.Points, Text: b.Text,
+		Reason: b.Reason, Points: b.Points, Text: b.Text, Answers: givenOf(b.Answers),
 	}
 	for _, a := range b.Actions {
-		r.Actions = append(r.Actions, incidents.NewAction{Text: a.Text, Assignee: a.Assignee, Due: a.Due})
+		r.Actions = append(r.Actions, incidents.NewAction{Text: a.Text, Assignee: a.Assignee, Due: a.Due, Questionnaire: a.Questionnaire, Language: a.Language})
 	}
 	return r
 }

@@ -66,7 +66,7 @@ func (c *change) give() {
 		g.By, g.At, g.Until = c.actor.Name, c.at, millis(g.Until)
 		if choice := question.choice(g.Value); choice != nil {
 			g.Hint = choice.Hint.In(a.Language)
-			a.Conclusion.add(choice.Consequence, g)
+			a.Conclusion.add(choice.Outcome, g)
 		}
 		if g.Until.Unix() <= 0 {
 			g.Until = time.Time{}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -137,6 +139,18 @@ type OpenAction struct {
 	Site     string
 	Summary  string
 	Action
+}
+
+// Place is where an action stands in the list of those that are still to be done.
+func (o OpenAction) Place() string {
+	return fmt.Sprintf("%d/%d/%d", o.Due.UnixMilli(), numberOf(o.Incident), o.ID)
+}
+
+// numberOf returns the number in a reference.
+func numberOf(ref string) (n int64) {
+	_, digits, _ := strings.Cut(ref, "-")
+	n, _ = strconv.ParseInt(digits, 10, 64) // references are ours
+	return n
 }
 
 // OpenActions returns the actions that the actor may see and that are still to be

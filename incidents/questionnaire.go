@@ -39,13 +39,13 @@ type Question struct {
 
 // AnswerChoice is an answer and what follows from it.
 type AnswerChoice struct {
-	ID          string      `json:"id" minLength:"1" maxLength:"64"`
-	Text        Text        `json:"text,omitempty" doc:"choice: by language"`
-	Min         *float64    `json:"min,omitempty" doc:"number: from"`
-	Max         *float64    `json:"max,omitempty" doc:"number: up to"`
-	Hint        Text        `json:"hint,omitempty" doc:"What to do now, by language"`
-	Next        string      `json:"next,omitempty" maxLength:"64" doc:"The next question, further down; the following one when left out; end for none"`
-	Consequence Consequence `json:"outcome,omitzero"`
+	ID      string      `json:"id" minLength:"1" maxLength:"64"`
+	Text    Text        `json:"text,omitempty" doc:"choice: by language"`
+	Min     *float64    `json:"min,omitempty" doc:"number: from"`
+	Max     *float64    `json:"max,omitempty" doc:"number: up to"`
+	Hint    Text        `json:"hint,omitempty" doc:"What to do now, by language"`
+	Next    string      `json:"next,omitempty" maxLength:"64" doc:"The next question, further down; the following one when left out; end for none"`
+	Outcome Consequence `json:"outcome,omitzero"`
 }
 
 // Consequence is what an answer means for the incident.
@@ -107,7 +107,7 @@ func (f *faults) question(field string, q *Question, at int, place map[string]in
 		if to, ok := place[a.Next]; a.Next != "" && (!ok || to <= at) {
 			f.add(name+".next", "%q is no question further down", a.Next)
 		}
-		f.consequence(name+".outcome", a.Consequence)
+		f.consequence(name+".outcome", a.Outcome)
 	}
 }
 
@@ -142,9 +142,9 @@ func (q *Questionnaire) next(given []Given) *Question {
 		}
 		a := q.Questions[i].choice(given[k].Value)
 		switch {
-		case a == nil || a.Next == "" && a.Consequence.Close == "":
+		case a == nil || a.Next == "" && a.Outcome.Close == "":
 			i++
-		case a.Next == lastQuestion || a.Consequence.Close != "":
+		case a.Next == lastQuestion || a.Outcome.Close != "":
 			return nil
 		default:
 			i = slices.IndexFunc(q.Questions, func(x Question) bool { return x.ID == a.Next })
@@ -191,7 +191,7 @@ func (q *Question) check(f *faults, field string, g Given, at time.Time) *Answer
 	case q.Kind == NumberQuestion && a == nil && len(q.Answers) > 0:
 		f.add(field+".value", "%s is beyond what can be", g.Value)
 	}
-	if a != nil && a.Consequence.Mute && !g.Until.After(at) {
+	if a != nil && a.Outcome.Mute && !g.Until.After(at) {
 		f.add(field+".until", "is missing or in the past; want until when")
 	}
 	return a
