@@ -239,7 +239,7 @@ func (h *house) walk(t *testing.T, method, path string, op operation) {
 	if op.Summary == "" || len(op.Security) == 0 {
 		t.Errorf("%s %s has no summary or no security", method, path)
 	}
-	real := strings.NewReplacer("{ref}", "INC-000001", "{name}", "FC-1", "{id}", "paris").Replace(path)
+	real := strings.NewReplacer("{problem}", "PRB-000001", "{announcement}", "ANN-000001", "{action}", "1", "{ref}", "INC-000001", "{name}", "FC-1", "{id}", "paris").Replace(path)
 	for _, role := range incidents.Roles {
 		for _, body := range []string{"", "{}", "[]", `{"summary":"x","site":"paris","text":"x","transition":"take"}`} {
 			if method == "GET" && body != "" {

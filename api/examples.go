@@ -33,7 +33,7 @@ var examples = map[string]any{
 	"patch-devices-name":             object{"status": "retired"},
 	"post-incidents":                 object{"summary": "door 2 counts nobody", "site": "paris", "urgency": "high"},
 	"post-incidents-bulk":            object{"refs": []string{"INC-000001", "INC-000002"}, "transition": "take"},
-	"post-incidents-ref-actions":     object{"actions": []any{object{"text": "Is the site closed?", "due": "2026-12-31T12:00:00Z"}}},
+	"post-incidents-ref-actions":     object{"actions": []any{object{"questionnaire": "offline", "language": "fr", "due": "2026-12-31T12:00:00Z"}}},
 	"post-incidents-ref-comments":    object{"text": "The electrician comes at two.", "internal": false},
 	"post-incidents-ref-transitions": object{"transition": "take"},
 	"post-ingest-dead-retry":         object{"reason": "not-json"},

@@ -29,13 +29,15 @@ func TestEndUsersDoNotEscalate(t *testing.T) {
 	h := newHouse(t)
 	h.call("paris", "POST", moves, `{"transition":"escalate","reason":"now"}`).want(t, 403, "/problems/end-user-cannot-escalate")
 	h.call("rome", "POST", moves, `{"transition":"escalate","reason":"now"}`).want(t, 404, "/problems/not-found")
-	h.call("first_line", "POST", moves, `{"transition":"escalate","reason":"now"}`).want(t, 200, `"level":2`)
+	h.call("first_line", "POST", moves, `{"transition":"escalate","reason":"now"}`).want(t, 409, "the questionnaire offline")
+	h.call("first_line", "POST", moves, `{"transition":"escalate","reason":"now","override":"the shop rang"}`).want(t, 200, `"level":2`)
+	h.call("first_line", "GET", "/api/v1/incidents/INC-000001/timeline", "").want(t, 200, "now (at once, because: the shop rang)")
 }
 
 func TestASupplierSeesWhatIsAtItsLevel(t *testing.T) {
 	h := newHouse(t)
 	h.call("third_line", "GET", "/api/v1/incidents/INC-000001", "").want(t, 404, "")
-	h.call("manager", "POST", moves, `{"transition":"escalate","reason":"x"}`).want(t, 200, "")
+	h.call("manager", "POST", moves, `{"transition":"escalate","reason":"x","override":"y"}`).want(t, 200, "")
 	h.call("second_line", "POST", moves, `{"transition":"escalate","reason":"x"}`).want(t, 422, `"field":"supplier"`)
 	h.call("second_line", "POST", moves, `{"transition":"escalate","reason":"x","supplier":"Xovis","reference":"X-1"}`).want(t, 200, `"reference":"X-1"`)
 	if list := h.call("third_line", "GET", "/api/v1/incidents", "").want(t, 200, "INC-000001"); len(list.items()) != 1 {

@@ -113,7 +113,7 @@ func (q *Questionnaire) retell(given []Given, language string) string {
 // were answered, or somebody says why not.
 func (c *change) questionsAsked() error {
 	ref := c.req.book.asksFirst(c.inc.Category)
-	if ref == "" || c.actor.automatic() || strings.TrimSpace(c.req.Override) != "" || c.inc.answered(ref) {
+	if ref == "" || c.inc.Level > 1 || c.actor.automatic() || strings.TrimSpace(c.req.Override) != "" || c.inc.answered(ref) {
 		return nil
 	}
 	id, _, _ := strings.Cut(ref, "@")
