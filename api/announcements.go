@@ -116,7 +116,6 @@ func (b *AnnouncementBody) onto(n *incidents.Announcement) {
 }
 
 type newAnnouncementIn struct {
-	Repeatable
 	Body struct {
 		AnnouncementBody
 		Incident string `json:"incident,omitempty" maxLength:"64" doc:"That it is about"`
@@ -126,7 +125,7 @@ type newAnnouncementIn struct {
 func (a *app) postAnnouncement(ctx context.Context, in *newAnnouncementIn) (*announcementOut, error) {
 	n := incidents.Announcement{Incident: in.Body.Incident}
 	in.Body.onto(&n)
-	n, err := a.Desk.Draft(ctx, n, in.once(ctx, "POST /announcements", ""), actorOf(ctx), a.Now())
+	n, err := a.Desk.Draft(ctx, n, actorOf(ctx), a.Now())
 	return announcementAnswer(ctx, n, err)
 }
 
@@ -151,7 +150,6 @@ func (a *app) patchAnnouncement(ctx context.Context, in *announcementIn) (*annou
 
 type updateIn struct {
 	AnnouncementPath
-	Repeatable
 	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that it is meant for; any version when left out"`
 	Body    struct {
 		Text string `json:"text,omitempty" maxLength:"20000" doc:"What people are to know; the announcement's text when the first is left out"`
@@ -164,6 +162,6 @@ func (a *app) postUpdate(ctx context.Context, in *updateIn) (*announcementOut, e
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.Desk.Tell(ctx, in.Ref, version, in.Body.Text, in.Body.End, in.once(ctx, "POST /announcements/updates", in.Ref), actorOf(ctx), a.Now())
+	n, err := a.Desk.Tell(ctx, in.Ref, version, in.Body.Text, in.Body.End, actorOf(ctx), a.Now())
 	return announcementAnswer(ctx, n, in.missing(err))
 }

@@ -214,7 +214,6 @@ type GivenAnswer struct {
 
 type answersIn struct {
 	ActionPath
-	Repeatable
 	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that it is meant for; any version when left out"`
 	Language
 	Body struct {
@@ -230,8 +229,7 @@ func (a *app) postAnswers(ctx context.Context, in *answersIn) (*actionOut, error
 	if err != nil {
 		return nil, err
 	}
-	req := incidents.Request{Transition: incidents.Reply, Version: version, Action: in.Action, Text: in.Body.Text, Answers: givenOf(in.Body.Answers),
-		Once: in.once(ctx, "POST /incidents/actions/answers", fmt.Sprintf("%s/%d", in.Ref, in.Action))}
+	req := incidents.Request{Transition: incidents.Reply, Version: version, Action: in.Action, Text: in.Body.Text, Answers: givenOf(in.Body.Answers)}
 	inc, err := a.Desk.Transition(ctx, in.Ref, req, actorOf(ctx), a.Now())
 	if err != nil {
 		return nil, in.missing(err)

@@ -154,7 +154,6 @@ func over[T any](field *T, value *T) {
 }
 
 type newProblemIn struct {
-	Repeatable
 	Body ProblemBody
 }
 
@@ -164,7 +163,7 @@ func (a *app) postProblem(ctx context.Context, in *newProblemIn) (*problemOut, e
 	if only := tokenOf(ctx).Site; only != "" && p.Site != only {
 		return nil, oneFault("site", "there is no such site")
 	}
-	return problemAnswer(a.Desk.OpenProblem(ctx, p, in.once(ctx, "POST /problems", ""), actorOf(ctx), a.Now()))
+	return problemAnswer(a.Desk.OpenProblem(ctx, p, actorOf(ctx), a.Now()))
 }
 
 type problemIn struct {

@@ -125,14 +125,14 @@ func millis0(t time.Time) time.Time {
 }
 
 // Draft writes an announcement that nobody has seen yet.
-func (d *Desk) Draft(ctx context.Context, a Announcement, o *Once, actor Actor, at time.Time) (Announcement, error) {
+func (d *Desk) Draft(ctx context.Context, a Announcement, actor Actor, at time.Time) (Announcement, error) {
 	if err := a.check(); err != nil {
 		return a, err
 	}
 	if err := actor.writesAnnouncement(&a); err != nil {
 		return a, err
 	}
-	return onceMore(ctx, d, o, at, func(tx Tx) (Announcement, error) {
+	return written(ctx, d, func(tx Tx) (Announcement, error) {
 		if a.Incident != "" {
 			if inc, err := otherOf(tx, a.Incident, actor); inc == nil {
 				return a, orElse(err, &InvalidError{[]Fault{{"incident", fmt.Sprintf("there is no incident %q", a.Incident)}}})
@@ -150,8 +150,8 @@ func orElse(err, other error) error {
 }
 
 // changeAnnouncement changes an announcement that is at that version; 0 is any.
-func (d *Desk) changeAnnouncement(ctx context.Context, ref string, version int64, o *Once, change func(Tx, *Announcement) error, actor Actor, at time.Time) (Announcement, error) {
-	return onceMore(ctx, d, o, at, func(tx Tx) (Announcement, error) {
+func (d *Desk) changeAnnouncement(ctx context.Context, ref string, version int64, change func(Tx, *Announcement) error, actor Actor, at time.Time) (Announcement, error) {
+	return written(ctx, d, func(tx Tx) (Announcement, error) {
 		a, err := readRecord[Announcement](tx.Record(AnnouncementRecord, ref))
 		if err != nil || !actor.seesAnnouncement(&a) {
 			return a, missing(err)
@@ -174,7 +174,7 @@ func (d *Desk) changeAnnouncement(ctx context.Context, ref string, version int64
 
 // ChangeDraft changes an announcement that is not out yet.
 func (d *Desk) ChangeDraft(ctx context.Context, ref string, version int64, change func(*Announcement), actor Actor, at time.Time) (Announcement, error) {
-	return d.changeAnnouncement(ctx, ref, version, nil, func(tx Tx, a *Announcement) error {
+	return d.changeAnnouncement(ctx, ref, version, func(tx Tx, a *Announcement) error {
 		if a.State != AnnouncementDraft {
 			return &ConflictError{Code: "published", Detail: fmt.Sprintf("%s is %s; add an update instead", ref, a.State)}
 		}
@@ -194,8 +194,8 @@ func (d *Desk) ChangeDraft(ctx context.Context, ref string, version int64, chang
 
 // Tell publishes an update of an announcement, the first with the announcement
 // itself; with end it is the last.
-func (d *Desk) Tell(ctx context.Context, ref string, version int64, text string, end bool, o *Once, actor Actor, at time.Time) (Announcement, error) {
-	return d.changeAnnouncement(ctx, ref, version, o, func(tx Tx, a *Announcement) error {
+func (d *Desk) Tell(ctx context.Context, ref string, version int64, text string, end bool, actor Actor, at time.Time) (Announcement, error) {
+	return d.changeAnnouncement(ctx, ref, version, func(tx Tx, a *Announcement) error {
 		if a.State != AnnouncementDraft && a.State != AnnouncementPublished || len(a.Updates) >= maxUpdates {
 			return &ConflictError{Code: "ended", Detail: fmt.Sprintf("%s is %s and has %d updates; make another announcement", ref, a.State, len(a.Updates))}
 		}

@@ -136,13 +136,13 @@ func newProblem(tx Tx, p Problem, by string, at time.Time) (Problem, error) {
 }
 
 // OpenProblem writes a problem that a person knows of.
-func (d *Desk) OpenProblem(ctx context.Context, p Problem, o *Once, actor Actor, at time.Time) (Problem, error) {
+func (d *Desk) OpenProblem(ctx context.Context, p Problem, actor Actor, at time.Time) (Problem, error) {
 	p.Key, p.Why = "", ""
 	orParent(&p.State, ProblemOpen)
 	if err := p.check(); err != nil {
 		return p, err
 	}
-	return onceMore(ctx, d, o, at, func(tx Tx) (Problem, error) {
+	return written(ctx, d, func(tx Tx) (Problem, error) {
 		if err := theirs(tx, p.Incidents, actor); err != nil {
 			return p, err
 		}
@@ -171,7 +171,7 @@ func theirs(tx Tx, refs []string, actor Actor) error {
 
 // ChangeProblem changes a problem that is at that version; 0 is any.
 func (d *Desk) ChangeProblem(ctx context.Context, ref string, version int64, change func(*Problem), actor Actor, at time.Time) (Problem, error) {
-	return onceMore(ctx, d, nil, at, func(tx Tx) (Problem, error) {
+	return written(ctx, d, func(tx Tx) (Problem, error) {
 		p, err := readRecord[Problem](tx.Record(ProblemRecord, ref))
 		if err != nil || !actor.seesProblem(&p) {
 			return p, missing(err)

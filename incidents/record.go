@@ -105,12 +105,13 @@ func atVersion(ref string, is, want int64) error {
 	return nil
 }
 
-// onceMore is once without steps: do is repeated by its answer.
-func onceMore[T any](ctx context.Context, d *Desk, o *Once, at time.Time, do func(Tx) (T, error)) (T, error) {
-	return once(ctx, d, o, at, func(tx Tx, _ *Book) (T, []Step, error) {
-		v, err := do(tx)
-		return v, nil, err
+// written runs do in a transaction and returns what it does.
+func written[T any](ctx context.Context, d *Desk, do func(Tx) (T, error)) (out T, err error) {
+	err = d.store.Update(ctx, func(tx Tx) (err error) {
+		out, err = do(tx)
+		return err
 	})
+	return out, err
 }
 
 // found turns a missing record into nothing.
