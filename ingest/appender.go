@@ -25,8 +25,10 @@ type appender struct {
 
 const (
 	// A megabyte is what a broker takes that nobody has configured.
-	maxBatchBytes  = 1_000_000
-	appendAttempts = 3
+	maxBatchBytes = 1_000_000
+	// Six seconds of attempts outlast what the client remembers of leaders that
+	// have moved, or that a new topic did not have yet.
+	appendAttempts = 8
 )
 
 func newAppender(l *link, topic string) *appender {
