@@ -42,6 +42,8 @@ type Config struct {
 	Log      *slog.Logger          // nil: discard
 	Registry prometheus.Registerer // nil: no metrics
 	Clock    func() time.Time      // to measure how long evaluations take, and nothing else; nil: not measured
+
+	explain *Explanation // filled by Explain
 }
 
 // Held says that a rule's condition held for a scope at an instant.
@@ -332,7 +334,9 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 	before := len(a.outbox)
 	for _, t := range tasks {
 		started := a.now()
-		if err := p.judge(t); err != nil {
+		err := p.judge(t)
+		a.judged(t, started, err)
+		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

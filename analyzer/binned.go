@@ -205,7 +205,9 @@ func (p *pass) eachHistory(ctx context.Context, s Series, calendars []int32, vis
 }
 
 func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clockface, visit func(w *worker, calendar int32)) error {
+	begin := p.now()
 	record, err := p.cfg.Series(ctx, s)
+	p.scanned(p.explainedSeries(s, record), begin, err)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ type columnKey struct {
 // deviceColumn is a signal for each device of the fleet.
 type deviceColumn struct {
 	use    use
+	rules  []string // that read it
 	parts  []part
 	value  []float64
 	expect []float64 // readings expected, for completeness
@@ -60,6 +61,7 @@ type part struct {
 type scanPlan struct {
 	Scan
 	calendars []bool // whose devices; nil: all
+	rules     []string
 	table     *table
 	err       error
 }
@@ -73,10 +75,11 @@ func (p *pass) plan(tasks []*task) {
 				continue // made of the others, for each scope
 			}
 			key := p.key(t, u)
-			if p.columns[key] != nil {
+			if c := p.columns[key]; c != nil {
+				c.reads(t.bound.rule.Name)
 				continue
 			}
-			c := &deviceColumn{use: u}
+			c := &deviceColumn{use: u, rules: []string{t.bound.rule.Name}}
 			if u.sig.bins != nil {
 				c.calendars = p.due(t)
 				p.binned = append(p.binned, c)
@@ -90,7 +93,18 @@ func (p *pass) plan(tasks []*task) {
 			for _, g := range p.audiences(t, u) {
 				c.parts = append(c.parts, p.part(u, g))
 			}
+			c.reads(t.bound.rule.Name)
 			p.columns[key] = c
+		}
+	}
+}
+
+// reads notes a rule that reads the column.
+func (c *deviceColumn) reads(rule string) {
+	c.rules = addOnce(c.rules, rule)
+	for i := range c.parts {
+		if s := c.parts[i].scan; s != nil {
+			s.rules = addOnce(s.rules, rule)
 		}
 	}
 }
@@ -222,8 +236,11 @@ func (p *pass) part(u use, g audience) part {
 func (p *pass) read(ctx context.Context) {
 	for _, s := range p.scans {
 		s.Devices = p.devices(s.calendars)
+		begin := p.now()
 		s.table, s.err = p.query(ctx, s.Scan)
+		p.scanned(s.explained(), begin, s.err)
 	}
+	begin, asked := p.now(), p.scanSeconds()
 	for key, c := range p.columns {
 		switch {
 		case c.value != nil: // of this day, and there already
@@ -236,6 +253,9 @@ func (p *pass) read(ctx context.Context) {
 		}
 	}
 	p.fillBinned(ctx)
+	if p.cfg.explain != nil {
+		p.cfg.explain.ColumnSeconds += p.since(begin) - (p.scanSeconds() - asked)
+	}
 	for _, s := range p.scans {
 		if s.table != nil {
 			p.giveTable(s.table)

@@ -1,0 +1,259 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"belfry/analyzer"
+	"belfry/telemetry"
+	"belfry/warehouse"
+)
+
+// AnalyzerOptions say how the evaluation of rules is measured. Zero values mean the
+// default given.
+type AnalyzerOptions struct {
+	Devices []int             // sizes of the fleet: 10,000, 100,000 and 1,000,000
+	Hours   int               // of history before the instant: 6
+	Rounds  int               // each evaluates one instant after the other: 3
+	Rules   *analyzer.RuleSet // that are evaluated together
+	Dir     string            // for Prometheus; "": a temporary folder
+	Peer    int               // devices that Prometheus is given: 10,000; -1: it is left out
+	JSON    bool              // print the report as JSON
+	Report  string            // a folder to write the report into as well, as JSON and text; "": none
+
+	// Warehouse makes an empty warehouse for a fleet.
+	Warehouse func(ctx context.Context) (w *warehouse.Warehouse, done func(), err error)
+	Progress  func(what string, done, total int) // told of long work; nil: nobody is
+}
+
+// AnalyzerReport is what was measured.
+type AnalyzerReport struct {
+	Hours  int          `json:"hours"`
+	Rules  []string     `json:"rules"`
+	Fleets []FleetPace  `json:"fleets"`
+	Peer   *PeerCompare `json:"prometheus,omitempty"`
+}
+
+// FleetPace is how long one instant takes for a fleet: medians over the rounds.
+type FleetPace struct {
+	Devices  int `json:"devices"`
+	Readings int `json:"readings"`
+	Later    int `json:"newer_than_the_instant"` // devices that were heard of after it
+
+	All     InstantPace `json:"default_rules"`
+	Offline InstantPace `json:"offline_alone"`
+	Further float64     `json:"further_rule_ms"` // one more rule on columns already fetched
+	Memory  int64       `json:"analyzer_bytes"`  // heap that the analyzer and the fleet hold
+}
+
+// InstantPace is the time of one instant by its parts, in milliseconds.
+type InstantPace struct {
+	Millis     float64 `json:"ms"`
+	Scans      float64 `json:"scans_ms"`
+	Columns    float64 `json:"columns_ms"`
+	Programs   float64 `json:"programs_ms"`
+	Rows       int     `json:"rows"` // that the warehouse answered with
+	Findings   int     `json:"findings"`
+	CPUPerUnit float64 `json:"cpu_us_per_device"` // of the whole process, the engine included
+}
+
+// Analyzer fills a warehouse for each size of the fleet, always the same way, and
+// measures an instant from the warehouse to the findings. Devices send a heartbeat
+// every 15 minutes and a count every hour, each at its own minute; one in 500 stopped
+// two hours before the instant, and of one site in 100 IN and OUT differ. It checks
+// that the rules find exactly those before it reads a clock.
+func Analyzer(ctx context.Context, o AnalyzerOptions, out io.Writer) (*AnalyzerReport, error) {
+	o.fill()
+	r := &AnalyzerReport{Hours: o.Hours}
+	for _, rule := range o.Rules.Rules {
+		r.Rules = append(r.Rules, rule.Name)
+	}
+	for _, n := range o.Devices {
+		pace, err := o.fleet(ctx, n)
+		if err != nil {
+			return nil, fmt.Errorf("%d devices: %w", n, err)
+		}
+		r.Fleets = append(r.Fleets, *pace)
+	}
+	if o.Peer > 0 {
+		var err error
+		if r.Peer, err = o.compare(ctx); err != nil {
+			return nil, fmt.Errorf("compare with Prometheus: %w", err)
+		}
+	}
+	if err := r.write(o.Report); err != nil {
+		return nil, err
+	}
+	if o.JSON {
+		return r, json.NewEncoder(out).Encode(r)
+	}
+	_, err := io.WriteString(out, r.text())
+	return r, err
+}
+
+func (o *AnalyzerOptions) fill() {
+	if len(o.Devices) == 0 {
+		o.Devices = []int{10_000, 100_000, 1_000_000}
+	}
+	for _, d := range []struct {
+		v         *int
+		otherwise int
+	}{{&o.Hours, 6}, {&o.Rounds, 3}, {&o.Peer, 10_000}} {
+		if *d.v == 0 {
+			*d.v = d.otherwise
+		}
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+}
+
+// benchAt is the instant that is measured; it lies beside the devices' minutes.
+var benchAt = time.Date(2026, 3, 27, 11, 30, 0, 0, time.UTC)
+
+// offlineRules are the rule that is measured alone, and one more on its columns.
+const offlineRules = `
+rules:
+  - { name: offline, scope: device, when: silence() > 90m, every: 5m, category: suspected_offline }
+`
+
+const furtherRules = offlineRules + `
+  - { name: quieter, scope: device, when: silence() > 80m and silence() < 4h, every: 5m, category: suspected_offline }
+`
+
+// fleet measures one size.
+func (o *AnalyzerOptions) fleet(ctx context.Context, n int) (*FleetPace, error) {
+	w, done, err := o.Warehouse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	b := newBenchFleet(n, o.Hours)
+	pace := &FleetPace{Devices: n}
+	if pace.Readings, err = b.fill(ctx, w.Insert, o.Progress); err != nil {
+		return nil, err
+	}
+	pace.Later = b.later
+	before := heap()
+	fleet, err := analyzer.NewFleet(b.sites, b.devices)
+	if err != nil {
+		return nil, err
+	}
+	offline, err := analyzer.Load(analyzer.File{Name: "offline.yaml", Data: []byte(offlineRules)})
+	if err != nil {
+		return nil, err
+	}
+	further, err := analyzer.Load(analyzer.File{Name: "further.yaml", Data: []byte(furtherRules)})
+	if err != nil {
+		return nil, err
+	}
+	alone, err := o.measure(ctx, w, fleet, offline)
+	if err != nil {
+		return nil, err
+	}
+	if want := len(b.stopped); alone.Findings != want {
+		return nil, fmt.Errorf("the offline rule finds %d devices; %d were made to stop", alone.Findings, want)
+	}
+	two, err := o.measure(ctx, w, fleet, further)
+	if err != nil {
+		return nil, err
+	}
+	all, err := o.measure(ctx, w, fleet, o.Rules)
+	if err != nil {
+		return nil, err
+	}
+	pace.Offline, pace.All = *alone, *all
+	pace.Further = max(0, two.Programs-alone.Programs)
+	pace.Memory = max(0, heap()-before)
+	runtime.KeepAlive(fleet)
+	return pace, nil
+}
+
+// heap returns the bytes that are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// measure evaluates an instant a few times, after once for what is learned once a day.
+func (o *AnalyzerOptions) measure(ctx context.Context, w *warehouse.Warehouse, fleet *analyzer.Fleet, rules *analyzer.RuleSet) (*InstantPace, error) {
+	var rounds []InstantPace
+	probe, err := analyzer.NewProbe(ctx, analyzer.Config{Rules: rules, Fleet: fleet, Query: w.Scan, Series: w.Series, Clock: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	for i := range o.Rounds + 1 {
+		o.Progress("evaluate", i, o.Rounds+1)
+		began, cpu := time.Now(), cpuTime()
+		x, err := probe.Explain(ctx, benchAt)
+		if err != nil {
+			return nil, err
+		}
+		p := InstantPace{Millis: ms(time.Since(began)), Scans: x.ScanSeconds * 1e3, Columns: x.ColumnSeconds * 1e3,
+			Programs: x.ProgramSeconds * 1e3, Findings: x.Findings, CPUPerUnit: float64((cpuTime() - cpu).Microseconds()) / float64(len(fleet.Devices))}
+		for _, s := range x.Scans {
+			if s.Error != "" {
+				return nil, fmt.Errorf("scan: %s", s.Error)
+			}
+			p.Rows += s.Rows
+		}
+		if i > 0 {
+			rounds = append(rounds, p)
+		}
+	}
+	slices.SortFunc(rounds, func(a, b InstantPace) int { return int((a.Millis - b.Millis) * 1e3) })
+	return &rounds[len(rounds)/2], nil
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+
+// text is the report for people.
+func (r *AnalyzerReport) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "analyzer: one instant, from the warehouse to findings, over %d hours of readings; milliseconds\n", r.Hours)
+	fmt.Fprintf(&b, "%-16s %10s %10s %9s %9s %9s %9s %10s %10s %9s %12s\n", "", "devices", "newer", "all", "scans", "columns", "programs", "rows", "findings", "CPU us", "heap MB")
+	for _, f := range r.Fleets {
+		for _, line := range []struct {
+			name string
+			p    InstantPace
+		}{{"default rules", f.All}, {"offline alone", f.Offline}} {
+			fmt.Fprintf(&b, "%-16s %10d %10d %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, f.Devices, f.Later, line.p.Millis, line.p.Scans,
+				line.p.Columns, line.p.Programs, line.p.Rows, line.p.Findings, line.p.CPUPerUnit, f.Memory>>20)
+		}
+		fmt.Fprintf(&b, "%-16s %10d %10s %9.1f\n", "one rule more", f.Devices, "", f.Further)
+	}
+	if r.Peer != nil {
+		b.WriteString(r.Peer.text())
+	}
+	return b.String()
+}
+
+// write puts the report into a folder.
+func (r *AnalyzerReport) write(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the report's folder: %w", err)
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	for name, text := range map[string][]byte{"analyzer.json": append(data, '\n'), "analyzer.txt": []byte(r.text())} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	return nil
+}
