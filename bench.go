@@ -12,7 +12,8 @@ import (
 )
 
 type benchCommand struct {
-	Ingest benchIngestCommand `cmd:"" help:"Measure the way from the log into the warehouse."`
+	Ingest   benchIngestCommand   `cmd:"" help:"Measure the way from the log into the warehouse."`
+	Analyzer benchAnalyzerCommand `cmd:"" help:"Measure the way from the warehouse to findings, by the size of the fleet."`
 }
 
 type benchIngestCommand struct {

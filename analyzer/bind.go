@@ -13,6 +13,7 @@ type bound struct {
 	rule    *Rule
 	program *program
 	read    []use              // signals to be read
+	closing []use              // those of them that only `recover` of a device looks at
 	conds   map[*node]*program // of share
 	timing  timing
 	absent  bool // a rule of absence
@@ -124,7 +125,7 @@ func (b *bound) bindParams(f *Fleet) {
 		}
 	}
 	b.program = compile(r, varies)
-	b.read, b.conds = r.read(), map[*node]*program{}
+	b.read, b.closing, b.conds = r.read(), r.closing(), map[*node]*program{}
 	for _, u := range b.program.uses {
 		if u.cond != nil {
 			b.conds[u.cond] = compileCondition(r, u.cond)
@@ -200,6 +201,20 @@ func (b *bound) state(row int) *State {
 		b.states[b.slot[row]-1] = State{Rule: b.rule.Name, Phase: Inactive}
 	}
 	return &b.states[b.slot[row]-1]
+}
+
+// unsettled lists the devices that have a state, ascending.
+func (b *bound) unsettled(f *Fleet) []telemetry.DeviceID {
+	if len(b.states) == len(b.free) {
+		return nil
+	}
+	var only []telemetry.DeviceID
+	for row, slot := range b.slot {
+		if slot > 0 {
+			only = append(only, f.ids[row])
+		}
+	}
+	return only
 }
 
 // forget drops the row's state.

@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -127,6 +128,9 @@ func summarise(r *Rule, f *telemetry.Finding) string {
 func (j *judgement) evidence(row int) []telemetry.Evidence {
 	all := make([]telemetry.Evidence, 0, len(j.bound.program.uses))
 	for i, u := range j.bound.program.uses {
+		if v := j.columns[i][row]; v != v && slices.Contains(j.bound.closing, u) {
+			continue // not asked for
+		}
 		e := telemetry.Evidence{At: j.at, What: u.String(), Value: number(j.columns[i][row])}
 		if j.bound.scopeOf == nil && j.begins[i] != nil && j.begins[i][row] == j.begins[i][row] {
 			zone := j.fleet.calendars[j.fleet.calendarOfDevice(row)].site.Location()

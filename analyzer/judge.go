@@ -21,7 +21,7 @@ func (p *pass) judge(t *task) error {
 			columns, begins = append(columns, column), append(begins, nil)
 			continue
 		}
-		c := p.columns[p.key(t, u)]
+		c := p.column(t, u)
 		if c.err != nil {
 			return c.err
 		}

@@ -33,6 +33,7 @@ type columnKey struct {
 	use      use
 	schedule Schedule // zero when the windows don't depend on it
 	audience string
+	rule     string // of a column for the devices of one rule
 }
 
 // deviceColumn is a signal for each device of the fleet.
@@ -43,6 +44,9 @@ type deviceColumn struct {
 	value  []float64
 	expect []float64 // readings expected, for completeness
 	err    error
+
+	closing bool                 // it is known of some devices only, and missing for the others
+	only    []telemetry.DeviceID // these
 
 	calendars []bool      // of a column made of bins: whose devices; nil: all
 	recent    [][]float64 // of a column made of several bins: one for each, the last first
@@ -60,7 +64,8 @@ type part struct {
 // scanPlan is a scan and how its rows lie in the fleet.
 type scanPlan struct {
 	Scan
-	calendars []bool // whose devices; nil: all
+	calendars []bool               // whose devices; nil: all
+	only      []telemetry.DeviceID // some of them, ascending; nil: all
 	rules     []string
 	table     *table
 	err       error
@@ -71,8 +76,8 @@ type scanPlan struct {
 func (p *pass) plan(tasks []*task) {
 	for _, t := range tasks {
 		for _, u := range t.bound.read {
-			if u.cond != nil {
-				continue // made of the others, for each scope
+			if u.cond != nil || slices.Contains(t.bound.closing, u) {
+				continue // made of the others, for each scope; or asked for some devices only
 			}
 			key := p.key(t, u)
 			if c := p.columns[key]; c != nil {
@@ -97,6 +102,43 @@ func (p *pass) plan(tasks []*task) {
 			p.columns[key] = c
 		}
 	}
+	for _, t := range tasks {
+		for _, u := range t.bound.closing {
+			p.planClosing(t, u)
+		}
+	}
+}
+
+// planClosing plans a signal that only `recover` looks at. Of a calm fleet nobody has
+// anything to recover from, and then nothing is asked; else those who have are.
+func (p *pass) planClosing(t *task, u use) {
+	if c := p.columns[p.key(t, u)]; c != nil {
+		c.reads(t.bound.rule.Name) // another rule asks it of everyone
+		return
+	}
+	c := &deviceColumn{use: u, closing: true, only: t.bound.unsettled(p.fleet)}
+	if len(c.only) > 0 {
+		for _, g := range p.audiences(t, u) {
+			c.parts = append(c.parts, p.partOf(u, g, c.only))
+		}
+	}
+	c.reads(t.bound.rule.Name)
+	p.columns[p.closingKey(t, u)] = c
+}
+
+// closingKey is the key of a column for the devices of one rule.
+func (p *pass) closingKey(t *task, u use) columnKey {
+	k := p.key(t, u)
+	k.rule = t.bound.rule.Name
+	return k
+}
+
+// column returns the column of a signal that the task planned.
+func (p *pass) column(t *task, u use) *deviceColumn {
+	if c := p.columns[p.key(t, u)]; c != nil {
+		return c
+	}
+	return p.columns[p.closingKey(t, u)]
 }
 
 // reads notes a rule that reads the column.
@@ -203,7 +245,10 @@ func (p *pass) spans(t *task, u use, calendar int32) []stretch {
 }
 
 // part enters the columns of a signal into the scan for its devices.
-func (p *pass) part(u use, g audience) part {
+func (p *pass) part(u use, g audience) part { return p.partOf(u, g, nil) }
+
+// partOf is part for some devices only.
+func (p *pass) partOf(u use, g audience, only []telemetry.DeviceID) part {
 	part := part{calendars: g.calendars, spans: g.spans}
 	if len(g.spans) == 0 {
 		return part // closed all day: nothing to ask for
@@ -212,10 +257,12 @@ func (p *pass) part(u use, g audience) part {
 	if u.sig.daily {
 		asOf = p.midnight()
 	}
-	i := slices.IndexFunc(p.scans, func(s *scanPlan) bool { return s.AsOf.Equal(asOf) && slices.Equal(s.calendars, g.calendars) })
+	i := slices.IndexFunc(p.scans, func(s *scanPlan) bool {
+		return s.AsOf.Equal(asOf) && slices.Equal(s.calendars, g.calendars) && slices.Equal(s.only, only)
+	})
 	if i < 0 {
 		i = len(p.scans)
-		p.scans = append(p.scans, &scanPlan{Scan: Scan{AsOf: asOf}, calendars: g.calendars})
+		p.scans = append(p.scans, &scanPlan{Scan: Scan{AsOf: asOf}, calendars: g.calendars, only: only})
 	}
 	part.scan = p.scans[i]
 	for _, s := range g.spans {
@@ -235,7 +282,9 @@ func (p *pass) part(u use, g audience) part {
 // down its own columns only.
 func (p *pass) read(ctx context.Context) {
 	for _, s := range p.scans {
-		s.Devices = p.devices(s.calendars)
+		if s.Devices = s.only; s.only == nil {
+			s.Devices = p.devices(s.calendars)
+		}
 		begin := p.now()
 		s.table, s.err = p.query(ctx, s.Scan)
 		p.scanned(s.explained(), begin, s.err)
@@ -281,6 +330,9 @@ func (p *pass) devices(calendars []bool) []telemetry.DeviceID {
 func (p *pass) fillColumn(c *deviceColumn) {
 	c.value = p.take(len(p.fleet.Devices))
 	fillWith(c.value, c.use.sig.empty)
+	if c.closing {
+		p.emptyFor(c)
+	}
 	for i := range c.parts {
 		part := &c.parts[i]
 		if part.scan != nil && part.scan.err != nil {
@@ -304,6 +356,16 @@ func (p *pass) fillColumn(c *deviceColumn) {
 		p.finishComplete(c)
 	case finishUninvited:
 		p.finishUninvited(c.value)
+	}
+}
+
+// emptyFor makes a column missing but for its devices.
+func (p *pass) emptyFor(c *deviceColumn) {
+	fillWith(c.value, missing)
+	for _, id := range c.only {
+		if row, ok := slices.BinarySearch(p.fleet.ids, id); ok {
+			c.value[row] = c.use.sig.empty
+		}
 	}
 }
 

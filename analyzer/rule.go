@@ -140,6 +140,25 @@ func (r *Rule) read() []use {
 	return all
 }
 
+// closing lists the signals of scans that a rule about devices needs for `recover`
+// alone.
+func (r *Rule) closing() []use {
+	if r.recover == nil || r.Scope != telemetry.LevelDevice {
+		return nil
+	}
+	others := usesOf(r.when)
+	if r.unless != nil {
+		others = append(others, usesOf(r.unless)...)
+	}
+	var all []use
+	for _, u := range usesOf(r.recover) {
+		if u.sig.column != nil && !slices.Contains(others, u) && !slices.Contains(all, u) {
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
 // absence reports whether the rule is about what did not come.
 func (r *Rule) absence() bool {
 	return slices.ContainsFunc(r.read(), func(u use) bool { return u.sig.absence })

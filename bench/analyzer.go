@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"belfry/analyzer"
-	"belfry/telemetry"
 	"belfry/warehouse"
 )
 

@@ -39,7 +39,7 @@ func newBenchFleet(n, hours int) *benchFleet {
 	for i := range n {
 		name := fmt.Sprintf("device-%07d", i)
 		b.devices = append(b.devices, telemetry.Device{Name: name, Site: b.sites[i/perSite].ID, Status: telemetry.DeviceActive,
-			HeartbeatEvery: 900, ReadingEvery: 3600, InServiceSince: benchAt.AddDate(-1, 0, 0)})
+			HeartbeatEvery: 900, ReadingEvery: 3600, InServiceSince: benchAt.Add(-time.Duration(hours) * time.Hour)})
 		b.ids = append(b.ids, telemetry.IDOf(name))
 		if i%stopOne == stopOne/2 {
 			b.stopped[name] = true

@@ -24,9 +24,47 @@ const maxListed = 2000
 // ahead is how far a reading's time may be ahead of its arrival (see ingest).
 const ahead = 24 * time.Hour
 
-// Scan answers an analyzer's scan; it is an analyzer.Query. One statement reads
-// each kind of reading at most once, whatever the number of columns.
+// Scan answers an analyzer's scan; it is an analyzer.Query. Last arrivals have a way
+// of their own; for the rest one statement reads each kind of reading at most once,
+// whatever the number of columns.
 func (w *Warehouse) Scan(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
+	var last, others []analyzer.Column
+	for _, c := range s.Columns {
+		if c.Fn == analyzer.LastArrival {
+			last = append(last, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	switch {
+	case len(last) == 0:
+		return w.scan(ctx, s)
+	case len(others) == 0:
+		return w.lastArrivals(ctx, s, last)
+	}
+	a, err := w.lastArrivals(ctx, s, last)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Release()
+	b, err := w.scan(ctx, analyzer.Scan{AsOf: s.AsOf, Columns: others, Devices: s.Devices})
+	if err != nil {
+		return nil, err
+	}
+	defer b.Release()
+	from, arrivals, rest := make([]int, len(s.Columns)), 0, len(last)
+	for i, c := range s.Columns {
+		if c.Fn == analyzer.LastArrival {
+			from[i], arrivals = arrivals, arrivals+1
+		} else {
+			from[i], rest = rest, rest+1
+		}
+	}
+	return join(a, b, from), nil
+}
+
+// scan answers a scan without last arrivals.
+func (w *Warehouse) scan(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
 	sql, params := scanSQL(s)
 	out, err := w.Query(ctx, "scan", sql, "ArrowStream", params)
 	if err != nil {
@@ -50,7 +88,7 @@ func scanSQL(s analyzer.Scan) (sql string, params map[string]string) {
 	}
 	var parts []string
 	for _, source := range []scanSource{counts, heartbeats} {
-		parts = append(parts, b.windows(source), b.arrivals(source))
+		parts = append(parts, b.windows(source), b.firstArrivals(source))
 	}
 	parts = append(append(parts, b.onArrivals()...), b.slopes()...)
 	outer := []string{"device"}
@@ -102,48 +140,19 @@ func (b *scanBuilder) windows(s scanSource) string {
 		columns, s.last, s.table, arrived, b.span(s), b.listed)
 }
 
-// recent is the span in which the last arrival of a device is looked for first.
-const recent = 26 * time.Hour
-
-// arrivals returns the part for the columns that look at arrivals. What was last
-// heard of most devices is kept ready. Only those heard of after AsOf are looked
-// up among their readings: those of the last day, and for a device that has none
-// there all of them, which is seldom.
-func (b *scanBuilder) arrivals(s scanSource) string {
-	b.params["recent"] = millis(b.scan.AsOf.Add(-recent))
-	var parts []string
-	if last, any := b.columns(func(_ int, c analyzer.Column) string {
-		if s.has(c) && c.Fn == analyzer.LastArrival {
-			return "toUnixTimestamp64Milli(max(" + s.arrival + ")) / 1000"
-		}
-		return ""
-	}); any {
-		const latest = "FROM {db}.raw_latest WHERE 1 %s GROUP BY device HAVING toUnixTimestamp64Milli(max(%s))"
-		ready := fmt.Sprintf(latest+" BETWEEN 1 AND {asof:Int64}", b.listed, s.arrival)
-		later := fmt.Sprintf("SELECT device "+latest+" > {asof:Int64}", b.listed, s.arrival)
-		lately := "ts > fromUnixTimestamp64Milli({recent:Int64}, 'UTC')"
-		parts = append(parts, "SELECT device, "+last+" "+ready,
-			b.heard(s, analyzer.LastArrival, lately+" AND device IN ("+later+")"),
-			b.heard(s, analyzer.LastArrival, fmt.Sprintf("device IN (%s AND device NOT IN (SELECT device FROM {db}.%s WHERE %s AND %s))",
-				later, s.table, lately, b.arrived())))
-	}
-	return strings.Join(nonEmpty(append(parts, b.heard(s, analyzer.FirstArrival, "1"))), " UNION ALL ")
-}
-
-// heard returns the part that looks the columns of an arrival function up among
-// the readings that meet the condition; "" when there is no such column.
-func (b *scanBuilder) heard(s scanSource, fn analyzer.Fn, condition string) string {
+// firstArrivals returns the part for the columns that ask when a device was first
+// heard of; "" when there is none.
+func (b *scanBuilder) firstArrivals(s scanSource) string {
 	columns, any := b.columns(func(_ int, c analyzer.Column) string {
-		if s.has(c) && c.Fn == fn {
-			return combine(fn) + "(" + arrived + ") / 1000"
+		if s.has(c) && c.Fn == analyzer.FirstArrival {
+			return "min(" + arrived + ") / 1000"
 		}
 		return ""
 	})
 	if !any {
 		return ""
 	}
-	return fmt.Sprintf("SELECT device, %s FROM {db}.%s WHERE %s %s AND %s GROUP BY device",
-		columns, s.table, b.arrived(), b.listed, condition)
+	return fmt.Sprintf("SELECT device, %s FROM {db}.%s WHERE %s %s GROUP BY device", columns, s.table, b.arrived(), b.listed)
 }
 
 // arrived returns the condition that a reading had arrived by AsOf. The bound on

@@ -98,6 +98,7 @@ type Warehouse struct {
 	db      string
 	metrics *metrics
 	insert  sync.Pool // of *encoder
+	latest  latest
 }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)

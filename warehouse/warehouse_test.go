@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"belfry/analyzer"
@@ -117,23 +118,36 @@ func scanned(t testing.TB, w *Warehouse, s analyzer.Scan, device string) string 
 		t.Fatal(err)
 	}
 	defer r.Release()
+	if text := valuesOf(r, device, len(s.Columns)); text != "" {
+		return text
+	}
+	return "absent"
+}
+
+// valuesOf writes the values of a device in a scan's record; "" when it has no row or
+// nothing but nulls, which are the same.
+func valuesOf(r arrow.Record, device string, columns int) string {
 	ids := r.Column(0).(*array.Uint64)
 	for i := range ids.Len() {
 		if telemetry.DeviceID(ids.Value(i)) != telemetry.IDOf(device) {
 			continue
 		}
 		var out []string
-		for c := range s.Columns {
+		known := false
+		for c := range columns {
 			column := r.Column(c + 1).(*array.Float64)
 			if column.IsNull(i) {
 				out = append(out, "null")
 			} else {
+				known = true
 				out = append(out, fmt.Sprint(column.Value(i)))
 			}
 		}
-		return strings.Join(out, " ")
+		if known {
+			return strings.Join(out, " ")
+		}
 	}
-	return "absent"
+	return ""
 }
 
 func TestScanComputesEveryColumn(t *testing.T) {

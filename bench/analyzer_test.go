@@ -1,0 +1,59 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"belfry/analyzer"
+	"belfry/analyzer/catalogue"
+	"belfry/warehouse"
+)
+
+// TestTheBenchOfRulesFindsWhatIsWrong runs it small: what it finds is checked by the
+// bench itself, which fails when a fault is missed or made up, here or on Prometheus.
+func TestTheBenchOfRulesFindsWhatIsWrong(t *testing.T) {
+	server, err := warehouse.Open(warehouse.Options{Path: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	n := 0
+	rules, err := analyzer.Load(catalogue.Defaults()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := AnalyzerOptions{Devices: []int{1000, 2000}, Rounds: 1, Rules: rules, Dir: t.TempDir(), Peer: 2000, Report: filepath.Join(t.TempDir(), "report"), JSON: true,
+		Warehouse: func(ctx context.Context) (*warehouse.Warehouse, func(), error) {
+			n++
+			w, err := server.Database(ctx, "bench"+string(rune('a'+n)))
+			return w, func() {}, err
+		}}
+	if missing := PeerMissing(); missing != "" {
+		t.Log("without the comparison: " + missing)
+		o.Peer = -1
+	}
+	var out bytes.Buffer
+	r, err := Analyzer(t.Context(), o, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Fleets) != 2 || r.Fleets[1].Later == 0 || r.Fleets[1].Offline.Findings != 4 || r.Fleets[1].All.Rows == 0 || r.Fleets[1].All.Scans <= 0 {
+		t.Errorf("got %+v", r)
+	}
+	if o.Peer > 0 && (r.Peer.Hits != 5 || r.Peer.Ratio <= 0 || r.Peer.Version == "") {
+		t.Errorf("got %+v; want five hits", r.Peer)
+	}
+	var again AnalyzerReport
+	if err := json.Unmarshal(out.Bytes(), &again); err != nil || len(again.Fleets) != 2 {
+		t.Errorf("printed %s: %v", out.Bytes(), err)
+	}
+	text, err := os.ReadFile(filepath.Join(o.Report, "analyzer.txt"))
+	if err != nil || !strings.Contains(string(text), "default rules") {
+		t.Errorf("the report is %q, %v", text, err)
+	}
+}
