@@ -34,17 +34,8 @@ func (c *rulesBacktestCommand) Run(ctx context.Context, t *terminal) error {
 	if ask.From, ask.To, err = c.span(time.Now()); err != nil {
 		return usageError{err}
 	}
-	if len(c.Files) > 0 {
-		files, err := readRuleFiles(c.Files)
-		if err != nil {
-			return err
-		}
-		if _, err := analyzer.Load(files...); err != nil {
-			return fmt.Errorf("the rules can't run:\n%w", err)
-		}
-		for _, f := range files {
-			ask.Files = append(ask.Files, api.RuleFile{Name: f.Name, Text: string(f.Data)})
-		}
+	if ask.Files, err = askedFiles(c.Files); err != nil {
+		return err
 	}
 	client, err := t.connect(ctx, "warehouse")
 	if err != nil {

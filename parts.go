@@ -129,7 +129,7 @@ func (w *watch) openAPI(context.Context) error {
 		parts.Intake, parts.Dead, parts.DeadLetter, parts.RetryDead = w.takeIn, w.listDead, w.findDead, w.retryDead
 	}
 	if w.warehouse != nil {
-		parts.Readings, parts.Backtest = w.readings, w.backtest
+		parts.Readings, parts.Backtest, parts.ExplainRules = w.readings, w.backtest, w.explain
 	}
 	if w.consumer != nil {
 		parts.Ingest, parts.PauseIngest = w.ingestion, w.pauseIngest

@@ -17,6 +17,7 @@ type rulesCommand struct {
 	Check    rulesCheckCommand    `cmd:"" help:"Check rule files: prints every fault as file:line:col."`
 	List     rulesListCommand     `cmd:"" help:"List the rules that ship with belfry and those that run."`
 	Test     rulesTestCommand     `cmd:"" help:"Run rule tests: small fleets in short notation and what must be found in them."`
+	Explain  rulesExplainCommand  `cmd:"" help:"Say what an evaluation asks of the warehouse, which rules share it, and what it takes."`
 	Backtest rulesBacktestCommand `cmd:"" help:"Run rules over stored readings and say what they would have found."`
 }
 

@@ -69,7 +69,7 @@ func TestRuleTestsSayWhatIsNotAsExpected(t *testing.T) {
 }
 
 func TestShippedRulesAreChosenByName(t *testing.T) {
-	for pattern, want := range map[string]int{"catalogue:spike": 1, "catalogue:*-day": 2, "catalogue:*": 18, "": 9} {
+	for pattern, want := range map[string]int{"catalogue:spike": 1, "catalogue:*-day": 2, "catalogue:*": 29, "": 11} {
 		var patterns []string
 		if pattern != "" {
 			patterns = []string{pattern}
@@ -101,6 +101,12 @@ func TestABacktestIsScoredAgainstLabels(t *testing.T) {
 	}
 	if len(report.Kinds) != 2 || report.Kinds[0].Kind != "no_rows" || report.Kinds[0].Found != 1 || report.Kinds[1].Found != 0 || len(report.Precision) != 2 {
 		t.Errorf("got %+v and %+v", report.Kinds, report.Precision)
+	}
+	explained := mustCommand(t, "--data", data, "rules", "explain", filepath.Join("docs", "example", "rules.yaml"), "--at", "2026-04-05T12:00:00Z")
+	for _, want := range []string{"2 devices on 1 sites", "last_arrival", "in-out-discrepancy", "suspected-offline"} {
+		if !strings.Contains(explained, want) {
+			t.Errorf("%q is not in the explanation:\n%s", want, explained)
+		}
 	}
 	page := filepath.Join(data, "page.html")
 	if out := mustCommand(t, append(args, "--html", page)...); !strings.Contains(out, "KIND") || !strings.Contains(out, "no_rows        1      1      1.00    73h0m0s") {

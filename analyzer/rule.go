@@ -152,7 +152,7 @@ func (r *Rule) closing() []use {
 	}
 	var all []use
 	for _, u := range usesOf(r.recover) {
-		if u.sig.column != nil && !slices.Contains(others, u) && !slices.Contains(all, u) {
+		if u.sig.column != nil && !u.sig.daily && !slices.Contains(others, u) && !slices.Contains(all, u) {
 			all = append(all, u)
 		}
 	}

@@ -160,6 +160,7 @@ func (a *app) routes() {
 	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
 	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))
 	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules, reads())
+	route(a, "POST", "/rules/explain", operators, "What an evaluation asks of the warehouse, and takes", a.explainRules, patience(10*time.Minute), reads())
 	route(a, "POST", "/rules/backtest", operators, "Run rules over stored history", a.backtest, patience(30*time.Minute), reads())
 
 	route(a, "GET", "/tokens", admins, "List tokens", a.listTokens)

@@ -45,6 +45,9 @@ type Parts struct {
 	// Backtest runs rules over stored history; a FaultyRules error says that they
 	// can't run.
 	Backtest func(ctx context.Context, q BacktestQuery) (json.RawMessage, error)
+	// ExplainRules evaluates rules at an instant and says what that asks of the
+	// warehouse and takes.
+	ExplainRules func(ctx context.Context, q ExplainQuery) (json.RawMessage, error)
 	// Ingest says how far ingestion is.
 	Ingest func(ctx context.Context) (Ingest, error)
 	// PauseIngest pauses partitions of the log or lets them go on, all of them when
@@ -173,6 +176,12 @@ type BacktestQuery struct {
 	To       time.Time  `json:"to"`
 	Labels   string     `json:"labels,omitempty" maxLength:"900000" doc:"What is known to be wrong, as CSV, to measure against"`
 	Findings bool       `json:"findings,omitempty" doc:"Whether to list each finding"`
+}
+
+// ExplainQuery asks how rules are evaluated.
+type ExplainQuery struct {
+	Files []RuleFile `json:"files,omitempty" maxItems:"100" doc:"The rules; the running ones when left out"`
+	At    time.Time  `json:"at,omitzero" doc:"The instant; now when left out"`
 }
 
 // Ingest says how far ingestion is.

@@ -83,11 +83,31 @@ func (a *app) backtest(ctx context.Context, in *backtestIn) (*backtestOut, error
 		return nil, oneFault("to", "is not after from")
 	}
 	report, err := a.Backtest(ctx, in.Body)
+	return &backtestOut{report}, ruleProblem(err)
+}
+
+// ruleProblem makes a problem document of rules that can't run, with every fault.
+func ruleProblem(err error) error {
 	var faulty FaultyRules
-	if errors.As(err, &faulty) {
-		p := newProblem("invalid", "the rules have %d faults", len(faulty))
-		p.Files = faulty
-		return nil, p
+	if !errors.As(err, &faulty) {
+		return err
 	}
-	return &backtestOut{report}, err
+	p := newProblem("invalid", "the rules have %d faults", len(faulty))
+	p.Files = faulty
+	return p
+}
+
+type explainIn struct{ Body ExplainQuery }
+
+type explainOut struct{ Body json.RawMessage }
+
+func (a *app) explainRules(ctx context.Context, in *explainIn) (*explainOut, error) {
+	if a.ExplainRules == nil {
+		return nil, notHere("explanations")
+	}
+	if in.Body.At.IsZero() {
+		in.Body.At = a.Now()
+	}
+	out, err := a.ExplainRules(ctx, in.Body)
+	return &explainOut{out}, ruleProblem(err)
 }

@@ -17,11 +17,7 @@ import (
 // TestTheBenchOfRulesFindsWhatIsWrong runs it small: what it finds is checked by the
 // bench itself, which fails when a fault is missed or made up, here or on Prometheus.
 func TestTheBenchOfRulesFindsWhatIsWrong(t *testing.T) {
-	server, err := warehouse.Open(warehouse.Options{Path: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
+	server := engine(t)
 	n := 0
 	rules, err := analyzer.Load(catalogue.Defaults()...)
 	if err != nil {

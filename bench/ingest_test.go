@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"belfry/telemetry"
-	"belfry/warehouse"
 )
 
 func TestIngestDeliversEveryReadingToTheSink(t *testing.T) {
@@ -36,11 +35,7 @@ func TestIngestDeliversEveryReadingToTheSink(t *testing.T) {
 }
 
 func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
-	server, err := warehouse.Open(warehouse.Options{Path: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
+	server := engine(t)
 	w, err := server.Database(t.Context(), "bench")
 	if err != nil {
 		t.Fatal(err)

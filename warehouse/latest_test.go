@@ -68,7 +68,7 @@ func TestTheLastArrivalIsRightAtEachInstant(t *testing.T) {
 			}
 			for d := range 25 {
 				name := fmt.Sprint("d", d)
-				if a, b := valuesOf(got, name, len(columns)), valuesOf(want, name, len(columns)); a != b {
+				if a, b := scanRow(got, name, len(columns)), scanRow(want, name, len(columns)); a != b {
 					t.Fatalf("step %d, %s as of %s: the warehouse says %s, the reel %s", i, name, asOf, a, b)
 				}
 			}

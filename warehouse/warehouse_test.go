@@ -118,15 +118,15 @@ func scanned(t testing.TB, w *Warehouse, s analyzer.Scan, device string) string 
 		t.Fatal(err)
 	}
 	defer r.Release()
-	if text := valuesOf(r, device, len(s.Columns)); text != "" {
+	if text := scanRow(r, device, len(s.Columns)); text != "" {
 		return text
 	}
 	return "absent"
 }
 
-// valuesOf writes the values of a device in a scan's record; "" when it has no row or
+// scanRow writes the values of a device in a scan's record; "" when it has no row or
 // nothing but nulls, which are the same.
-func valuesOf(r arrow.Record, device string, columns int) string {
+func scanRow(r arrow.Record, device string, columns int) string {
 	ids := r.Column(0).(*array.Uint64)
 	for i := range ids.Len() {
 		if telemetry.DeviceID(ids.Value(i)) != telemetry.IDOf(device) {
