@@ -27,6 +27,7 @@ type Config struct {
 	Roles     []string        `yaml:"roles"`    // parts that run: ingest, analyzer, api
 	TLS       Certificate     `yaml:"tls"`      // of the API
 	API       APIConfig       `yaml:"api"`
+	OIDC      OIDCConfig      `yaml:"oidc"`
 	Mail      MailConfig      `yaml:"mail"`
 	Webhooks  WebhooksConfig  `yaml:"webhooks"`
 	LogLevel  string          `yaml:"log_level"`  // debug, info, warn or error
@@ -220,6 +221,9 @@ func (c *Config) check() error {
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return errors.New("tls: cert and key belong together; give both or neither")
+	}
+	if err := errors.Join(checkURL(c.URL), c.OIDC.check(c.URL)); err != nil {
+		return err
 	}
 	if _, err := mail.ParseAddress(c.Mail.From); err != nil && c.Mail.Server != "" {
 		return fmt.Errorf("mail.from: %q is no e-mail address; mail.server needs one to send from", c.Mail.From)

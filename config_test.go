@@ -65,3 +65,23 @@ func TestAWrongConfigurationIsRefusedInWords(t *testing.T) {
 		t.Errorf("a variable that is no number: got %v", err)
 	}
 }
+
+func TestAProviderOfIdentitiesNeedsRolesAndAWayBack(t *testing.T) {
+	for name, tt := range map[string]struct{ config, want string }{
+		"all there":       {"url: https://b.example\noidc: {issuer: \"https://i.example\", client: b, role: groups, roles: {a: admin}}", ""},
+		"no way back":     {"oidc: {issuer: \"https://i.example\", client: b, role: groups, roles: {a: admin}}", "url: is missing"},
+		"no TLS":          {"url: https://b.example\noidc: {issuer: \"http://i.example\", client: b, role: groups, roles: {a: admin}}", "oidc.issuer"},
+		"no client":       {"url: https://b.example\noidc: {issuer: \"https://i.example\", role: groups, roles: {a: admin}}", "oidc.client"},
+		"no roles":        {"url: https://b.example\noidc: {issuer: \"https://i.example\", client: b}", "oidc.role"},
+		"a device's role": {"url: https://b.example\noidc: {issuer: \"https://i.example\", client: b, role: groups, roles: {a: device}}", "no role \"device\" for people"},
+		"a path":          {"url: https://b.example/x", "without a path"},
+	} {
+		path := filepath.Join(t.TempDir(), "belfry.yaml")
+		if err := os.WriteFile(path, []byte(tt.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadConfig(path, nil); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tt.want)
+		}
+	}
+}

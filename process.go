@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"belfry/api"
+	"belfry/api/oidc"
 	"belfry/incidents"
 	"belfry/incidents/store"
 	"belfry/ingest"
@@ -41,6 +42,7 @@ type process struct {
 	token    string // the administrator's; "" when it cannot be read
 	newToken string // the same, when this process made it
 	control  *store.Control
+	provider *oidc.Provider    // of identities; nil when there is none
 	broker   *broker.Broker    // nil when the log is elsewhere, or not needed
 	server   *warehouse.Server // nil when it is not needed
 	watches  *watches
@@ -78,7 +80,7 @@ func newProcess(ctx context.Context, config Config, options processOptions) (*pr
 	p := &process{config: config, options: options, log: options.log, metrics: prometheus.NewRegistry()}
 	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, open := range []func(context.Context) error{
-		p.openFolder, p.openControl, p.openBroker, p.openServer, p.openWatches, p.openDoor, p.openGate,
+		p.openFolder, p.openProvider, p.openControl, p.openBroker, p.openServer, p.openWatches, p.openDoor, p.openGate,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(err, p.close())

@@ -93,7 +93,7 @@ func (ws *watches) broken() (err error) {
 
 // handlerOf returns the API of the tenant whose token it is; nil when it is nobody's.
 func (ws *watches) handlerOf(ctx context.Context, token string) fasthttp.RequestHandler {
-	tenant, err := ws.process.control.TenantOf(ctx, token)
+	tenant, err := ws.process.tenantOf(ctx, token)
 	if err != nil || tenant == "" {
 		return nil // the API at home says what there is to say
 	}

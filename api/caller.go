@@ -59,6 +59,9 @@ func (a *app) identify(ctx context.Context, cred credential, request string) (in
 }
 
 func (a *app) look(ctx context.Context, cred credential) (incidents.Token, error) {
+	if !cred.cookie && a.Provider != nil && IsJWT(cred.text) {
+		return a.vouched(ctx, cred.text)
+	}
 	if !cred.cookie {
 		return a.Tokens.Authenticate(ctx, cred.text, a.Now())
 	}

@@ -23,6 +23,7 @@ type Parts struct {
 	Registry Registry
 	Tokens   Tokens
 	Sessions Sessions   // of browsers; nil has none
+	Provider Provider   // vouches for people; nil: tokens alone
 	URL      string     // where people reach the API, without a path; as the request has it when empty
 	Answers  Answers    // to requests with an Idempotency-Key; nil ignores the key
 	Feed     Feed       // of GET /events; nil answers 503

@@ -30,6 +30,10 @@ func (a *app) signing(f *fiber.App) {
 	f.Get("/signin", a.signInPage)
 	f.Post("/signin", a.signIn)
 	f.Post("/signout", a.signOut)
+	if a.Provider != nil {
+		f.Get("/signin/oidc", a.beginFlow)
+		f.Get(pathCallback, a.endFlow)
+	}
 }
 
 // visitor returns who looks at a page. Without a session it has sent the browser
@@ -50,6 +54,7 @@ type signInView struct {
 	Next, Wrong string
 	Name        string // who is signed in already
 	Role        incidents.Role
+	Provider    bool // there is one to sign in with
 }
 
 func (a *app) signInPage(c *fiber.Ctx) error {
@@ -63,6 +68,7 @@ func (a *app) signInPage(c *fiber.Ctx) error {
 func (a *app) showSignIn(c *fiber.Ctx, status int, view signInView) error {
 	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
+	view.Provider = a.Provider != nil
 	return signInTemplate.Execute(c.Status(status), view)
 }
 
@@ -160,6 +166,7 @@ input,button,.button{font:inherit;padding:.5rem .75rem;width:100%;box-sizing:bor
 {{with .Name}}<p>You are signed in as {{.}} ({{$.Role}}). <a href="{{$.Next}}">Go on</a></p>
 <form method="post" action="/signout"><button>Sign out</button></form>{{end}}
 {{with .Wrong}}<p class="wrong" role="alert">{{.}}.</p>{{end}}
+{{if .Provider}}<p><a href="/signin/oidc?next={{.Next}}">Sign in with your organisation's account</a>, or with a token:</p>{{end}}
 <form method="post" action="/signin"><input type="hidden" name="next" value="{{.Next}}">
 <label>Your token<input name="token" type="password" autocomplete="current-password" required autofocus placeholder="bf_..."></label>
 <button>Sign in</button></form>
