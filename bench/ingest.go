@@ -7,34 +7,30 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"belfry/ingest"
 	"belfry/ingest/broker"
 	"belfry/telemetry"
 	"belfry/warehouse"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // IngestOptions say how ingestion is measured. Zero values mean the default given.
 type IngestOptions struct {
-	Readings   int         // in the topic: 1,000,000
-	Devices    int         // that send them in turn: 10,000
-	Partitions int         // of the topic: 4
-	Rounds     int         // each measures both ways, in turn: 3
-	Dir        string      // for the log; "": a temporary folder
-	JSON       bool        // print the report as JSON
-	Sink       ingest.Sink // where readings go; nil: into the Warehouse, or without one nowhere
+	Readings   int           // in each topic: 1,000,000
+	Devices    int           // that send them in turn: 10,000
+	Partitions int           // of a topic: 4
+	Rounds     int           // each measures all ways, in turn: 3
+	Formats    []string      // some of Formats; none: all of them
+	Delivery   time.Duration // how long 50,000 readings a second are sent to see when they can be queried: 10 s; below 0: not at all
+	Dir        string        // for the log; "": a temporary folder
+	JSON       bool          // print the report as JSON
+	Sink       ingest.Sink   // where readings go; nil: into the Warehouse, or without one nowhere
+	Intake     *IntakeReport // measured before, to be printed with the rest; nil: it was not
 
 	// Warehouse, an empty one, for measuring what it takes by itself, and what
 	// ClickHouse's own Kafka engine does. It is emptied after each round. nil: they
@@ -45,12 +41,20 @@ type IngestOptions struct {
 
 // IngestReport is what was measured: medians over the rounds.
 type IngestReport struct {
-	Readings int     `json:"readings"`
-	Bytes    int64   `json:"bytes"` // of JSON
-	Fill     Pace    `json:"fill"`  // writing the topic through the intake
-	Discard  Pace    `json:"discard"`
-	Full     Pace    `json:"full"`
-	Ratio    float64 `json:"ratio"` // of full to discard, by time
+	Readings int             `json:"readings"`
+	Formats  []FormatReport  `json:"formats"`
+	Delivery *DeliveryReport `json:"delivery,omitempty"`
+	Intake   *IntakeReport   `json:"intake,omitempty"`
+}
+
+// FormatReport is what was measured with one form of records.
+type FormatReport struct {
+	Format  string  `json:"format"`
+	Bytes   int64   `json:"bytes"` // of values
+	Fill    Pace    `json:"fill"`  // writing the topic through the intake
+	Discard Pace    `json:"discard"`
+	Full    Pace    `json:"full"`
+	Ratio   float64 `json:"ratio"` // of full to discard, by time
 
 	Engine      *Pace   `json:"engine,omitempty"`       // inserting alone
 	Kafka       *Pace   `json:"kafka_engine,omitempty"` // ClickHouse's Kafka table engine
@@ -58,40 +62,46 @@ type IngestReport struct {
 	EngineRatio float64 `json:"engine_ratio,omitempty"` // of full to engine
 }
 
-// Pace is how fast readings went.
-type Pace struct {
-	PerSecond  float64 `json:"readings_per_second"`
-	CPUNanos   float64 `json:"cpu_ns_per_reading"` // of the whole process, the embedded log included
-	WallMillis float64 `json:"wall_ms"`
-	Memory     int64   `json:"resident_bytes"` // the most that the process had, with all that it keeps from before
-}
-
-// Ingest fills a topic on an embedded log with readings, always the same, and
-// then measures in turn reading it to throw it away (one kafka-go connection
-// for each partition, Batch.Read) and carrying it into the sink by an
-// ingest.Consumer. Each full round must deliver exactly what was written, or
-// Ingest fails. It prints what it measured to out.
-func Ingest(ctx context.Context, o IngestOptions, out io.Writer) (IngestReport, error) {
-	o.fill()
+// Ingest fills topics on an embedded log with readings, always the same, in each
+// of the formats, and then measures in turn reading a topic to throw it away
+// (one kafka-go connection for each partition, Batch.Read) and carrying it into
+// the sink by an ingest.Consumer. Each full round must deliver exactly what was
+// written, or Ingest fails. Then it sends at a steady pace and measures when
+// readings can be queried. It prints what it measured to out.
+func Ingest(ctx context.Context, o IngestOptions, out io.Writer) (r IngestReport, err error) {
+	formats, err := o.fill()
+	if err != nil {
+		return r, err
+	}
 	dir, err := os.MkdirTemp(o.Dir, "belfry-bench-")
 	if err != nil {
-		return IngestReport{}, fmt.Errorf("make a folder for the log: %w", err)
+		return r, fmt.Errorf("make a folder for the log: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	log, err := broker.Start(broker.Options{Dir: dir})
 	if err != nil {
-		return IngestReport{}, err
+		return r, err
 	}
 	defer log.Close()
-	b := ingestBench{o: o, topic: ingest.Topic{Name: "bench", Partitions: o.Partitions, Create: true}, connection: ingest.Connection{Brokers: []string{log.Addr()}}}
-	report, err := b.run(ctx)
-	if err != nil {
-		return report, err
+	r.Readings, r.Intake = o.Readings, o.Intake
+	connection := ingest.Connection{Brokers: []string{log.Addr()}}
+	for _, f := range formats {
+		b := ingestBench{o: o, format: f, topic: ingest.Topic{Name: "bench." + f.name, Partitions: o.Partitions, Create: true}, connection: connection}
+		measured, err := b.run(ctx)
+		if err != nil {
+			return r, fmt.Errorf("measure %s: %w", f.name, err)
+		}
+		r.Formats = append(r.Formats, measured)
 	}
-	return report, report.print(out, o.JSON)
+	if o.Delivery > 0 {
+		if r.Delivery, err = deliver(ctx, o, connection); err != nil {
+			return r, fmt.Errorf("measure when readings can be queried: %w", err)
+		}
+	}
+	return r, r.print(out, o.JSON)
 }
 
-func (o *IngestOptions) fill() {
+func (o *IngestOptions) fill() ([]format, error) {
 	for _, d := range []struct {
 		v         *int
 		otherwise int
@@ -100,53 +110,34 @@ func (o *IngestOptions) fill() {
 			*d.v = d.otherwise
 		}
 	}
+	if o.Delivery == 0 {
+		o.Delivery = 10 * time.Second
+	}
 	if o.Sink == nil && o.Warehouse != nil {
 		o.Sink = o.Warehouse.Insert
 	}
 	if o.Sink == nil {
 		o.Sink = func(context.Context, *telemetry.Batch) error { return nil }
 	}
+	return formatsNamed(o.Formats)
 }
 
-func (r *IngestReport) print(out io.Writer, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(out).Encode(r)
-	}
-	fmt.Fprintf(out, "ingest: %d readings of %d bytes\n%-38s %12s %16s %12s\n", r.Readings, r.Bytes/int64(r.Readings), "", "readings/s", "CPU ns/reading", "resident MB")
-	line := func(what string, p *Pace) {
-		if p != nil {
-			fmt.Fprintf(out, "  %-36s %12.0f %16.0f %12d\n", what, p.PerSecond, p.CPUNanos, p.Memory>>20)
-		}
-	}
-	line("into the log", &r.Fill)
-	line("read and thrown away", &r.Discard)
-	line("inserted, decoded before", r.Engine)
-	line("ClickHouse's Kafka table engine", r.Kafka)
-	line("log to sink", &r.Full)
-	fmt.Fprintf(out, "  %-36s %12.2f\n", "of read and thrown away", r.Ratio)
-	if r.Engine != nil {
-		fmt.Fprintf(out, "  %-36s %12.2f\n", "of inserting alone", r.EngineRatio)
-	}
-	if r.Kafka != nil {
-		fmt.Fprintf(out, "  %-36s %12.2f\n", "of ClickHouse's Kafka table engine", r.KafkaRatio)
-	}
-	return nil
-}
-
-// ingestBench is one run of Ingest.
+// ingestBench is one run of Ingest with one format.
 type ingestBench struct {
 	o          IngestOptions
+	format     format
 	topic      ingest.Topic
 	connection ingest.Connection
 	bytes      int64
 	people     uint64 // in all readings, to check what arrives
 }
 
-func (b *ingestBench) run(ctx context.Context) (r IngestReport, err error) {
+func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
+	r.Format = b.format.name
 	if err := ingest.EnsureTopic(ctx, b.connection, b.topic); err != nil {
 		return r, err
 	}
-	if r.Fill, err = b.pace(func() error { return b.write(ctx) }); err != nil {
+	if r.Fill, err = pace(b.o.Readings, func() error { return b.write(ctx) }); err != nil {
 		return r, err
 	}
 	ways := []way{{do: func(int) error { return b.discard(ctx) }, median: &r.Discard}}
@@ -164,7 +155,7 @@ func (b *ingestBench) run(ctx context.Context) (r IngestReport, err error) {
 	if err := b.inTurn(ctx, ways); err != nil {
 		return r, err
 	}
-	r.Readings, r.Bytes = b.o.Readings, b.bytes
+	r.Bytes = b.bytes
 	r.Ratio = r.Full.PerSecond / r.Discard.PerSecond
 	if r.Engine != nil {
 		r.EngineRatio = r.Full.PerSecond / r.Engine.PerSecond
@@ -187,13 +178,13 @@ type way struct {
 func (b *ingestBench) inTurn(ctx context.Context, ways []way) error {
 	for round := range b.o.Rounds {
 		for i := range ways {
-			p, err := b.pace(func() error { return ways[i].do(round) })
+			p, err := pace(b.o.Readings, func() error { return ways[i].do(round) })
 			if err != nil {
 				return err
 			}
 			ways[i].paces = append(ways[i].paces, p)
 			if b.o.Warehouse != nil {
-				if err := b.forget(ctx); err != nil {
+				if err := forget(ctx, b.o.Warehouse); err != nil {
 					return err
 				}
 			}
@@ -205,37 +196,6 @@ func (b *ingestBench) inTurn(ctx context.Context, ways []way) error {
 	return nil
 }
 
-// pace measures one way of handling all the readings.
-func (b *ingestBench) pace(do func() error) (Pace, error) {
-	memory := watchMemory()
-	cpu, begin := cpuTime(), time.Now()
-	err := do()
-	wall, cpu := time.Since(begin), cpuTime()-cpu
-	peak := memory()
-	if err != nil {
-		return Pace{}, err
-	}
-	n := float64(b.o.Readings)
-	return Pace{PerSecond: n / wall.Seconds(), CPUNanos: float64(cpu.Nanoseconds()) / n, WallMillis: float64(wall.Microseconds()) / 1000, Memory: peak}, nil
-}
-
-// cpuTime is what this process has used on all its threads.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-func median(p []Pace) Pace {
-	slices.SortFunc(p, func(a, b Pace) int { return int(a.WallMillis - b.WallMillis) })
-	return p[len(p)/2]
-}
-
-// start is the end of the first interval; the readings go on from there.
-var start = time.Date(2026, 3, 27, 0, 0, 0, 0, time.UTC)
-
 // write fills the topic: the devices send in turn, every 15 minutes.
 func (b *ingestBench) write(ctx context.Context) error {
 	in, err := ingest.NewIntake(ingest.IntakeOptions{Connection: b.connection, Topic: b.topic.Name, Now: time.Now})
@@ -243,77 +203,24 @@ func (b *ingestBench) write(ctx context.Context) error {
 		return err
 	}
 	defer in.Close()
-	const chunk = 50_000
+	chunk := max(1, 50_000/b.format.per)
 	records := make([]ingest.Record, 0, chunk)
-	for i := range b.o.Readings {
-		key, value, at := b.reading(i)
-		b.bytes += int64(len(value))
-		b.people += people(i)
-		records = append(records, ingest.Record{Key: key, Value: value, Time: at})
-		if len(records) == chunk || i == b.o.Readings-1 {
+	for i := 0; i < b.o.Readings; i += b.format.per {
+		record, err := b.record(i, min(b.format.per, b.o.Readings-i))
+		if err != nil {
+			return err
+		}
+		b.bytes += int64(len(record.Value))
+		records = append(records, record)
+		if len(records) == chunk || i+b.format.per >= b.o.Readings {
 			if err := in.Append(ctx, records); err != nil {
 				return err
 			}
 			records = records[:0]
 		}
 	}
-	return nil
-}
-
-// reading makes the i-th reading: its device, its JSON, its time.
-func (b *ingestBench) reading(i int) (key, value []byte, at time.Time) {
-	at = start.Add(time.Duration(i/b.o.Devices) * 15 * time.Minute)
-	key = fmt.Appendf(nil, "FC-%06d", i%b.o.Devices)
-	value = fmt.Appendf(nil, `{"device":"%s","ts":"%s","in":%d,"out":%d,"interval":900}`, key, at.Format(time.RFC3339), people(i), people(i)/2)
-	return key, value, at
-}
-
-// people are counted IN by the i-th reading.
-func people(i int) uint64 { return uint64(i*7919) % 200 }
-
-// discard reads every record's value into a buffer, all partitions at once.
-func (b *ingestBench) discard(ctx context.Context) error {
-	var wg sync.WaitGroup
-	var seen atomic.Int64
-	errs := make([]error, b.o.Partitions)
-	for p := range b.o.Partitions {
-		wg.Go(func() { errs[p] = b.discardPartition(ctx, p, &seen) })
-	}
-	wg.Wait()
-	if n := seen.Load(); errors.Join(errs...) == nil && n != int64(b.o.Readings) {
-		return fmt.Errorf("read %d records and threw them away; the topic has %d", n, b.o.Readings)
-	}
-	return errors.Join(errs...)
-}
-
-func (b *ingestBench) discardPartition(ctx context.Context, partition int, seen *atomic.Int64) error {
-	conn, err := kafka.DialLeader(ctx, "tcp", b.connection.Brokers[0], b.topic.Name, partition)
-	if err != nil {
-		return fmt.Errorf("connect to partition %d: %w", partition, err)
-	}
-	defer conn.Close()
-	end, err := conn.ReadLastOffset()
-	if err != nil {
-		return fmt.Errorf("ask for the end of partition %d: %w", partition, err)
-	}
-	buffer := make([]byte, 64<<10)
-	for next := int64(0); next < end; {
-		if _, err := conn.Seek(next, kafka.SeekAbsolute|kafka.SeekDontCheck); err != nil {
-			return err
-		}
-		batch := conn.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: 8 << 20, MaxWait: 200 * time.Millisecond})
-		for {
-			if _, err = batch.Read(buffer); err != nil {
-				break
-			}
-			if batch.Offset() > next { // a batch may begin before the offset asked for
-				seen.Add(1)
-			}
-		}
-		next = batch.Offset()
-		if err := batch.Close(); err != nil {
-			return fmt.Errorf("read partition %d: %w", partition, err)
-		}
+	for i := range b.o.Readings {
+		b.people += people(i)
 	}
 	return nil
 }
@@ -325,7 +232,7 @@ func (b *ingestBench) carry(ctx context.Context, round int) error {
 	var mu sync.Mutex
 	readings, people := 0, uint64(0)
 	c, err := ingest.NewConsumer(ingest.Options{
-		Connection: b.connection, Topic: b.topic, Group: fmt.Sprintf("bench-%d", round), Now: time.Now,
+		Connection: b.connection, Topic: b.topic, Group: fmt.Sprintf("%s-%d", b.topic.Name, round), Now: time.Now,
 		Sink: func(ctx context.Context, batch *telemetry.Batch) error {
 			if err := b.o.Sink(ctx, batch); err != nil {
 				return err

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"belfry/ingest"
 	"belfry/telemetry"
+	"belfry/warehouse"
 )
 
 // engineLimit inserts readings that are decoded already, as many goroutines at
@@ -34,9 +36,9 @@ func (l *engineLimit) prepare() {
 		if decoders[part] == nil {
 			decoders[part], open[part] = ingest.NewDecoder(part), new(telemetry.Batch)
 		}
-		_, value, at := l.b.reading(i)
+		r := l.b.reading(i)
 		var rejects []ingest.Reject
-		decoders[part].Decode(value, at.UnixMilli(), int64(i), open[part], &rejects)
+		decoders[part].Decode(r.object(nil), r.at.UnixMilli(), int64(i), open[part], &rejects)
 		if open[part].Len() == batchReadings {
 			l.batches = append(l.batches, open[part])
 			open[part] = new(telemetry.Batch)
@@ -74,7 +76,7 @@ func (l *engineLimit) run(ctx context.Context) error {
 const (
 	peerTable = `CREATE TABLE {db}.peer AS {db}.raw_counts`
 	peerQueue = `CREATE TABLE {db}.peer_queue (device String, ts DateTime64(3, 'UTC'), in UInt32, out UInt32, interval UInt32) ENGINE = Kafka
-SETTINGS kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = '%s', kafka_format = 'JSONEachRow',
+SETTINGS kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = '%s', kafka_format = '%s',
 	kafka_num_consumers = %d, kafka_thread_per_consumer = 1, kafka_max_block_size = 200000, kafka_poll_max_batch_size = 200000,
 	kafka_flush_interval_ms = 500, kafka_poll_timeout_ms = 50, date_time_input_format = 'best_effort'`
 	peerView = `CREATE MATERIALIZED VIEW {db}.peer_view TO {db}.peer AS
@@ -83,9 +85,9 @@ SELECT xxHash64(device) AS device, ts, dateDiff('millisecond', ts, _timestamp_ms
 
 // peer lets ClickHouse read the topic by itself, until all readings are there.
 func (b *ingestBench) peer(ctx context.Context, round int) (err error) {
-	queue := fmt.Sprintf(peerQueue, strings.Join(b.connection.Brokers, ","), b.topic.Name, fmt.Sprintf("peer-%d", round), min(b.o.Partitions, 2))
+	queue := fmt.Sprintf(peerQueue, strings.Join(b.connection.Brokers, ","), b.topic.Name, fmt.Sprintf("peer-%d", round), b.format.peer, min(b.o.Partitions, 2))
 	for _, statement := range []string{peerTable, queue, peerView} {
-		if err := b.execute(ctx, statement); err != nil {
+		if err := execute(ctx, b.o.Warehouse, statement); err != nil {
 			return err
 		}
 	}
@@ -115,17 +117,17 @@ func (b *ingestBench) peer(ctx context.Context, round int) (err error) {
 }
 
 // forget empties the tables, so that no merge disturbs what is measured next.
-func (b *ingestBench) forget(ctx context.Context) error {
+func forget(ctx context.Context, w *warehouse.Warehouse) error {
 	var errs []error
 	for _, statement := range []string{"DROP TABLE IF EXISTS {db}.peer_view SYNC", "DROP TABLE IF EXISTS {db}.peer_queue SYNC",
 		"DROP TABLE IF EXISTS {db}.peer SYNC", "TRUNCATE TABLE {db}.raw_counts", "TRUNCATE TABLE {db}.raw_latest"} {
-		errs = append(errs, b.execute(ctx, statement))
+		errs = append(errs, execute(ctx, w, statement))
 	}
 	return errors.Join(errs...)
 }
 
-func (b *ingestBench) execute(ctx context.Context, statement string) error {
-	_, err := b.o.Warehouse.Query(ctx, "bench", statement, "Null", nil)
+func execute(ctx context.Context, w *warehouse.Warehouse, statement string) error {
+	_, err := w.Query(ctx, "bench", statement, "Null", nil)
 	return err
 }
 
@@ -138,37 +140,49 @@ func (b *ingestBench) stored(ctx context.Context, table string) (rows int, peopl
 	return rows, people, err
 }
 
-// watchMemory samples what the process has resident until it is told to stop,
-// and then returns the most it saw.
-func watchMemory() (stop func() int64) {
-	done, most := make(chan struct{}), make(chan int64, 1)
-	go func() {
-		tick := time.NewTicker(20 * time.Millisecond)
-		defer tick.Stop()
-		peak := resident()
-		for {
-			select {
-			case <-done:
-				most <- max(peak, resident())
-				return
-			case <-tick.C:
-				peak = max(peak, resident())
-			}
-		}
-	}()
-	return func() int64 { close(done); return <-most }
+// discard reads every record's value into a buffer, all partitions at once.
+func (b *ingestBench) discard(ctx context.Context) error {
+	var wg sync.WaitGroup
+	var seen atomic.Int64
+	errs := make([]error, b.o.Partitions)
+	for p := range b.o.Partitions {
+		wg.Go(func() { errs[p] = b.discardPartition(ctx, p, &seen) })
+	}
+	wg.Wait()
+	if n := seen.Load(); errors.Join(errs...) == nil && n != int64(b.records()) {
+		return fmt.Errorf("read %d records and threw them away; the topic has %d", n, b.records())
+	}
+	return errors.Join(errs...)
 }
 
-// resident returns the process's resident memory; 0 where that can't be told.
-func resident() int64 {
-	text, err := os.ReadFile("/proc/self/statm")
+func (b *ingestBench) discardPartition(ctx context.Context, partition int, seen *atomic.Int64) error {
+	conn, err := kafka.DialLeader(ctx, "tcp", b.connection.Brokers[0], b.topic.Name, partition)
 	if err != nil {
-		return 0
+		return fmt.Errorf("connect to partition %d: %w", partition, err)
 	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0
+	defer conn.Close()
+	end, err := conn.ReadLastOffset()
+	if err != nil {
+		return fmt.Errorf("ask for the end of partition %d: %w", partition, err)
 	}
-	pages, _ := strconv.ParseInt(fields[1], 10, 64)
-	return pages * int64(os.Getpagesize())
+	buffer := make([]byte, 1<<20)
+	for next := int64(0); next < end; {
+		if _, err := conn.Seek(next, kafka.SeekAbsolute|kafka.SeekDontCheck); err != nil {
+			return err
+		}
+		batch := conn.ReadBatchWith(kafka.ReadBatchConfig{MinBytes: 1, MaxBytes: 8 << 20, MaxWait: 200 * time.Millisecond})
+		for {
+			if _, err = batch.Read(buffer); err != nil {
+				break
+			}
+			if batch.Offset() > next { // a batch may begin before the offset asked for
+				seen.Add(1)
+			}
+		}
+		next = batch.Offset()
+		if err := batch.Close(); err != nil {
+			return fmt.Errorf("read partition %d: %w", partition, err)
+		}
+	}
+	return nil
 }

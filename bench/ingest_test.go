@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"belfry/telemetry"
 )
@@ -16,13 +18,21 @@ func TestIngestDeliversEveryReadingToTheSink(t *testing.T) {
 	var got atomic.Int64
 	sink := func(_ context.Context, b *telemetry.Batch) error { got.Add(int64(b.Len())); return nil }
 	var out bytes.Buffer
-	o := IngestOptions{Readings: 20_000, Devices: 300, Rounds: 2, Dir: t.TempDir(), JSON: true, Sink: sink}
+	o := IngestOptions{Readings: 20_000, Devices: 300, Rounds: 2, Dir: t.TempDir(), JSON: true, Sink: sink, Delivery: time.Second}
 	r, err := Ingest(t.Context(), o, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Load() != 40_000 || r.Readings != 20_000 || r.Full.PerSecond <= 0 || r.Discard.PerSecond <= 0 {
-		t.Errorf("the sink had %d readings in two rounds; report %+v", got.Load(), r)
+	if r.Delivery == nil || r.Delivery.Readings < 500 || r.Delivery.P99Millis < r.Delivery.P50Millis || r.Delivery.MaxMillis > 60_000 {
+		t.Fatalf("delivery %+v", r.Delivery)
+	}
+	if got.Load() != 3*40_000+int64(r.Delivery.Readings) || r.Readings != 20_000 || len(r.Formats) != 3 {
+		t.Errorf("the sink had %d readings in two rounds of three formats and %d delivered; report %+v", got.Load(), r.Delivery.Readings, r)
+	}
+	for _, f := range r.Formats {
+		if f.Full.PerSecond <= 0 || f.Discard.PerSecond <= 0 || f.Ratio <= 0 || f.Bytes < 20_000*20 {
+			t.Errorf("report of %s: %+v", f.Format, f)
+		}
 	}
 	var again IngestReport
 	if err := json.Unmarshal(out.Bytes(), &again); err != nil || !reflect.DeepEqual(again, r) {
@@ -41,14 +51,16 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	r, err := Ingest(t.Context(), IngestOptions{Readings: 20_000, Devices: 300, Rounds: 1, Dir: t.TempDir(), Warehouse: w}, &out)
+	r, err := Ingest(t.Context(), IngestOptions{Readings: 20_000, Devices: 300, Rounds: 1, Dir: t.TempDir(), Warehouse: w, Delivery: time.Second}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Engine == nil || r.Kafka == nil || r.Engine.PerSecond <= 0 || r.Kafka.PerSecond <= 0 || r.EngineRatio <= 0 || r.KafkaRatio <= 0 || r.Full.Memory <= 0 {
-		t.Errorf("report %+v", r)
+	for _, f := range r.Formats {
+		if f.Engine == nil || f.Kafka == nil || f.Engine.PerSecond <= 0 || f.Kafka.PerSecond <= 0 || f.EngineRatio <= 0 || f.KafkaRatio <= 0 || f.Full.Memory <= 0 {
+			t.Errorf("report %+v", f)
+		}
 	}
-	for _, line := range []string{"read and thrown away", "inserted, decoded before", "ClickHouse's Kafka table engine", "log to sink"} {
+	for _, line := range []string{"read and thrown away", "inserted, decoded before", "ClickHouse's Kafka table engine", "log to sink", "objects: ", "ndjson: ", "arrow: ", "delivery: "} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is not in\n%s", line, out.String())
 		}
@@ -58,13 +70,19 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 	}
 }
 
+func TestAFormatThatThereIsNot(t *testing.T) {
+	if _, err := Ingest(t.Context(), IngestOptions{Formats: []string{"xml"}}, io.Discard); err == nil || !strings.Contains(err.Error(), "objects, ndjson, arrow") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func BenchmarkIngest(b *testing.B) {
 	for b.Loop() {
-		r, err := Ingest(b.Context(), IngestOptions{Rounds: 3, Dir: b.TempDir()}, b.Output())
+		r, err := Ingest(b.Context(), IngestOptions{Rounds: 3, Dir: b.TempDir(), Formats: []string{"objects"}, Delivery: -1}, b.Output())
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(r.Full.PerSecond, "readings/s")
-		b.ReportMetric(r.Ratio, "ratio")
+		b.ReportMetric(r.Formats[0].Full.PerSecond, "readings/s")
+		b.ReportMetric(r.Formats[0].Ratio, "ratio")
 	}
 }

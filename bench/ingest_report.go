@@ -1,0 +1,47 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+func (r *IngestReport) print(out io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(r)
+	}
+	for i := range r.Formats {
+		r.Formats[i].print(out, r.Readings)
+	}
+	if d := r.Delivery; d != nil {
+		fmt.Fprintf(out, "delivery: %d readings, %.0f a second (%.0f wanted)\n", d.Readings, d.PerSecond, float64(deliveryPace))
+		fmt.Fprintf(out, "  %-36s %9.0f ms\n  %-36s %9.0f ms\n  %-36s %9.0f ms\n  %-36s %9d MB\n",
+			"appended to queryable, half", d.P50Millis, "99 of 100", d.P99Millis, "at most", d.MaxMillis, "resident", d.Memory>>20)
+	}
+	if r.Intake != nil {
+		r.Intake.print(out)
+	}
+	return nil
+}
+
+func (r *FormatReport) print(out io.Writer, readings int) {
+	fmt.Fprintf(out, "%s: %d readings of %d bytes\n%-38s %12s %16s %12s\n", r.Format, readings, r.Bytes/int64(readings), "", "readings/s", "CPU ns/reading", "resident MB")
+	line := func(what string, p *Pace) {
+		if p != nil {
+			fmt.Fprintf(out, "  %-36s %12.0f %16.0f %12d\n", what, p.PerSecond, p.CPUNanos, p.Memory>>20)
+		}
+	}
+	line("into the log", &r.Fill)
+	line("read and thrown away", &r.Discard)
+	line("inserted, decoded before", r.Engine)
+	line("ClickHouse's Kafka table engine", r.Kafka)
+	line("log to sink", &r.Full)
+	ratio := func(what string, of float64) {
+		if of > 0 {
+			fmt.Fprintf(out, "  %-36s %12.2f\n", what, of)
+		}
+	}
+	ratio("of read and thrown away", r.Ratio)
+	ratio("of inserting alone", r.EngineRatio)
+	ratio("of ClickHouse's Kafka table engine", r.KafkaRatio)
+}
