@@ -27,7 +27,7 @@ type Decoder struct {
 // span is an accepted object of a record.
 type span struct {
 	from, to int
-	device   string
+	device   []byte // it aliases the record, or memory of its own
 }
 
 // NewDecoder returns a Decoder for records of one partition.
@@ -194,13 +194,13 @@ func (w *walk) take(f *fields, from, to int) {
 		w.refuse(reason, detail, from, to)
 		return
 	}
-	id, name := w.d.names.id(f.device)
-	if name == "" {
+	id, known := w.d.names.id(f.device)
+	if !known {
 		if err := telemetry.CheckDeviceName(string(f.device)); err != nil {
 			w.refuse(BadDevice, err.Error(), from, to)
 			return
 		}
-		id, name = w.d.names.add(f.device, w.arrival)
+		w.d.names.add(f.device, id, w.arrival)
 	}
 	switch {
 	case !f.isCount():
@@ -211,7 +211,7 @@ func (w *walk) take(f *fields, from, to int) {
 		w.count(f, id)
 	}
 	if w.d.accepted != nil {
-		*w.d.accepted = append(*w.d.accepted, span{from, to, name})
+		*w.d.accepted = append(*w.d.accepted, span{from, to, f.device})
 	}
 	w.index++
 }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"time"
+	"unsafe"
 
 	"belfry/telemetry"
 )
@@ -24,36 +25,26 @@ const (
 // names remembers devices, and the words that repeat in every heartbeat, so
 // that neither costs an allocation the second time.
 type names struct {
-	devices map[string]device
+	devices idSet // whose names have been checked
 	words   map[string]string
 	fresh   []NewDevice
 }
 
-type device struct {
-	name string
-	id   telemetry.DeviceID
-}
+func makeNames() names { return names{words: map[string]string{}} }
 
-func makeNames() names {
-	return names{devices: map[string]device{}, words: map[string]string{}}
-}
-
-// id returns a device met before; the name is "" when it was not.
-func (n *names) id(name []byte) (telemetry.DeviceID, string) {
-	d := n.devices[string(name)]
-	return d.id, d.name
+// id returns the identity of a device, and whether it was met before.
+func (n *names) id(name []byte) (id telemetry.DeviceID, known bool) {
+	id = telemetry.IDOf(unsafe.String(unsafe.SliceData(name), len(name)))
+	return id, n.devices.has(id)
 }
 
 // add remembers a device whose name has been checked.
-func (n *names) add(name []byte, arrival int64) (telemetry.DeviceID, string) {
-	if len(n.devices) >= maxNames {
-		clear(n.devices)
+func (n *names) add(name []byte, id telemetry.DeviceID, arrival int64) {
+	if n.devices.n >= maxNames {
+		n.devices.clear()
 	}
-	s := string(name)
-	id := telemetry.IDOf(s)
-	n.devices[s] = device{s, id}
-	n.fresh = append(n.fresh, NewDevice{s, id, time.UnixMilli(arrival).UTC()})
-	return id, s
+	n.devices.add(id)
+	n.fresh = append(n.fresh, NewDevice{string(name), id, time.UnixMilli(arrival).UTC()})
 }
 
 // word returns the text as a string.

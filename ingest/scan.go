@@ -1,5 +1,10 @@
 package ingest
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // scan reads the usual shape of an object, in any order of its members: no
 // escapes, no bytes beyond ASCII in strings, no nesting, numbers of at most 15
 // digits without an exponent. It returns where the object ends, or false when
@@ -69,6 +74,12 @@ func skipSpace(b []byte, i int) int {
 	return i
 }
 
+// Bits of a word of eight bytes: the lowest and the highest of each byte.
+const (
+	lows  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
 // asIs marks the bytes that a string holds as they are.
 var asIs = func() (t [256]bool) {
 	for c := 0x20; c < 0x80; c++ {
@@ -79,6 +90,19 @@ var asIs = func() (t [256]bool) {
 
 // plainString returns the position of the closing quote, or -1.
 func plainString(b []byte, i int) int {
+	for ; len(b)-i >= 8; i += 8 {
+		// A byte is marked that is below 0x20, a quote, a backslash or beyond ASCII. A
+		// borrow may mark bytes above a marked one, and never the first.
+		x := binary.LittleEndian.Uint64(b[i:])
+		quote, slash := x^'"'*lows, x^'\\'*lows
+		marks := ((x-0x20*lows)&^x | (quote-lows)&^quote | (slash-lows)&^slash | x) & highs
+		if marks != 0 {
+			if i += bits.TrailingZeros64(marks) / 8; b[i] == '"' {
+				return i
+			}
+			return -1
+		}
+	}
 	for i < len(b) && asIs[b[i]] {
 		i++
 	}

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 )
 
@@ -25,12 +26,12 @@ type shapes struct {
 // shape is how an object is written.
 type shape struct {
 	members []member
-	tail    []byte // from behind the last value to the brace
+	tail    literalText // from behind the last value to the brace
 }
 
 // member is one of them: what stands before its value, and where the value goes.
 type member struct {
-	before []byte // with the quote that opens a string
+	before literalText // with the quote that opens a string
 	to     target
 	name   []byte
 	word   string // the name of a measure
@@ -77,10 +78,17 @@ func (s *shape) match(b []byte, i int, f *fields, c *clock) (end int, ok bool) {
 	}
 	for k := range s.members {
 		p := &s.members[k]
-		if !startsWith(b, i, p.before) {
+		if !p.before.at(b, i) {
 			return 0, false
 		}
-		i += len(p.before)
+		i += len(p.before.text)
+		if p.to == toTime && len(b)-i > usualTime && b[i+usualTime] == '"' {
+			if f.ts, ok = c.parse(b[i : i+usualTime]); ok { // it has only the bytes that a time has
+				f.tsState = good
+				i += usualTime
+				continue
+			}
+		}
 		if p.to < toIn && p.to != toMillis {
 			end := plainString(b, i)
 			if end < 0 {
@@ -94,11 +102,42 @@ func (s *shape) match(b []byte, i int, f *fields, c *clock) (end int, ok bool) {
 			return 0, false
 		}
 	}
-	return i + len(s.tail), startsWith(b, i, s.tail)
+	return i + len(s.tail.text), s.tail.at(b, i)
 }
 
-func startsWith(b []byte, i int, what []byte) bool {
-	return len(b)-i >= len(what) && string(b[i:i+len(what)]) == string(what)
+// literalText is text that is compared with what stands in a record: two words at
+// once, where both have them.
+type literalText struct {
+	text        []byte
+	words, mask [2]uint64 // of text of at most 16 bytes; else the mask is 0
+}
+
+func literalOf(text []byte) (l literalText) {
+	l.text = text
+	if len(text) > 16 {
+		return l
+	}
+	var padded, used [16]byte
+	copy(padded[:], text)
+	for i := range text {
+		used[i] = 0xFF
+	}
+	for i := range l.words {
+		l.words[i], l.mask[i] = binary.LittleEndian.Uint64(padded[8*i:]), binary.LittleEndian.Uint64(used[8*i:])
+	}
+	return l
+}
+
+// at reports whether the text stands at i.
+func (l *literalText) at(b []byte, i int) bool {
+	switch {
+	case l.mask[0] != 0 && len(b)-i >= 16:
+		low, high := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+8:])
+		return (low^l.words[0])&l.mask[0]|(high^l.words[1])&l.mask[1] == 0
+	case len(l.text) == 1:
+		return i < len(b) && b[i] == l.text[0]
+	}
+	return len(b)-i >= len(l.text) && string(b[i:i+len(l.text)]) == string(l.text)
 }
 
 // text puts a string where it belongs.
@@ -178,7 +217,7 @@ func (s *shapes) missed(object []byte) {
 // that can be relied on.
 func (s *shape) learn(object []byte) bool {
 	object = bytes.Clone(object)
-	s.members, s.tail = s.members[:0], nil
+	s.members, s.tail = s.members[:0], literalText{}
 	from := 0
 	for i := skipSpace(object, 1); object[i] == '"'; {
 		name := object[i+1 : plainString(object, i+1)]
@@ -193,7 +232,7 @@ func (s *shape) learn(object []byte) bool {
 			s.members = s.members[:0]
 			return false
 		}
-		s.members = append(s.members, member{object[from:i], to, name, string(name)})
+		s.members = append(s.members, member{literalOf(object[from:i]), to, name, string(name)})
 		if text {
 			i = plainString(object, i)
 			from = i
@@ -206,7 +245,7 @@ func (s *shape) learn(object []byte) bool {
 			i = skipSpace(object, i+1)
 		}
 	}
-	s.tail = object[from:]
+	s.tail = literalOf(object[from:])
 	return len(s.members) > 0
 }
 
@@ -246,6 +285,9 @@ func targetOf(name []byte, text bool) (to target, ok bool) {
 	return toIgnored, true
 }
 
+// usualTime is the length of 2026-03-27T11:00:00Z.
+const usualTime = 20
+
 // clock is parseTime with a memory for the date, which is the same for long.
 type clock struct {
 	date     [11]byte // "2026-03-27T"
@@ -253,7 +295,7 @@ type clock struct {
 }
 
 func (c *clock) parse(b []byte) (millis int64, ok bool) {
-	if len(b) != 20 || b[19] != 'Z' {
+	if len(b) != usualTime || b[19] != 'Z' {
 		return parseTime(b)
 	}
 	if string(b[:11]) == string(c.date[:]) && b[13] == ':' && b[16] == ':' {

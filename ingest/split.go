@@ -19,21 +19,14 @@ type BadLine struct {
 // Split takes a body of NDJSON, a JSON array or one object apart into records,
 // one for each reading, keyed by device, and lists what it refuses. It judges
 // by the rules of Decoder, with the given instant for the arrival. The records
-// have no Time yet; their values alias the body.
+// have no Time yet; their keys and values alias the body.
 func Split(body []byte, at time.Time) (records []Record, bad []BadLine) {
 	d := splitters.Get().(*splitter)
 	defer d.giveBack()
 	accepted, rejects := d.split(body, at)
 	records = make([]Record, len(accepted))
-	size := 0
-	for _, s := range accepted {
-		size += len(s.device)
-	}
-	keys := make([]byte, 0, size) // one allocation for all of them
 	for i, s := range accepted {
-		begin := len(keys)
-		keys = append(keys, s.device...)
-		records[i] = Record{Key: keys[begin:len(keys):len(keys)], Value: body[s.from:s.to]}
+		records[i] = Record{Key: s.device, Value: body[s.from:s.to]}
 	}
 	line, counted := 1, 0
 	for i := range rejects {
@@ -66,7 +59,8 @@ func (s *splitter) split(body []byte, at time.Time) ([]span, []Reject) {
 
 func (s *splitter) giveBack() {
 	s.batch.Reset()
-	clear(s.rejects) // they alias the body
+	clear(s.rejects) // they alias the body, as do those that were accepted
+	clear(s.accepted)
 	s.accepted, s.rejects = s.accepted[:0], s.rejects[:0]
 	splitters.Put(s)
 }
