@@ -43,6 +43,7 @@ type watch struct {
 	desk      *incidents.Desk
 	notices   *notices.Worker
 	fleet     *fleetKeeper
+	mirror    *mirror // nil when another process copies the incidents
 	ruleFiles ruleFiles
 	rules     *analyzer.RuleSet
 	analyzer  *analyzer.Analyzer // nil when another process evaluates
@@ -136,6 +137,9 @@ func (w *watch) openWarehouse(ctx context.Context) (err error) {
 		return err
 	}
 	w.warehouse.Measure(w.metrics)
+	if !w.options.private && w.has("api") {
+		w.mirror = newMirror(w.tickets, w.warehouse, w.log, w.metrics)
+	}
 	return nil
 }
 
@@ -149,6 +153,9 @@ func (w *watch) run(ctx context.Context) error {
 	}
 	if w.warehouse != nil {
 		group.Go(func() error { return w.fleet.run(ctx) })
+	}
+	if w.mirror != nil {
+		group.Go(func() error { return w.mirror.run(ctx) })
 	}
 	if w.analyzer != nil {
 		group.Go(func() error { return w.runAnalyzer(ctx) })

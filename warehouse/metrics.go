@@ -28,4 +28,3 @@ func newMetrics() *metrics {
 func (m *metrics) time(name string, start time.Time) {
 	m.seconds.WithLabelValues(name).Observe(time.Since(start).Seconds())
 }
-

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"belfry/telemetry"
+	"belfry/warehouse/chdb"
 )
 
 // register puts devices into the registry's copy, at a site in a zone.
@@ -118,5 +119,93 @@ func TestFiltersReachTheTable(t *testing.T) {
 		if sort := strings.Index(plan, "toDate(ts) ASC, device ASC, ts ASC, delay ASC, offset ASC"); sort < 0 {
 			t.Errorf("%s: it is not read in the order of its key:\n%s", view, plan)
 		}
+	}
+}
+
+var sqlBlock = regexp.MustCompile("(?s)```sql\n(.*?)\n```")
+
+// TestTheDocumentedQueriesRun asks what docs/schema.md shows in the way that
+// people do: in a session that reads this database and can do nothing else.
+func TestTheDocumentedQueriesRun(t *testing.T) {
+	page, err := os.ReadFile("../docs/schema.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := server.Database(t.Context(), "people")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	register(t, w, "paris", "Europe/Paris", "FC-10042")
+	insert(t, w, func(b *telemetry.Batch) {
+		count(b, "FC-10042", now.Add(-time.Minute), now, 1, 10, 9)
+		heartbeat(b, "FC-10042", now.Add(-2*time.Minute), now, 2, "temp", 20.0)
+	})
+	at := Moment{now.Add(-time.Minute)}
+	incident := Incident{Ref: "INC-1", Version: 1, State: "new", Condition: "open", Origin: "rule", Rule: "quiet", Category: "sensor", Site: "paris", Device: "FC-10042", OpenedAt: at}
+	if err := w.PutIncidents(t.Context(), []Incident{incident}, []IncidentEvent{{Ref: "INC-1", Seq: 1, ID: 1, At: at, Kind: "open", Source: "analyzer", Condition: "open", State: "new", Changes: "{}"}}); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := server.Reader("people", 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	queries := sqlBlock.FindAllStringSubmatch(string(page), -1)
+	if len(queries) < 6 {
+		t.Fatalf("found %d queries", len(queries))
+	}
+	for _, q := range queries {
+		err := reader.Session(t.Context(), func(s *chdb.Session) error {
+			out, err := s.Query(q[1], "TSV", nil)
+			if err == nil && len(out) == 0 {
+				t.Errorf("%s\nhas no rows", q[1])
+			}
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s\n%v", q[1], err)
+		}
+	}
+	if got, want := tsv(t, w, "SELECT fw, measurements['temp'], open_incidents, open_categories FROM {db}.device_state"), "5.2.1\t20\t1\t['sensor']"; got != want {
+		t.Errorf("device_state: got %q, want %q", got, want)
+	}
+}
+
+// TestTheMirrorTakesWhatComesAgain copies versions in any order, and events twice.
+func TestTheMirrorTakesWhatComesAgain(t *testing.T) {
+	w := open(t)
+	v := func(x float64) *float64 { return &x }
+	at := Moment{noon}
+	events := []IncidentEvent{
+		{Ref: "INC-1", Seq: 1, ID: 7, At: at, Kind: "open", Source: "analyzer", Condition: "open", State: "new", Value: v(5), Threshold: v(3), Since: &at},
+		{Ref: "INC-1", Seq: 2, ID: 8, At: at, Kind: "take", Source: "api", State: "in_progress"},
+		{Ref: "INC-1", Seq: 3, ID: 9, At: at, Kind: "observe", Source: "analyzer", Condition: "clear", Value: v(2)},
+	}
+	newer := Incident{Ref: "INC-1", Version: 3, State: "in_progress", Origin: "rule", Rule: "r", Device: "a"}
+	older := Incident{Ref: "INC-1", Version: 1, State: "new", Origin: "rule", Rule: "r", Device: "a"}
+	for _, list := range [][]Incident{{newer}, {older}, {newer}} {
+		if err := w.PutIncidents(t.Context(), list, events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if id, err := w.MirroredTo(t.Context()); id != 9 || err != nil {
+		t.Errorf("mirrored to %d, %v; want 9", id, err)
+	}
+	for sql, want := range map[string]string{
+		"SELECT ref, version, state FROM {db}.incidents":                                                 "INC-1\t3\tin_progress",
+		"SELECT seq, kind FROM {db}.incident_events ORDER BY seq":                                        "1\topen\n2\ttake\n3\tobserve",
+		"SELECT kind, condition, value, threshold FROM {db}.findings ORDER BY kind, value":               "observe\tclear\t2\t3\nopen\topen\t5\t3",
+		"SELECT count() FROM {db}.findings WHERE since = fromUnixTimestamp64Milli(" + millis(noon) + ")": "2",
+	} {
+		if got := tsv(t, w, sql); got != want {
+			t.Errorf("%s: got %q, want %q", sql, got, want)
+		}
+	}
+	if err := w.ForgetIncidents(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := w.MirroredTo(t.Context()); id != 0 || err != nil {
+		t.Errorf("after all was forgotten: mirrored to %d, %v", id, err)
 	}
 }

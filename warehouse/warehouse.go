@@ -125,7 +125,9 @@ func (s *Server) warehouse(name string) *Warehouse {
 
 // Measure registers what is measured of this database. The registerer of each of
 // several databases has to tell them apart, by a label of its own.
-func (w *Warehouse) Measure(r prometheus.Registerer) { r.MustRegister(w.metrics.seconds, w.metrics.refreshed, size{w}) }
+func (w *Warehouse) Measure(r prometheus.Registerer) {
+	r.MustRegister(w.metrics.seconds, w.metrics.refreshed, size{w})
+}
 
 // Drop deletes a database with all that is in it; one that is not there is no
 // error. Nobody may be using it.
