@@ -44,6 +44,9 @@ type commands struct {
 	Devices   devicesCommand   `cmd:"" help:"Import and list sites and devices."`
 	Tenants   tenantsCommand   `cmd:"" help:"Add, list and drop client companies."`
 	Tokens    tokensCommand    `cmd:"" help:"Create, list and revoke API tokens."`
+	Backup    backupCommand    `cmd:"" help:"Write tenants into a folder: readings, tickets, tokens."`
+	Restore   restoreCommand   `cmd:"" help:"Read tenants from the folder of a backup."`
+	Migrate   migrateCommand   `cmd:"" help:"Carry what the data folder holds to the servers that the configuration names."`
 	Dashboard dashboardCommand `cmd:"" name:"dashboards" help:"Export the Grafana dashboards."`
 	Bench     benchCommand     `cmd:"" help:"Measure belfry on this machine."`
 	Doctor    doctorCommand    `cmd:"" help:"Say what is there, what is missing, and the command that brings it."`

@@ -119,7 +119,7 @@ func (w *watch) openAnalyzer(ctx context.Context) error {
 // openAPI makes the API over the parts there are.
 func (w *watch) openAPI(context.Context) error {
 	parts := api.Parts{
-		Tenant: w.tenant, Desk: w.desk, Registry: w.tickets, Tokens: w.control, Feed: w.tickets, Audit: w.tickets, Notices: w.tickets, Tenants: w.watches,
+		Tenant: w.tenant, Desk: w.desk, Registry: w.tickets, Tokens: w.control, Feed: w.tickets, Audit: w.tickets, Notices: w.tickets, Tenants: w.watches, Backups: w.watches,
 		Rate: api.RateLimit{PerSecond: w.config.API.Rate, Burst: w.config.API.Burst}, Live: api.LiveLimits{Streams: w.config.API.Streams},
 		Rules: w.listRules, CheckRules: w.checkRules, Ready: w.process.ready,
 		Metrics:    http.HandlerFunc(w.showMetrics),

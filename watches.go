@@ -23,12 +23,11 @@ import (
 // that another process adds or drops, and those that could not be opened, are
 // looked after by follow.
 type watches struct {
-	process *process
-	home    *watch // of the default tenant, which is always there
-
+	process  *process
 	changing sync.Mutex // held while tenants are opened, retired and dropped
 
 	mu      sync.RWMutex
+	home    *watch // of the default tenant, which is always there
 	all     map[string]*watch
 	failing map[string]error // tenants that stand still, and why
 	begin   func(*watch)     // lets one work; nil while the process does not
@@ -48,10 +47,9 @@ func (p *process) openWatches(ctx context.Context) error {
 	}
 	for _, t := range tenants {
 		if t.Name == store.DefaultTenant {
-			if p.watches.home, err = p.openWatch(ctx, t); err != nil {
+			if err := p.watches.open(ctx, t); err != nil {
 				return err
 			}
-			p.watches.all[t.Name] = p.watches.home
 		}
 	}
 	if p.watches.home == nil {
@@ -91,20 +89,30 @@ func (ws *watches) broken() (err error) {
 	return err
 }
 
-// handlerOf returns the API of the tenant whose token it is; nil when it is nobody's.
+// handlerOf returns the API of the tenant whose token it is; the one at home says
+// what there is to say when it is nobody's.
 func (ws *watches) handlerOf(ctx context.Context, token string) fasthttp.RequestHandler {
 	tenant, err := ws.process.tenantOf(ctx, token)
 	if err != nil || tenant == "" {
-		return nil // the API at home says what there is to say
+		return ws.atHome
 	}
 	w := ws.find(tenant)
 	if w == nil && ws.process.options.private {
 		w = ws.onDemand(ctx, tenant)
 	}
-	if w == nil {
-		return nil
+	if w == nil || tenant == store.DefaultTenant {
+		return ws.atHome
 	}
 	return w.serve
+}
+
+// atHome answers a request to the default tenant. It is not waited for: what drops
+// and restores tenants is such a request itself.
+func (ws *watches) atHome(c *fasthttp.RequestCtx) {
+	ws.mu.RLock()
+	home := ws.home
+	ws.mu.RUnlock()
+	home.handler(c)
 }
 
 // serve answers a request, unless the tenant has been retired meanwhile.
@@ -112,7 +120,7 @@ func (w *watch) serve(c *fasthttp.RequestCtx) {
 	w.requests.RLock()
 	defer w.requests.RUnlock()
 	if w.retired {
-		w.watches.home.handler(c)
+		w.watches.atHome(c)
 		return
 	}
 	w.handler(c)
@@ -144,7 +152,11 @@ func (ws *watches) run(ctx context.Context) error {
 		group.Go(func() error {
 			defer close(w.ended)
 			defer stop()
-			return ws.settle(working, w, w.run(working))
+			err := w.run(working)
+			if ctx.Err() == nil && working.Err() != nil {
+				return nil // retired
+			}
+			return ws.settle(ctx, w, err)
 		})
 	}
 	for _, w := range ws.all {
@@ -197,6 +209,16 @@ func (ws *watches) follow(ctx context.Context) error {
 func (ws *watches) compare(ctx context.Context) error {
 	ws.changing.Lock()
 	defer ws.changing.Unlock()
+	return ws.compareNow(ctx)
+}
+
+// openAll opens the tenants that a command has not asked for yet.
+func (ws *watches) openAll(ctx context.Context) error {
+	return errors.Join(ws.compare(ctx), ws.broken())
+}
+
+// compareNow is compare for who holds changing.
+func (ws *watches) compareNow(ctx context.Context) error {
 	tenants, err := ws.process.control.Tenants(ctx)
 	if err != nil {
 		return err
@@ -252,6 +274,9 @@ func (ws *watches) open(ctx context.Context, t store.Tenant) error {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.all[t.Name] = w
+	if t.Name == store.DefaultTenant {
+		ws.home = w
+	}
 	if ws.begin != nil {
 		ws.begin(w)
 	}

@@ -172,6 +172,9 @@ func (a *app) routes() {
 	route(a, "GET", "/tenants/{name}", admins, "One tenant", a.getTenant, fails(404))
 	route(a, "DELETE", "/tenants/{name}", admins, "Drop a tenant with all its data", a.dropTenant, status(204), fails(404), patience(5*time.Minute))
 
+	route(a, "POST", "/backup", admins, "Write tenants into a folder", a.postBackup, patience(2*time.Hour))
+	route(a, "POST", "/restore", admins, "Read tenants from a backup", a.postRestore, fails(409), patience(2*time.Hour))
+
 	route(a, "GET", "/webhooks", managers, "List webhooks", a.listWebhooks)
 	route(a, "POST", "/webhooks", managers, "Have an outside system told of what happens", a.postWebhook, status(201))
 	route(a, "GET", "/webhooks/{id}", managers, "One webhook", a.getWebhook, fails(404))

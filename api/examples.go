@@ -26,6 +26,8 @@ var examples = map[string]any{
 	"post-incidents-ref-actions-action-answers": object{"answers": []any{object{"question": "site", "value": "open"}}},
 	"put-agreements-id": object{"kind": "sla", "name": "Gold", "calendar": "24x7",
 		"targets": object{"1": object{"respond_minutes": 60, "resolve_minutes": 1440}}},
+	"post-backup":  object{"dir": "/var/backups/belfry/2026-11-26"},
+	"post-restore": object{"dir": "/var/backups/belfry/2026-11-26", "tenant": "acme"},
 	"put-calendars-id": object{"name": "Office hours", "zone": "Europe/Paris", "hours": object{"mon-fri": "09:00-12:00,13:00-18:00"},
 		"holidays": []string{"05-01", "2026-12-24"}},
 	"put-contacts-name":              object{"email": "rosa@rome.example", "language": "fr", "zone": "Europe/Rome", "hours": object{"mon-fri": "09:00-17:00"}},

@@ -32,6 +32,7 @@ type Parts struct {
 	Audit    Audit      // nil keeps no records
 	Notices  Notices    // nil answers 503
 	Tenants  Tenants    // nil answers 503
+	Backups  Backups    // nil answers 503
 
 	// Intake writes the readings in a body to the log and returns when the log has
 	// them: how many were taken, and which lines were not. The body is the caller's

@@ -49,22 +49,26 @@ func (c *Control) CreateToken(ctx context.Context, t incidents.Token, at time.Ti
 	t.ID, t.CreatedAt = random(8), at.UTC().Truncate(time.Millisecond)
 	secret := random(40)
 	hash := sha256.Sum256([]byte(secret))
-	err := c.update(ctx, func(tx *txn) error {
-		var principal int64
-		err := tx.QueryRowContext(ctx, `INSERT INTO principals (tenant, name, created_at) VALUES (?,?,?)
-			ON CONFLICT (tenant, name) DO UPDATE SET name = excluded.name RETURNING id`,
-			t.Tenant, t.Name, t.CreatedAt.UnixMilli()).Scan(&principal)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, principal, role, site, hash, created_at, expires_at, provider)
-			VALUES (?,?,?,?,?,?,?,?)`, t.ID, principal, string(t.Role), t.Site, hash[:], t.CreatedAt.UnixMilli(), millis(t.ExpiresAt), number(t.Provider))
-		return err
-	})
+	err := c.update(ctx, func(tx *txn) error { return insertToken(ctx, tx, t, hash[:]) })
 	if err != nil {
 		return t, "", fmt.Errorf("make a token for %s: %w", t.Name, err)
 	}
 	return t, "bf_" + t.ID + "_" + secret, nil
+}
+
+// insertToken writes a token, unless there is one of its ID, and its principal.
+func insertToken(ctx context.Context, tx *txn, t incidents.Token, hash []byte) error {
+	var principal int64
+	err := tx.QueryRowContext(ctx, `INSERT INTO principals (tenant, name, created_at) VALUES (?,?,?)
+		ON CONFLICT (tenant, name) DO UPDATE SET name = excluded.name RETURNING id`,
+		t.Tenant, t.Name, t.CreatedAt.UnixMilli()).Scan(&principal)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, principal, role, site, hash, created_at, expires_at, last_used, revoked_at, provider)
+		VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING`, t.ID, principal, string(t.Role), t.Site, hash,
+		t.CreatedAt.UnixMilli(), millis(t.ExpiresAt), millis(t.LastUsed), millis(t.RevokedAt), number(t.Provider))
+	return err
 }
 
 // Authenticate returns the token whose secret form is given. The error is

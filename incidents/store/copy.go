@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -37,10 +39,7 @@ func (t *Tickets) Snapshot(ctx context.Context, file string) (err error) {
 		return fmt.Errorf("write %s: %w", file, os.ErrExist)
 	}
 	if !t.numbered {
-		if _, err := t.read.ExecContext(ctx, "VACUUM INTO ?", file); err != nil {
-			return fmt.Errorf("write %s: %w", file, err)
-		}
-		return nil
+		return t.vacuumInto(ctx, file)
 	}
 	to, err := Open(ctx, file)
 	if err != nil {
@@ -48,6 +47,20 @@ func (t *Tickets) Snapshot(ctx context.Context, file string) (err error) {
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
 	return t.CopyTo(ctx, to, func(string, int64) {})
+}
+
+// vacuumInto has a connection of its own: the writer must not wait for it, and the
+// readers may not write.
+func (db *database) vacuumInto(ctx context.Context, file string) error {
+	own, err := sql.Open("sqlite", db.source(url.Values{}))
+	if err == nil {
+		_, err = own.ExecContext(ctx, "VACUUM INTO ?", file)
+		err = errors.Join(err, own.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
 }
 
 func copyAll(ctx context.Context, from, to *database, empty []string, progress Progress) error {
@@ -245,4 +258,77 @@ func (t *Tickets) Occupied(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("look into %s: %w", t.path, err)
 	}
 	return n > 0, nil
+}
+
+// SameAs returns nil when other tickets hold as many incidents, events, sites and
+// devices as these.
+func (t *Tickets) SameAs(ctx context.Context, other *Tickets) error {
+	var counts [2][4]int64
+	for i, tickets := range []*Tickets{t, other} {
+		c := &counts[i]
+		err := tickets.read.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM incidents), (SELECT COUNT(*) FROM events),
+			(SELECT COUNT(*) FROM sites), (SELECT COUNT(*) FROM devices)`).Scan(&c[0], &c[1], &c[2], &c[3])
+		if err != nil {
+			return fmt.Errorf("look into %s: %w", tickets.path, err)
+		}
+	}
+	if counts[0] != counts[1] {
+		return fmt.Errorf("%s %w: incidents, events, sites and devices are %v there and %v here", other.path, ErrOccupied, counts[1], counts[0])
+	}
+	return nil
+}
+
+// Fill reads the tickets from a file of Snapshot into these, which must hold no
+// incidents and no devices.
+func (t *Tickets) Fill(ctx context.Context, file string) error {
+	if _, err := os.Stat(file); err != nil {
+		return fmt.Errorf("read the tickets: %w", err)
+	}
+	from, err := Open(ctx, file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(from.CopyTo(ctx, t, func(string, int64) {}), from.Close())
+}
+
+// Snapshot writes some tenants with their tokens into a SQLite file.
+func (c *Control) Snapshot(ctx context.Context, file string, tenants []string) (err error) {
+	to, err := OpenControl(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	if err := c.CopyTo(ctx, to, func(string, int64) {}); err != nil {
+		return err
+	}
+	list, err := to.Tenants(ctx)
+	for _, t := range list {
+		if !slices.Contains(tenants, t.Name) {
+			err = errors.Join(err, to.EndDrop(ctx, t.Name))
+		}
+	}
+	return err
+}
+
+// TakeTokens takes a tenant's tokens over from a file of Snapshot, under the name
+// that the tenant has here. A token that is here already stays as it is.
+func (c *Control) TakeTokens(ctx context.Context, file, name, as string) error {
+	from, err := OpenControl(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	tokens, hashes, err := from.tokens(ctx, "WHERE p.tenant = ? ORDER BY t.created_at, t.id", name)
+	if err != nil {
+		return err
+	}
+	return c.update(ctx, func(tx *txn) error {
+		for i, t := range tokens {
+			t.Tenant, t.Provider = as, t.Provider && as == DefaultTenant
+			if err := insertToken(ctx, tx, t, hashes[i]); err != nil {
+				return fmt.Errorf("take the token %s over: %w", t.ID, err)
+			}
+		}
+		return nil
+	})
 }

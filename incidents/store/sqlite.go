@@ -63,17 +63,19 @@ func open(ctx context.Context, path, schema string) (*database, error) {
 var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)",
 	"cache_size(-65536)", "temp_store(MEMORY)"}
 
+// source is what the driver opens, with more than the pragmas of every connection.
+func (db *database) source(extra url.Values) string {
+	extra["_pragma"] = append(extra["_pragma"], pragmas...)
+	return (&url.URL{Scheme: "file", Path: db.path, RawQuery: extra.Encode()}).String()
+}
+
 func (db *database) connect() (err error) {
-	source := func(extra url.Values) string {
-		extra["_pragma"] = append(extra["_pragma"], pragmas...)
-		return (&url.URL{Scheme: "file", Path: db.path, RawQuery: extra.Encode()}).String()
-	}
-	write, err := sql.Open("sqlite", source(url.Values{"_txlock": {"immediate"}}))
+	write, err := sql.Open("sqlite", db.source(url.Values{"_txlock": {"immediate"}}))
 	if err != nil {
 		return err
 	}
 	db.write = newPool(write, db, 1)
-	read, err := sql.Open("sqlite", source(url.Values{"_pragma": {"query_only(1)"}}))
+	read, err := sql.Open("sqlite", db.source(url.Values{"_pragma": {"query_only(1)"}}))
 	if err != nil {
 		return err
 	}
