@@ -17,7 +17,7 @@ import (
 var mayImport = map[string][]string{
 	"": {"analyzer", "analyzer/catalogue", "api", "api/oidc", "api/page", "bench", "bench/fleet", "dashboards", "incidents", "incidents/notices", "incidents/store",
 		"ingest", "ingest/broker", "ingest/recording", "telemetry", "warehouse", "warehouse/chdb", "warehouse/door"},
-	"bench":       {"analyzer", "ingest", "ingest/broker", "telemetry", "warehouse"},
+	"bench":       {"analyzer", "incidents", "incidents/store", "ingest", "ingest/broker", "telemetry", "warehouse"},
 	"bench/fleet": {"telemetry"},
 
 	"api":               {"incidents", "ingest", "telemetry"},

@@ -1,0 +1,147 @@
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"belfry/incidents"
+	"belfry/incidents/store"
+	"belfry/telemetry"
+)
+
+// seedIncidents is how many incidents LoadTickets opens by the desk itself; the
+// others are made of them.
+const seedIncidents = 1000
+
+// LoadTickets fills a new ticket database (a SQLite file that nobody has open)
+// with so many incidents, a multiple of a thousand, to measure lists and searches
+// among them. They are spread over 2,000 sites, seven categories and forty owners;
+// one in fifty is being worked on, the others are closed. Each has its row, which
+// says what its columns say, and the first event of its timeline.
+func LoadTickets(ctx context.Context, file string, n int, at time.Time, progress func(done int)) error {
+	if n < seedIncidents || n%seedIncidents != 0 {
+		return fmt.Errorf("%d incidents; want a multiple of %d", n, seedIncidents)
+	}
+	if err := seedTickets(ctx, file, at); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=synchronous(OFF)&_pragma=journal_mode(WAL)&_pragma=cache_size(-262144)")
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	return errors.Join(multiply(ctx, db, n/seedIncidents, progress), db.Close())
+}
+
+// seedTickets opens the first incidents as findings open them.
+func seedTickets(ctx context.Context, file string, at time.Time) error {
+	tickets, err := store.Open(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer tickets.Close()
+	findings := make([]telemetry.Finding, seedIncidents)
+	for i := range findings {
+		device, site, value := fmt.Sprintf("FC-%06d", i), fmt.Sprintf("site-%04d", i%100), 80.0
+		findings[i] = telemetry.Finding{Rule: "suspected-offline", Scope: telemetry.Scope{Level: telemetry.LevelDevice, Name: device}, Site: site,
+			Condition: telemetry.Firing, At: at, Since: at, Category: "suspected_offline", Impact: "device", Urgency: "high", Value: &value,
+			Summary:  fmt.Sprintf("%s at %s has been silent for 3d", device, site),
+			Evidence: []telemetry.Evidence{{At: at, What: "silence()", Value: &value}}}
+	}
+	return incidents.NewDesk(tickets, incidents.Config{}, nil, nil).Receive(ctx, findings)
+}
+
+// What differs between the incidents of the k-th thousand and the first ones.
+var varied = map[string]string{
+	"id":         "i.id + 1000 * ?1",
+	"key":        "i.key || ?1",
+	"open_key":   "NULL",
+	"state":      "CASE WHEN (i.id + ?1) % 50 THEN 'closed' ELSE 'in_progress' END",
+	"category":   "CASE (i.id + ?1) % 7 WHEN 0 THEN 'data_gap' WHEN 1 THEN 'clock_skew' ELSE i.category END",
+	"site":       "printf('site-%04d', (i.id + 37 * ?1) % 2000)",
+	"device":     "printf('FC-%06d', i.id + 1000 * (?1 % 100))",
+	"assignee":   "CASE WHEN (i.id + ?1) % 3 THEN '' ELSE 'p' || ((i.id + ?1) % 40) END",
+	"level":      "1 + ((i.id + ?1) % 100) / 97",
+	"priority":   "1 + (i.id + ?1) % 4",
+	"clock":      "CASE (i.id + ?1) % 1000 WHEN 0 THEN 'breached' ELSE 'met' END",
+	"updated_at": "i.updated_at + 60000 * ?1",
+	"timer_at":   "NULL",
+}
+
+// inRow are the columns that the row's JSON says too.
+var inRow = []string{"state", "category", "site", "device", "assignee", "level", "priority"}
+
+// multiply makes times as many incidents of those that are there.
+func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int)) error {
+	columns, err := columnsOf(ctx, db, "incidents")
+	if err != nil {
+		return err
+	}
+	data := "json_set(i.data, '$.ref', printf('INC-%06d', i.id + 1000 * ?1), '$.open_key', ''"
+	for _, c := range inRow {
+		data += ", '$." + c + "', " + varied[c]
+	}
+	var values []string
+	for _, c := range columns {
+		value, ok := varied[c]
+		switch {
+		case c == "data":
+			value = data + ")"
+		case !ok:
+			value = "i." + c
+		}
+		values = append(values, value)
+	}
+	events, err := columnsOf(ctx, db, "events")
+	if err != nil {
+		return err
+	}
+	list := strings.Join(events[1:], ", ") // without the id
+	statements := []string{
+		"INSERT INTO incidents (" + strings.Join(columns, ", ") + ") SELECT " + strings.Join(values, ", ") + " FROM incidents i WHERE i.id <= 1000",
+		"INSERT INTO events (" + list + ") SELECT " + strings.Replace(list, "incident", "incident + 1000 * ?1", 1) + " FROM events WHERE incident <= 1000",
+		"UPDATE counters SET value = 1000 * (?1 + 1) WHERE name = 'incident'",
+	}
+	for k := 1; k < times; k++ {
+		if err := inOne(ctx, db, statements, k); err != nil {
+			return fmt.Errorf("multiply the incidents: %w", err)
+		}
+		progress((k + 1) * seedIncidents)
+	}
+	_, err = db.ExecContext(ctx, "DELETE FROM tallies; INSERT INTO tallies SELECT category, state, level, priority, COUNT(*) FROM incidents GROUP BY 1, 2, 3, 4")
+	return err
+}
+
+func inOne(ctx context.Context, db *sql.DB, statements []string, k int) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	for _, s := range statements {
+		if _, err := tx.ExecContext(ctx, s, k); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+func columnsOf(ctx context.Context, db *sql.DB, table string) (names []string, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT name FROM pragma_table_info(?)", table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
