@@ -11,8 +11,8 @@ CREATE TABLE {db}.raw_hours (
     versions UInt64                CODEC(T64, ZSTD(1))
 ) ENGINE = ReplacingMergeTree(versions)
 PARTITION BY toYYYYMM(hour)
-ORDER BY (hour, device)
-SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1;
+ORDER BY (toDate(hour), device, hour)
+SETTINGS min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1, auto_statistics_types = '';
 
 -- The hours that readings were put into since raw_hours was made of them, by
 -- stripe: a 64th of the devices. Who puts readings in adds random weights; who has
@@ -26,7 +26,7 @@ CREATE TABLE {db}.raw_dirty (
     touched SimpleAggregateFunction(max, DateTime('UTC')) DEFAULT now()
 ) ENGINE = SummingMergeTree(weight)
 ORDER BY (hour, stripe)
-SETTINGS min_age_to_force_merge_seconds = 60, min_age_to_force_merge_on_partition_only = 1;
+SETTINGS min_age_to_force_merge_seconds = 60, min_age_to_force_merge_on_partition_only = 1, auto_statistics_types = '';
 
 -- An hour's stripe as one number, which is what the index of a table can't be
 -- asked for: it would take a pair for its first half.
