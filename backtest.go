@@ -251,10 +251,19 @@ func (t *terminal) printReport(r *analyzer.Report) error {
 	if err := t.printTable("RULE OPENED CLEARED DAYS-HELD SCOPES PER-1000-DEVICES-AND-WEEK", rows); err != nil {
 		return err
 	}
+	fmt.Fprintf(t.out, "\n%d incidents after roll-up, %.2f for each 1,000 devices and week%s\n", len(r.Incidents), r.PerThousandWeek, unlabelled(r))
 	rows = nil
 	for _, f := range r.Findings {
 		rows = append(rows, []string{f.At.Format(time.RFC3339), f.Rule, f.Scope.String(), string(f.Condition), f.Summary})
 	}
 	fmt.Fprintln(t.out)
 	return t.printTable("AT RULE SCOPE CONDITION SUMMARY", rows)
+}
+
+// unlabelled says how many incidents lie in no labelled span; nothing without labels.
+func unlabelled(r *analyzer.Report) string {
+	if r.Kinds == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %d of them in no labelled span", len(r.Unlabelled))
 }

@@ -39,6 +39,12 @@ type Report struct {
 	Findings []telemetry.Finding `json:"findings"` // by instant, rule and scope
 	Hits     []Hit               `json:"hits"`     // by rule, scope and day
 
+	// Incidents is the findings rolled up, and how many there are for each 1,000
+	// devices and week. Unlabelled is those that no label explains; see Score.
+	Incidents       []RolledUp `json:"incidents"`
+	PerThousandWeek float64    `json:"incidents_per_1000_devices_and_week"`
+	Unlabelled      []RolledUp `json:"unlabelled,omitempty"`
+
 	Kinds     []KindScore `json:"kinds,omitempty"`     // how labels were found; see Score
 	Precision []RuleScore `json:"precision,omitempty"` // by rule
 }
@@ -103,6 +109,10 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 	}
 	r.Hits = h.sorted()
 	r.sumUp(c.Rules)
+	r.Incidents = r.RollUp(c.Fleet.siteNameOf, c.Fleet.devicesAt())
+	if weeks := r.thousandWeeks(); weeks > 0 {
+		r.PerThousandWeek = float64(len(r.Incidents)) / weeks
+	}
 	return r, nil
 }
 
@@ -169,9 +179,14 @@ func (h *hits) sorted() []Hit {
 	return append([]Hit{}, h.all...)
 }
 
+// thousandWeeks is the weeks of a thousand devices that the report is about.
+func (r *Report) thousandWeeks() float64 {
+	return float64(r.Devices) / 1000 * r.To.Sub(r.From).Hours() / (7 * 24)
+}
+
 // sumUp fills the report's rules from its findings and hits.
 func (r *Report) sumUp(rules *RuleSet) {
-	thousandWeeks := float64(r.Devices) / 1000 * r.To.Sub(r.From).Hours() / (7 * 24)
+	thousandWeeks := r.thousandWeeks()
 	r.Rules = []RuleReport{}
 	for _, rule := range rules.Rules {
 		s := RuleReport{Rule: rule.Name, Hash: rule.Hash}

@@ -162,3 +162,20 @@ func (f *Fleet) peopled() int {
 	}
 	return n
 }
+
+// siteNameOf returns the site of a device, "" for one that the fleet does not have.
+func (f *Fleet) siteNameOf(device string) string {
+	if row, ok := f.deviceRow(device); ok {
+		return f.Devices[row].Site
+	}
+	return ""
+}
+
+// devicesAt returns how to ask how many devices a site has.
+func (f *Fleet) devicesAt() func(site string) int {
+	count := map[string]int{}
+	for i := range f.Devices {
+		count[f.Devices[i].Site]++
+	}
+	return func(site string) int { return count[site] }
+}

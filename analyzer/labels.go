@@ -166,6 +166,7 @@ func (r *Report) Score(labels []Label, siteOf func(device string) string) {
 		r.Kinds = append(r.Kinds, *k)
 	}
 	r.Precision = ruleScores(all, labels, siteOf)
+	r.Unlabelled = slices.DeleteFunc(slices.Clone(r.Incidents), func(i RolledUp) bool { return i.labelled(labels, siteOf) })
 }
 
 // found notes which rules fired within a label's span, and how soon the first.

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"math"
 	"strings"
 	"time"
+
+	"belfry/telemetry"
 )
 
 // Size of a picture in the page, in pixels.
@@ -24,9 +27,18 @@ func WritePage(w io.Writer, r *Report, pictures []*Picture) error {
 }
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
-	"draw": func(p *Picture) template.HTML { return template.HTML(p.svg()) }, // made of numbers alone
-	"fix":  func(v float64) string { return fmt.Sprintf("%.2f", v) },
+	"time":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
+	"draw":  func(p *Picture) template.HTML { return template.HTML(p.svg()) }, // made of numbers alone
+	"fix":   func(v float64) string { return fmt.Sprintf("%.2f", v) },
+	"notes": notes,
+	"quiet": func(rules []RuleReport) (names []string) {
+		for _, r := range rules {
+			if r.Opened+r.HitDays == 0 {
+				names = append(names, r.Rule)
+			}
+		}
+		return names
+	},
 }).Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>belfry: backtest</title>
@@ -36,21 +48,24 @@ table { border-collapse: collapse; } td, th { padding: .2em .9em .2em 0; text-al
 td.n, th.n { text-align: right; } figure { margin: 2em 0; } figcaption { margin-bottom: .3em; } small { color: #57606a; }
 svg { max-width: 100%; background: #fafbfc; border: 1px solid #ddd; }
 .band { fill: #c8d3df; } .base { stroke: #6e7f91; } .in { stroke: #0a66c2; } .out { stroke: #c25e0a; } .span { fill: #d1242f; fill-opacity: .12; }
-.gap { fill: #8c959f; fill-opacity: .25; } path { fill: none; stroke-width: 1.5; } path.band { stroke: none; }
+.total { stroke: #1b1f24; stroke-opacity: .55; } .day { stroke: #d0d7de; } text { fill: #57606a; font-size: 11px; }
+.gap { fill: #8c959f; fill-opacity: .6; } path { fill: none; stroke-width: 1.5; } path.band { stroke: none; }
 </style>
 <h1>Backtest</h1>
 <p>{{ time .From }} to {{ time .To }} UTC: {{ .Devices }} devices on {{ .Sites }} sites, {{ .Rows }} readings.</p>
 <table><tr><th>Rule<th class="n">Opened<th class="n">Cleared<th class="n">Days held<th class="n">Scopes<th class="n">For 1,000 devices and week</tr>
-{{ range .Rules }}<tr><td>{{ .Rule }}<td class="n">{{ .Opened }}<td class="n">{{ .Cleared }}<td class="n">{{ .HitDays }}<td class="n">{{ .Scopes }}<td class="n">{{ fix .PerThousandWeek }}</tr>
-{{ end }}</table>
+{{ range .Rules }}{{ if or .Opened .HitDays }}<tr><td>{{ .Rule }}<td class="n">{{ .Opened }}<td class="n">{{ .Cleared }}<td class="n">{{ .HitDays }}<td class="n">{{ .Scopes }}<td class="n">{{ fix .PerThousandWeek }}</tr>
+{{ end }}{{ end }}</table>
+{{ with quiet .Rules }}<p><small>Nothing was found by {{ range $i, $name := . }}{{ if $i }}, {{ end }}{{ $name }}{{ end }}.</small></p>{{ end }}
+<p>{{ len .Incidents }} incidents after roll-up, {{ fix .PerThousandWeek }} for each 1,000 devices and week{{ if .Kinds }}; {{ len .Unlabelled }} of them lie in no known fault's span{{ end }}.</p>
 {{ if .Kinds }}<h2>Known faults</h2>
 <table><tr><th>Kind<th class="n">Spans<th class="n">Found<th class="n">Recall<th class="n">Detected after</tr>
 {{ range .Kinds }}<tr><td>{{ .Kind }}<td class="n">{{ .Spans }}<td class="n">{{ .Found }}<td class="n">{{ fix .Recall }}<td class="n">{{ .Detect }}</tr>
 {{ end }}</table>{{ end }}
 <h2>Findings</h2>
-<p><small>Blue: IN, brown: OUT, grey band: what is usual of both together, red: while the condition held, dark: no readings.</small></p>
+<p><small>Blue: IN, brown: OUT, black: both together, grey band: what is usual of both together, red: the span that the finding is about, dark at the bottom: no readings. Days are local.</small></p>
 {{ range .Pictures }}<figure><figcaption><b>{{ .Finding.Rule }}</b> {{ .Finding.Summary }}<br>
-<small>{{ time .Finding.At }} UTC{{ if .Finding.Expected }}, expected {{ .Finding.Expected }}{{ end }}{{ range .Finding.Evidence }}{{ if .Note }}; {{ .What }}: {{ .Note }}{{ end }}{{ end }}</small></figcaption>
+<small>{{ time .Finding.At }} UTC{{ range notes .Finding }}<br>{{ . }}{{ end }}</small></figcaption>
 {{ draw . }}</figure>
 {{ else }}<p>None about a device.</p>{{ end }}
 </html>
@@ -65,16 +80,64 @@ func (p *Picture) svg() string {
 	}
 	top := 1.0
 	for _, h := range p.Hours {
-		top = max(top, h.In, h.Out, orZero(h.Base+h.Spread))
+		top = max(top, h.In+h.Out, orZero(h.Base+h.Spread))
 	}
 	x := func(i float64) float64 { return i * pictureWidth / float64(len(p.Hours)) }
 	y := func(v float64) float64 { return pictureHeight - 4 - max(0, v)/top*(pictureHeight-20) }
+	p.days(&b, x)
 	p.spans(&b, x)
 	p.band(&b, x, y)
+	if p.twoWays() {
+		p.line(&b, "total", x, y, func(h PictureHour) float64 { return h.In + h.Out })
+	}
 	p.line(&b, "in", x, y, func(h PictureHour) float64 { return h.In })
 	p.line(&b, "out", x, y, func(h PictureHour) float64 { return h.Out })
-	fmt.Fprintf(&b, `<text x="4" y="14" font-size="11">%s</text></svg>`, formatNumber(top))
+	fmt.Fprintf(&b, `<text x="4" y="14">%s an hour</text></svg>`, formatNumber(math.Round(top)))
 	return b.String()
+}
+
+// notes lists what is said of a finding besides its readings: why it fired, first.
+func notes(f telemetry.Finding) (all []string) {
+	for _, e := range f.Evidence {
+		switch {
+		case e.Note == "" || strings.HasPrefix(e.What, "readings"):
+		case e.What == "why":
+			all = append([]string{"Because " + e.Note}, all...)
+		default:
+			all = append(all, e.What+" "+e.Note)
+		}
+	}
+	return all
+}
+
+// twoWays reports whether both directions were counted.
+func (p *Picture) twoWays() bool {
+	in, out := false, false
+	for _, h := range p.Hours {
+		in, out = in || h.In > 0, out || h.Out > 0
+	}
+	return in && out
+}
+
+// days draws a line at each local midnight, with the date.
+func (p *Picture) days(b *strings.Builder, x func(float64) float64) {
+	zone, err := time.LoadLocation(p.Zone)
+	if err != nil {
+		zone = time.UTC
+	}
+	for i, h := range p.Hours {
+		if local := h.End.Add(-binStep).In(zone); local.Hour() == 0 {
+			fmt.Fprintf(b, `<path class="day" d="M%.1f 0V%g"/><text x="%.1f" y="14">%s</text>`, x(float64(i)), pictureHeight, x(float64(i))+3+dayIndent(i), local.Format("Mon 2 Jan"))
+		}
+	}
+}
+
+// dayIndent keeps the first date off the scale's own number.
+func dayIndent(i int) float64 {
+	if i < 12 {
+		return 80
+	}
+	return 0
 }
 
 // spans shades where the condition held and where there are no readings.
@@ -83,7 +146,7 @@ func (p *Picture) spans(b *strings.Builder, x func(float64) float64) {
 	place := func(t time.Time) float64 {
 		return min(max(t.Sub(first).Hours(), 0), float64(len(p.Hours)))
 	}
-	from, to := place(p.Finding.Since), float64(len(p.Hours))
+	from, to := place(beginning(&p.Finding)), float64(len(p.Hours))
 	if !p.Cleared.IsZero() {
 		to = place(p.Cleared)
 	}

@@ -30,6 +30,7 @@ func (p *pass) witness(ctx context.Context, findings []telemetry.Finding) {
 	for i := range findings {
 		if f := &findings[i]; f.Condition == telemetry.Firing && f.Reason == "" && p.cfg.Series != nil {
 			firing = append(firing, f)
+			p.date(f)
 		}
 	}
 	most := witnessMost
@@ -71,7 +72,7 @@ func (p *pass) deviceReadings(ctx context.Context, f *telemetry.Finding, row, mo
 	if to.Before(p.at) {
 		to = to.Add(binStep) // the hour that is under way
 	}
-	span := min(max(witnessSpan, to.Sub(p.begins(f, row))+witnessBefore), witnessBack)
+	span := min(max(witnessSpan, to.Sub(beginning(f))+witnessBefore), witnessBack)
 	step := binStep * time.Duration(math.Ceil(float64(span)/float64(binStep)/float64(most)))
 	if most < int(witnessSpan/binStep) {
 		step = binStep // few are kept: the last hours
@@ -95,14 +96,24 @@ func (p *pass) deviceReadings(ctx context.Context, f *telemetry.Finding, row, mo
 	return shown, err
 }
 
-// begins is when what a finding is about began, as far as its state knows.
-func (p *pass) begins(f *telemetry.Finding, row int) time.Time {
+// date says when what a finding is about began, where its state knows.
+func (p *pass) date(f *telemetry.Finding) {
 	for _, b := range p.bounds {
-		if b.rule.Name == f.Rule && b.slot[row] > 0 {
-			if s, fired := b.states[b.slot[row]-1].Spell(); fired {
-				return s.Began
+		if b.rule.Name != f.Rule {
+			continue
+		}
+		if row, ok := b.row(p.fleet, f.Scope); ok && b.slot[row] > 0 {
+			if s, fired := b.states[b.slot[row]-1].Spell(); fired && s.Began.Before(f.Since) {
+				f.Began = s.Began
 			}
 		}
+	}
+}
+
+// beginning is when what a finding is about began, as far as is known.
+func beginning(f *telemetry.Finding) time.Time {
+	if !f.Began.IsZero() {
+		return f.Began
 	}
 	return f.Since
 }

@@ -58,6 +58,7 @@ type Finding struct {
 	Condition Condition `json:"condition"`
 	At        time.Time `json:"at"`               // the instant that the evaluation was for
 	Since     time.Time `json:"since"`            // when the condition began to hold, in event time
+	Began     time.Time `json:"began,omitzero"`   // when what it is about began, if that is known to be before Since
 	Late      bool      `json:"late,omitempty"`   // found after data arrived late
 	Reason    string    `json:"reason,omitempty"` // why it changed, when not by the rule: "backfilled", "suppressed by feed-outage"
 
