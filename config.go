@@ -49,10 +49,11 @@ type APIConfig struct {
 
 // MailConfig says how people are told by e-mail.
 type MailConfig struct {
-	Server   string `yaml:"server"` // host:port of an SMTP server; "" sends no e-mail
-	User     string `yaml:"user"`
-	Password string `yaml:"password"`
-	From     string `yaml:"from"`
+	Kept     time.Duration `yaml:"kept"`   // notices that are done with, of e-mail and webhooks
+	Server   string        `yaml:"server"` // host:port of an SMTP server; "" sends no e-mail
+	User     string        `yaml:"user"`
+	Password string        `yaml:"password"`
+	From     string        `yaml:"from"`
 }
 
 // WebhooksConfig says whom webhooks may call.
@@ -138,6 +139,7 @@ func defaultConfig() Config {
 		Data: "belfry-data", Listen: "127.0.0.1:8080", Roles: roles, LogLevel: "info", LogFormat: "text",
 		API:      APIConfig{Rate: 100, Burst: 200, Streams: 200},
 		Log:      LogConfig{Topic: "belfry.default.telemetry", Partitions: 4, Listen: "127.0.0.1:9092"},
+		Mail:     MailConfig{Kept: 90 * 24 * time.Hour},
 		Analyzer: AnalyzerConfig{MaxLag: 2 * time.Minute},
 		Door:     DoorConfig{Listen: "127.0.0.1:8123", MaxTime: time.Minute, MaxMemory: 2 << 30, MaxRows: 10_000_000, Sessions: 4},
 	}

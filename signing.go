@@ -71,6 +71,9 @@ func (p *process) openProvider(context.Context) error {
 
 // tenantOf returns whose tenant a token or session is; "" when it is nobody's.
 func (p *process) tenantOf(ctx context.Context, text string) (string, error) {
+	if tenant, ok := strings.CutPrefix(text, api.OfTenant); ok {
+		return tenant, nil
+	}
 	if p.provider != nil && api.IsJWT(text) {
 		token, err := p.provider.Verify(ctx, text)
 		return token.Tenant, err
@@ -82,7 +85,18 @@ func (p *process) tenantOf(ctx context.Context, text string) (string, error) {
 func (w *watch) signing(parts *api.Parts) {
 	parts.Sessions, parts.URL = w.control, w.config.URL
 	parts.Answers = store.NewAnswers(w.tickets, w.control)
+	parts.Links = w.tickets
+	parts.Attachments = store.NewAttachments(w.tickets, w.attachmentsFolder())
 	if w.provider != nil {
 		parts.Provider = w.provider
 	}
+}
+
+// attachmentsFolder is beside the tenant's database; "" when that is on a server,
+// which other processes share.
+func (w *watch) attachmentsFolder() string {
+	if w.config.Tickets.Postgres != "" {
+		return ""
+	}
+	return w.folder.file("tenants", w.tenant, "attachments")
 }

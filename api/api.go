@@ -61,13 +61,14 @@ func New(parts Parts) *fiber.App {
 		paces: newBuckets(parts.Rate), refusals: newBuckets(refusals)}
 	f := fiber.New(fiber.Config{
 		AppName: "belfry", DisableStartupMessage: true, StrictRouting: true, CaseSensitive: true,
-		Immutable:      true, // what a request said outlives it on timelines
-		BodyLimit:      MaxImport,
-		ReadBufferSize: 16 << 10,         // of a request line with headers: room for every parameter at its longest
-		ReadTimeout:    10 * time.Second, // for the headers; bodyLimit gives more for the body
-		WriteTimeout:   2 * time.Minute,
-		IdleTimeout:    2 * time.Minute,
-		ErrorHandler:   a.fiberError,
+		DisablePreParseMultipartForm: true, // forms are read by whoever wants one, within its limits
+		Immutable:                    true, // what a request said outlives it on timelines
+		BodyLimit:                    MaxImport,
+		ReadBufferSize:               16 << 10,         // of a request line with headers: room for every parameter at its longest
+		ReadTimeout:                  10 * time.Second, // for the headers; bodyLimit gives more for the body
+		WriteTimeout:                 2 * time.Minute,
+		IdleTimeout:                  2 * time.Minute,
+		ErrorHandler:                 a.fiberError,
 	})
 	f.Server().HeaderReceived = bodyLimit
 	f.Use(a.around)
@@ -76,6 +77,7 @@ func New(parts Parts) *fiber.App {
 	a.routes()
 	a.plain(f)
 	a.signing(f)
+	a.answering(f)
 	return f
 }
 
@@ -106,6 +108,9 @@ func limitOf(uri string) int {
 		return MaxTelemetry
 	case "/devices/import":
 		return MaxImport
+	}
+	if strings.HasPrefix(path, "/incidents/") && strings.HasSuffix(path, "/attachments") {
+		return MaxForm
 	}
 	return MaxBody
 }
@@ -147,6 +152,7 @@ func (a *app) routes() {
 	route(a, "GET", "/incidents/{ref}/clocks", watchers, "What was promised, and how much of it is used up", a.getClocks, fails(404))
 	route(a, "POST", "/incidents/{ref}/comments", reporters, "Say something about an incident", a.postComment, status(201), fails(404))
 
+	a.attaching()
 	route(a, "GET", "/events", viewers, "Follow what happens to incidents, as server-sent events", a.getEvents)
 	describeEvents(a.api.OpenAPI())
 

@@ -58,7 +58,7 @@ func newHouse(t *testing.T, change ...func(*Parts)) *house {
 	desk := incidents.NewDesk(h.tickets, incidents.Config{}, h.metrics, nil)
 	h.furnish(desk)
 	h.parts = Parts{Tenant: "default", Desk: desk, Registry: h.tickets, Tokens: h.control, Registerer: h.metrics, Version: "test",
-		Audit: h.tickets, Notices: h.tickets, Sessions: h.control, Answers: store.NewAnswers(h.tickets, h.control), Rate: RateLimit{PerSecond: -1},
+		Audit: h.tickets, Notices: h.tickets, Sessions: h.control, Links: h.tickets, Answers: store.NewAnswers(h.tickets, h.control), Rate: RateLimit{PerSecond: -1},
 		Now: func() time.Time { return noon }, Log: slog.New(slog.NewTextHandler(h.log, nil))}
 	for _, c := range change {
 		c(&h.parts)

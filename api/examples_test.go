@@ -31,6 +31,9 @@ func TestEveryExampleInTheDocumentIsTaken(t *testing.T) {
 				continue
 			}
 			media, ok := op.RequestBody.Content["application/json"]
+			if file, is := op.RequestBody.Content["*/*"]; is && len(file.Example) > 0 {
+				continue // bytes, which other tests send
+			}
 			if !ok || len(media.Example) == 0 {
 				t.Errorf("%s %s has no example", method, path)
 				continue

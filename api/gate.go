@@ -28,10 +28,17 @@ func NewGate(home *fiber.App, pick func(ctx context.Context, token string) fasth
 	return gate
 }
 
+// OfTenant begins what a request shows that says its tenant itself, and nothing else.
+const OfTenant = "tenant:"
+
 // shownAtGate is what a request shows, or what somebody is about to sign in with.
 func shownAtGate(c *fiber.Ctx) string {
 	if c.Method() == fiber.MethodPost && c.Path() == "/signin" {
 		return strings.TrimSpace(c.FormValue("token"))
+	}
+	if rest, ok := strings.CutPrefix(c.Path(), PathAnswer); ok {
+		tenant, _, _ := strings.Cut(rest, "/")
+		return OfTenant + tenant
 	}
 	return shown(c).text
 }

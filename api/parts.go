@@ -18,21 +18,23 @@ import (
 // Parts are what the API stands on. Desk, Registry and Tokens are needed; a nil
 // function answers 503: this process does not run that part.
 type Parts struct {
-	Tenant   string // whose tokens open this door
-	Desk     *incidents.Desk
-	Registry Registry
-	Tokens   Tokens
-	Sessions Sessions   // of browsers; nil has none
-	Provider Provider   // vouches for people; nil: tokens alone
-	URL      string     // where people reach the API, without a path; as the request has it when empty
-	Answers  Answers    // to requests with an Idempotency-Key; nil ignores the key
-	Feed     Feed       // of GET /events; nil answers 503
-	Live     LiveLimits // of the same
-	Rate     RateLimit  // of each token
-	Audit    Audit      // nil keeps no records
-	Notices  Notices    // nil answers 503
-	Tenants  Tenants    // nil answers 503
-	Backups  Backups    // nil answers 503
+	Tenant      string // whose tokens open this door
+	Desk        *incidents.Desk
+	Registry    Registry
+	Tokens      Tokens
+	Sessions    Sessions    // of browsers; nil has none
+	Provider    Provider    // vouches for people; nil: tokens alone
+	URL         string      // where people reach the API, without a path; as the request has it when empty
+	Answers     Answers     // to requests with an Idempotency-Key; nil ignores the key
+	Feed        Feed        // of GET /events; nil answers 503
+	Live        LiveLimits  // of the same
+	Rate        RateLimit   // of each token
+	Audit       Audit       // nil keeps no records
+	Attachments Attachments // nil answers 503
+	Links       Links       // of people who approve without signing in; nil has none
+	Notices     Notices     // nil answers 503
+	Tenants     Tenants     // nil answers 503
+	Backups     Backups     // nil answers 503
 
 	// Intake writes the readings in a body to the log and returns when the log has
 	// them: how many were taken, and which lines were not. The body is the caller's

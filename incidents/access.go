@@ -48,6 +48,8 @@ const (
 	ByAnalyzer Source = "analyzer"
 	ByTimer    Source = "timer"
 	ByAPI      Source = "api"
+	ByLink     Source = "link"  // somebody who followed a link in a message
+	ByMail     Source = "email" // somebody who wrote to the desk
 )
 
 // Actor is who or what does something. The zero Actor may do nothing.

@@ -23,7 +23,7 @@ func (c *change) ratable() error {
 	if err := f.err(); err != nil {
 		return err
 	}
-	if c.req.Points > 0 && c.actor.Name == c.inc.Resolution.By {
+	if (c.req.Points > 0 || c.actor.Source == ByLink) && c.actor.Name == c.inc.Resolution.By {
 		return &ForbiddenError{"own-work", fmt.Sprintf("%s resolved it; somebody else says how well", c.actor.Name)}
 	}
 	return nil

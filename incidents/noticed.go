@@ -11,7 +11,7 @@ func isMissing(err error) bool { return errors.Is(err, ErrNotFound) }
 // public reports whether the event changed what a requester sees: the state, or
 // a word to them.
 func (s *Step) public() bool {
-	return s.Event.Kind == Comment || s.Before.State != s.After.State
+	return s.Event.Kind == Comment || s.Event.Kind == Chase || s.Before.State != s.After.State
 }
 
 // concernsAssignee reports whether whoever works on it has something new to do.
@@ -32,7 +32,7 @@ func (s *Step) concernsSite() bool {
 	if s.Event.Kind == Ask || s.Event.Kind == Remind || s.Event.Kind == Expire || s.After.PendingReason == AwaitingEndUser && s.Before.PendingReason != AwaitingEndUser {
 		return true
 	}
-	return s.Before.State != Resolved && s.After.State == Resolved && s.Event.Kind == Resolve
+	return s.Event.Kind == Chase || s.Before.State != Resolved && s.After.State == Resolved && s.Event.Kind == Resolve
 }
 
 // EventKinds returns every kind of event, in table order.

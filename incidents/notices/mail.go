@@ -13,6 +13,7 @@ import (
 	"net/mail"
 	"net/smtp"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,11 @@ func (w *Worker) mail(ctx context.Context, letter []incidents.Notice, events []i
 	if err != nil {
 		return "", fmt.Errorf("%w: %q is no address: %w", errGone, letter[0].Recipient, err)
 	}
-	subject, plain, html, err := compose(letter, events, inc, w.zoneOf(ctx, to.Address))
+	link, err := w.link(ctx, letter, inc, at)
+	if err != nil {
+		return "", err
+	}
+	subject, plain, html, err := compose(letter, events, inc, w.zoneOf(ctx, to.Address), link)
 	if err != nil {
 		return "", err
 	}
@@ -53,6 +58,29 @@ func (w *Worker) mail(ctx context.Context, letter []incidents.Notice, events []i
 		return "", err
 	}
 	return w.Mail.send(ctx, from.Address, to.Address, text)
+}
+
+// link makes a link by which the recipient says whether the solution is good, when
+// the letter asks for that; never for whoever solved it.
+func (w *Worker) link(ctx context.Context, letter []incidents.Notice, inc incidents.Incident, at time.Time) (string, error) {
+	asked := slices.ContainsFunc(letter, func(n incidents.Notice) bool {
+		return incidents.AsksForApproval(n.Template) && (n.Reason == incidents.YouReported || n.Reason == incidents.YourSite)
+	})
+	answerable := inc.State == incidents.Resolved || inc.State == incidents.Closed && inc.Satisfaction.Points == 0
+	if w.URL == "" || !asked || !answerable {
+		return "", nil
+	}
+	name := letter[0].Recipient
+	if c, err := w.Outbox.ContactAt(ctx, name); err == nil && c.Name != "" {
+		name = c.Name
+	} else if err != nil && !errors.Is(err, incidents.ErrNotFound) {
+		return "", err
+	}
+	if name == inc.Resolution.By {
+		return "", nil
+	}
+	secret, err := w.Outbox.CreateLink(ctx, incidents.Link{Ref: inc.Ref, Name: name, Language: letter[0].Language, CreatedAt: at, ExpiresAt: at.Add(incidents.LinkLasts)})
+	return strings.TrimSuffix(w.URL, "/") + "/answer/" + w.Tenant + "/" + secret, err
 }
 
 // zoneOf returns the zone of the person with that address; UTC when it is not known.

@@ -23,6 +23,7 @@ type words struct {
 	Device    string            `json:"device"`
 	State     string            `json:"state"`
 	Foot      string            `json:"foot"`
+	Link      string            `json:"link"`      // before a link to approve
 	Reasons   map[string]string `json:"reasons"`   // by reason
 	States    map[string]string `json:"states"`    // by state
 	Templates map[string]string `json:"templates"` // by the notice's template
@@ -61,6 +62,7 @@ type page struct {
 	State    string
 	Why      string
 	Changes  []line
+	Link     string // to say whether it is well; "" for none
 }
 
 // line is one change.
@@ -70,14 +72,14 @@ type line struct {
 
 // compose returns the subject and both forms of a message. Times are in the
 // recipient's zone.
-func compose(letter []incidents.Notice, events []incidents.Event, inc incidents.Incident, zone *time.Location) (subject, plain, html string, err error) {
+func compose(letter []incidents.Notice, events []incidents.Event, inc incidents.Incident, zone *time.Location, link string) (subject, plain, html string, err error) {
 	language := letter[0].Language
 	w, ok := allWords[language]
 	if !ok {
 		language = incidents.Languages[0]
 		w = allWords[language]
 	}
-	p := page{Words: w, Language: language, Incident: inc, State: said(w.States, string(inc.State)), Why: said(w.Reasons, string(letter[0].Reason))}
+	p := page{Words: w, Language: language, Incident: inc, State: said(w.States, string(inc.State)), Why: said(w.Reasons, string(letter[0].Reason)), Link: link}
 	for i, e := range events {
 		p.Changes = append(p.Changes, line{e.At.In(zone).Format(w.Time), w.says(letter[i].Template, e), e.Text})
 	}

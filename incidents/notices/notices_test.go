@@ -489,3 +489,79 @@ func TestBackOffGrowsAndSpreads(t *testing.T) {
 		t.Error(fmt.Sprint("all come back at once, after ", backOff(3, 1)))
 	}
 }
+
+func TestTheMessageThatAsksForApprovalHoldsALinkThatIsNotTheSolvers(t *testing.T) {
+	o := newOffice(t)
+	o.worker.URL = "https://belfry.example"
+	o.contact(incidents.Contact{Name: "rosa", Email: "rosa@rome.example", Language: "fr"})
+	o.contact(incidents.Contact{Name: "anna", Email: "boss@rome.example", Language: "en"}) // the site's address is the solver's
+	ref := o.report()
+	o.move(ref, anna, incidents.Request{Transition: incidents.Take})
+	o.move(ref, anna, incidents.Request{Transition: incidents.Resolve, Code: "fixed", Cause: "power", Summary: "plugged in", Item: "rome"})
+	o.pass(incidents.Gathering)
+	links := map[string]string{}
+	for _, m := range o.post.got() {
+		for _, word := range strings.Fields(m.parts["text/plain"]) {
+			if strings.HasPrefix(word, "https://belfry.example/answer/default/") {
+				links[m.to] = word
+			}
+		}
+	}
+	if len(links) != 1 || links["rosa@rome.example"] == "" {
+		t.Fatalf("got links %v", links)
+	}
+	secret := links["rosa@rome.example"][len("https://belfry.example/answer/default/"):]
+	link, err := o.store.Link(context.Background(), secret)
+	if err != nil || link.Name != "rosa" || link.Ref != ref || !link.Lives(o.now) {
+		t.Errorf("got %+v, %v", link, err)
+	}
+}
+
+func TestASlowReceiverHoldsNobodyElseUp(t *testing.T) {
+	o, quick := newOffice(t), newEar(t)
+	release := make(chan bool)
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer slow.Close()
+	defer close(release)
+	kinds := []incidents.Transition{incidents.Report}
+	o.subscribe(incidents.Webhook{URL: slow.URL, Kinds: kinds})
+	o.subscribe(incidents.Webhook{URL: quick.URL, Kinds: kinds})
+	for range 5 {
+		o.report()
+	}
+	done := make(chan error, 1)
+	go func() { _, err := o.worker.Deliver(context.Background(), o.now); done <- err }()
+	deadline := time.After(time.Minute)
+	for heard := 0; heard < 5; {
+		select {
+		case <-deadline:
+			t.Fatalf("the quick one heard %d of 5 while the other one sleeps", heard)
+		case <-time.After(5 * time.Millisecond):
+		}
+		quick.mu.Lock()
+		heard = len(quick.heard)
+		quick.mu.Unlock()
+	}
+	for range 5 {
+		release <- true
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsDoneWithIsForgottenInTime(t *testing.T) {
+	o, e := newOffice(t), newEar(t)
+	hook := o.subscribe(incidents.Webhook{URL: e.URL, Kinds: []incidents.Transition{incidents.Report}})
+	o.report()
+	o.pass(0)
+	e.answer = 500
+	o.report()
+	o.pass(0)
+	if err := o.store.ForgetNotices(context.Background(), o.now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if rows := o.notices(incidents.NoticeQuery{Webhook: hook.ID}); len(rows) != 1 || rows[0].Outcome != incidents.Waiting {
+		t.Errorf("left are %+v; want the one that waits", rows)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/mail"
 	"net/textproto"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -164,11 +165,14 @@ func (p *postOffice) take(t *testing.T, l letter, text string) string {
 }
 
 // got returns the letters so far and forgets them.
+// got returns what has come since the last time, by recipient: which of two comes
+// first is not said.
 func (p *postOffice) got() []letter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := p.letters
 	p.letters = nil
+	slices.SortStableFunc(out, func(a, b letter) int { return strings.Compare(a.to, b.to) })
 	return out
 }
 

@@ -17,9 +17,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"belfry/incidents"
 )
@@ -33,14 +35,18 @@ type Outbox interface {
 	ContactAt(ctx context.Context, email string) (incidents.Contact, error)
 	Incident(ctx context.Context, ref string) (incidents.Incident, error)
 	Events(ctx context.Context, ref string, after int64, limit int) ([]incidents.Event, error)
+	CreateLink(ctx context.Context, l incidents.Link) (secret string, err error)
+	ForgetNotices(ctx context.Context, before time.Time) error
 }
 
 // Options are what a worker needs. Outbox and Now are.
 type Options struct {
 	Outbox       Outbox
 	Tenant       string
-	Mail         Mail // no e-mail is sent when its Server is ""
-	AllowPrivate bool // webhooks may call addresses that are not public
+	URL          string        // where people reach us; "" puts no links into messages
+	Kept         time.Duration // what is done with is forgotten after so long; 0: 90 days
+	Mail         Mail          // no e-mail is sent when its Server is ""
+	AllowPrivate bool          // webhooks may call addresses that are not public
 	Poll         time.Duration
 	Now          func() time.Time
 	Log          *slog.Logger          // nil discards
@@ -68,6 +74,9 @@ func New(o Options) *Worker {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Kept == 0 {
+		o.Kept = 90 * 24 * time.Hour
+	}
 	if o.Poll == 0 {
 		o.Poll = time.Second
 	}
@@ -85,7 +94,14 @@ func New(o Options) *Worker {
 func (w *Worker) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.Poll)
 	defer tick.Stop()
+	var swept time.Time
 	for {
+		if at := w.Now(); at.Sub(swept) >= time.Hour {
+			if err := w.Outbox.ForgetNotices(ctx, at.Add(-w.Kept)); err != nil && ctx.Err() == nil {
+				w.Log.Error("forget old notices", "error", err)
+			}
+			swept = at
+		}
 		if _, err := w.Deliver(ctx, w.Now()); err != nil && ctx.Err() == nil {
 			w.Log.Error("deliver notices", "error", err)
 		}
@@ -105,18 +121,44 @@ func (w *Worker) Deliver(ctx context.Context, at time.Time) (attempts int, err e
 		if err != nil {
 			return attempts, fmt.Errorf("claim notices: %w", err)
 		}
-		for _, letter := range letters(list) {
-			n, err := w.attempt(ctx, letter, at)
-			attempts += n
-			if err != nil {
-				return attempts, err
-			}
+		n, err := w.attemptAll(ctx, letters(list), at)
+		if attempts += n; err != nil {
+			return attempts, err
 		}
 		if len(list) < atOnce {
 			return attempts, nil
 		}
 	}
 	return attempts, nil
+}
+
+// atATime is how many receivers are written to at once, so that a slow one holds
+// nobody else up for long.
+const atATime = 16
+
+// attemptAll tries letters: those to one receiver follow one another, in their
+// order, beside those to others.
+func (w *Worker) attemptAll(ctx context.Context, list [][]incidents.Notice, at time.Time) (attempts int, err error) {
+	queues, group, done := map[string][][]incidents.Notice{}, errgroup.Group{}, atomic.Int64{}
+	for _, letter := range list {
+		to := string(letter[0].Channel) + letter[0].Recipient
+		queues[to] = append(queues[to], letter)
+	}
+	group.SetLimit(atATime)
+	for _, queue := range queues {
+		group.Go(func() error {
+			for _, letter := range queue {
+				n, err := w.attempt(ctx, letter, at)
+				done.Add(int64(n))
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	return int(done.Load()), err
 }
 
 // letters groups notices: e-mails by recipient and incident, webhooks by

@@ -261,3 +261,19 @@ func found(result sql.Result) error {
 	}
 	return err
 }
+
+// ForgetNotices drops the notices from before that time with which nothing more
+// is to be done, and their deliveries.
+func (t *Tickets) ForgetNotices(ctx context.Context, before time.Time) error {
+	err := t.update(ctx, func(tx *txn) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM deliveries WHERE notice IN (SELECT id FROM notices WHERE due_at IS NULL AND created_at < ?)", before.UnixMilli()); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM notices WHERE due_at IS NULL AND created_at < ?", before.UnixMilli())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("forget old notices: %w", err)
+	}
+	return nil
+}

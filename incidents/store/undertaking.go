@@ -135,3 +135,18 @@ func keep(ctx context.Context, tx *txn, key string, a *incidents.Answer) error {
 	}
 	return nil
 }
+
+// together runs do as an undertaking of its own.
+func (db *database) together(ctx context.Context, do func(ctx context.Context) error) error {
+	u := &undertaking{ctx: ctx, open: map[*database]*txn{}}
+	defer u.rollBack()
+	if err := do(context.WithValue(ctx, undertakingKey{}, u)); err != nil {
+		return err
+	}
+	for _, tx := range u.open {
+		if err := tx.Commit(); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
+	return nil
+}
