@@ -38,6 +38,8 @@ type Config struct {
 	Ingest    IngestConfig    `yaml:"ingest"`
 	Analyzer  AnalyzerConfig  `yaml:"analyzer"`
 	Door      DoorConfig      `yaml:"door"`
+
+	Alertmanager AlertmanagerConfig `yaml:"alertmanager"`
 }
 
 // APIConfig bounds what the API gives to those who ask much.
@@ -137,11 +139,12 @@ var roles = []string{"ingest", "analyzer", "api"}
 func defaultConfig() Config {
 	return Config{
 		Data: "belfry-data", Listen: "127.0.0.1:8080", Roles: roles, LogLevel: "info", LogFormat: "text",
-		API:      APIConfig{Rate: 100, Burst: 200, Streams: 200},
-		Log:      LogConfig{Topic: "belfry.default.telemetry", Partitions: 4, Listen: "127.0.0.1:9092"},
-		Mail:     MailConfig{Kept: 90 * 24 * time.Hour},
-		Analyzer: AnalyzerConfig{MaxLag: 2 * time.Minute},
-		Door:     DoorConfig{Listen: "127.0.0.1:8123", MaxTime: time.Minute, MaxMemory: 2 << 30, MaxRows: 10_000_000, Sessions: 4},
+		API:          APIConfig{Rate: 100, Burst: 200, Streams: 200},
+		Log:          LogConfig{Topic: "belfry.default.telemetry", Partitions: 4, Listen: "127.0.0.1:9092"},
+		Mail:         MailConfig{Kept: 90 * 24 * time.Hour},
+		Analyzer:     AnalyzerConfig{MaxLag: 2 * time.Minute},
+		Door:         DoorConfig{Listen: "127.0.0.1:8123", MaxTime: time.Minute, MaxMemory: 2 << 30, MaxRows: 10_000_000, Sessions: 4},
+		Alertmanager: AlertmanagerConfig{Resend: time.Minute},
 	}
 }
 
@@ -248,6 +251,9 @@ func (c *Config) check() error {
 	}
 	if len(c.Log.Brokers) == 0 && !loopback(c.Log.Listen) {
 		return fmt.Errorf("log.listen: %s is beyond this machine, and the broker inside the process asks nobody for a password; use 127.0.0.1, or name real brokers in log.brokers", c.Log.Listen)
+	}
+	if err := c.Alertmanager.check(); err != nil {
+		return err
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		return fmt.Errorf("log_level: %q; want debug, info, warn or error", c.LogLevel)

@@ -17,6 +17,7 @@ import (
 
 	"belfry/analyzer"
 	"belfry/incidents"
+	"belfry/incidents/alerts"
 	"belfry/incidents/notices"
 	"belfry/incidents/store"
 	"belfry/ingest"
@@ -47,6 +48,7 @@ type watch struct {
 	ruleFiles ruleFiles
 	rules     *analyzer.RuleSet
 	analyzer  *analyzer.Analyzer // nil when another process evaluates
+	alerts    *alerts.Sender     // nil when no Alertmanager is told
 	app       *fiber.App
 	handler   fasthttp.RequestHandler // of app
 	reader    *door.Reader            // nil when the door is shut
@@ -68,7 +70,7 @@ func (p *process) openWatch(ctx context.Context, t store.Tenant) (*watch, error)
 	}
 	w.metrics = prometheus.WrapRegistererWith(prometheus.Labels{"tenant": t.Name}, w.registry)
 	for _, open := range []func(context.Context) error{
-		w.openDesk, w.openLog, w.openWarehouse, w.openIngest, w.openAnalyzer, w.openReader, w.openAPI,
+		w.openDesk, w.openLog, w.openWarehouse, w.openIngest, w.openAnalyzer, w.openAlerts, w.openReader, w.openAPI,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("tenant %s: %w", t.Name, err), w.close())
@@ -159,6 +161,9 @@ func (w *watch) run(ctx context.Context) error {
 	}
 	if w.analyzer != nil {
 		group.Go(func() error { return w.runAnalyzer(ctx) })
+	}
+	if w.alerts != nil {
+		group.Go(func() error { return w.alerts.Run(ctx) })
 	}
 	if !w.options.private {
 		group.Go(func() error { return w.notices.Run(ctx) })

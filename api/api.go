@@ -144,6 +144,7 @@ func (a *app) routes() {
 			"occurrences", "opened_at", "updated_at", "first_response_at", "resolved_at", "closed_at"))
 	route(a, "POST", "/incidents", reporters, "Report an incident", a.postIncident, status(201))
 	route(a, "POST", "/incidents/bulk", reporters, "Move many incidents on, each by itself", a.postBulk)
+	route(a, "POST", "/alertmanager", operators, "Turn what an Alertmanager tells into incidents", a.postAlerts, body(notificationBody))
 	route(a, "GET", "/incidents/{ref}", watchers, "One incident", a.getIncident, fails(404))
 	route(a, "POST", "/incidents/{ref}/transitions", reporters, "Move an incident on", a.postTransition, fails(404, 409, 412))
 	route(a, "POST", "/incidents/{ref}/actions", workers, "Ask people at the site to do something", a.postActions, fails(404, 409, 412))
