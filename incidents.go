@@ -18,7 +18,9 @@ type incidentsCommand struct {
 	Assign   incidentsAssignCommand   `cmd:"" help:"Give incidents to somebody."`
 	Qualify  incidentsQualifyCommand  `cmd:"" help:"Say what sort of work incidents are and how much they matter."`
 	Ask      incidentsAskCommand      `cmd:"" help:"Ask people at the site to do something; the incident waits for it."`
-	Answer   incidentsAnswerCommand   `cmd:"" help:"Answer an action."`
+	Answer   incidentsAnswerCommand   `cmd:"" help:"Answer an action, or the questions that it asks."`
+	Actions  incidentsActionsCommand  `cmd:"" help:"List what people were asked and have not done."`
+	Withdraw incidentsWithdrawCommand `cmd:"" help:"Take back what people were asked."`
 	Hold     incidentsHoldCommand     `cmd:"" help:"Let incidents wait for something, until a time."`
 	Wake     incidentsWakeCommand     `cmd:"" help:"End the waiting."`
 	Escalate incidentsEscalateCommand `cmd:"" help:"Pass incidents to the next level of support."`
@@ -26,6 +28,9 @@ type incidentsCommand struct {
 	Resolve  incidentsResolveCommand  `cmd:"" help:"Say that incidents are mended, and how."`
 	Approve  incidentsApproveCommand  `cmd:"" help:"Agree that incidents are mended."`
 	Reject   incidentsRejectCommand   `cmd:"" help:"Disagree: the work goes on."`
+	Rate     incidentsRateCommand     `cmd:"" help:"Say how well incidents were solved."`
+	Close    incidentsCloseCommand    `cmd:"" help:"Close what was resolved, without approval."`
+	Major    incidentsMajorCommand    `cmd:"" help:"Declare major incidents: priority 1, a problem, and the draft of an announcement."`
 	Merge    incidentsMergeCommand    `cmd:"" help:"Put incidents into another one that covers them."`
 	Cancel   incidentsCancelCommand   `cmd:"" help:"End incidents that should not be."`
 	Comment  incidentsCommentCommand  `cmd:"" help:"Say something about an incident."`
@@ -82,13 +87,15 @@ func number(n int) string {
 }
 
 type incidentsShowCommand struct {
-	Ref  string `arg:"" help:"Its reference, such as INC-000123."`
-	JSON bool   `help:"Print JSON."`
+	Ref      string `arg:"" help:"Its reference, such as INC-000123."`
+	Language string `default:"en" help:"Of the questions and articles: en, fr or ro."`
+	JSON     bool   `help:"Print JSON."`
 }
 
 // incidentFile is all that there is to read of an incident.
 type incidentFile struct {
 	api.Incident
+	Guide    api.Guide   `json:"guide"`
 	Clocks   []api.Clock `json:"clocks"`
 	Timeline []api.Event `json:"timeline"`
 }
@@ -110,6 +117,9 @@ func (c *incidentsShowCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	file.Clocks = clocks.Items
+	if err := door.call(ctx, "GET", path+"/guide?language="+url.QueryEscape(c.Language), nil, &file.Guide); err != nil {
+		return err
+	}
 	if file.Timeline, err = list[api.Event](ctx, door, path+"/timeline", url.Values{}); err != nil {
 		return err
 	}
@@ -127,6 +137,9 @@ func (t *terminal) printIncident(f incidentFile) error {
 	}
 	if r := f.Resolution; r != nil {
 		fmt.Fprintf(t.out, "resolved as %s, cause %s: %s\n", r.Code, orDash(r.Cause), r.Summary)
+	}
+	if err := t.printGuide(f.Guide); err != nil {
+		return err
 	}
 	var rows [][]string
 	for _, k := range f.Clocks {

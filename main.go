@@ -34,23 +34,27 @@ type commands struct {
 	Config string `help:"Configuration file." type:"path" placeholder:"FILE" env:"BELFRY_CONFIG"`
 	Data   string `help:"Data folder; default ./belfry-data." type:"path" placeholder:"DIR"`
 
-	Serve     serveCommand     `cmd:"" help:"Run belfry: log, ingestion, warehouse, analyzer, incidents and API."`
-	Demo      demoCommand      `cmd:"" help:"Run belfry with a simulated fleet of faulty devices: something to look at in one minute."`
-	Replay    replayCommand    `cmd:"" help:"Send recorded readings (CSV, NDJSON, Parquet) into the log."`
-	Simulate  simulateCommand  `cmd:"" help:"Write a fleet with known faults, and the list of what is wrong with it."`
-	Ingest    ingestCommand    `cmd:"" help:"How ingestion is doing; what it refused, and sending that again."`
-	Rules     rulesCommand     `cmd:"" help:"Check rule files, and try them on stored readings."`
-	Incidents incidentsCommand `cmd:"" help:"List incidents and work on them."`
-	Devices   devicesCommand   `cmd:"" help:"Import and list sites and devices."`
-	Tenants   tenantsCommand   `cmd:"" help:"Add, list and drop client companies."`
-	Tokens    tokensCommand    `cmd:"" help:"Create, list and revoke API tokens."`
-	Backup    backupCommand    `cmd:"" help:"Write tenants into a folder: readings, tickets, tokens."`
-	Restore   restoreCommand   `cmd:"" help:"Read tenants from the folder of a backup."`
-	Migrate   migrateCommand   `cmd:"" help:"Carry what the data folder holds to the servers that the configuration names."`
-	Dashboard dashboardCommand `cmd:"" name:"dashboards" help:"Export the Grafana dashboards."`
-	Bench     benchCommand     `cmd:"" help:"Measure belfry on this machine."`
-	Doctor    doctorCommand    `cmd:"" help:"Say what is there, what is missing, and the command that brings it."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	Serve     serveCommand         `cmd:"" help:"Run belfry: log, ingestion, warehouse, analyzer, incidents and API."`
+	Demo      demoCommand          `cmd:"" help:"Run belfry with a simulated fleet of faulty devices: something to look at in one minute."`
+	Replay    replayCommand        `cmd:"" help:"Send recorded readings (CSV, NDJSON, Parquet) into the log."`
+	Simulate  simulateCommand      `cmd:"" help:"Write a fleet with known faults, and the list of what is wrong with it."`
+	Ingest    ingestCommand        `cmd:"" help:"How ingestion is doing; what it refused, and sending that again."`
+	Rules     rulesCommand         `cmd:"" help:"Check rule files, and try them on stored readings."`
+	Incidents incidentsCommand     `cmd:"" help:"List incidents and work on them."`
+	Search    searchCommand        `cmd:"" help:"Search articles, known errors and solved incidents."`
+	Problems  problemsCommand      `cmd:"" help:"The causes behind incidents: what is proposed, known errors."`
+	Announce  announcementsCommand `cmd:"" name:"announcements" help:"Tell the people at the sites what is under way or planned."`
+	Reports   reportsCommand       `cmd:"" help:"Figures of the incidents of a span: times, breaches, false positives, satisfaction."`
+	Devices   devicesCommand       `cmd:"" help:"Import and list sites and devices."`
+	Tenants   tenantsCommand       `cmd:"" help:"Add, list and drop client companies."`
+	Tokens    tokensCommand        `cmd:"" help:"Create, list and revoke API tokens."`
+	Backup    backupCommand        `cmd:"" help:"Write tenants into a folder: readings, tickets, tokens."`
+	Restore   restoreCommand       `cmd:"" help:"Read tenants from the folder of a backup."`
+	Migrate   migrateCommand       `cmd:"" help:"Carry what the data folder holds to the servers that the configuration names."`
+	Dashboard dashboardCommand     `cmd:"" name:"dashboards" help:"Export the Grafana dashboards."`
+	Bench     benchCommand         `cmd:"" help:"Measure belfry on this machine."`
+	Doctor    doctorCommand        `cmd:"" help:"Say what is there, what is missing, and the command that brings it."`
+	Version   versionCommand       `cmd:"" help:"Print the version."`
 }
 
 // terminal is what a subcommand writes to, and where it finds its settings.

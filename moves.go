@@ -111,27 +111,53 @@ func (c *incidentsQualifyCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 type incidentsAskCommand struct {
-	Text  string        `required:"" help:"What is to be done."`
-	Of    string        `help:"Which site manager; default: whoever looks after the site." placeholder:"NAME"`
-	In    time.Duration `default:"24h" help:"Time to do it in."`
-	moved `embed:""`
+	Text          string        `help:"What is to be done; without it the questionnaire is asked."`
+	Questionnaire string        `help:"Which questionnaire; default without --text: the category's." placeholder:"ID"`
+	Language      string        `help:"Of the questions: en, fr or ro."`
+	Of            string        `help:"Which site manager; default: whoever looks after the site." placeholder:"NAME"`
+	In            time.Duration `default:"24h" help:"Time to do it in."`
+	moved         `embed:""`
 }
 
 // Run asks for an action.
 func (c *incidentsAskCommand) Run(ctx context.Context, t *terminal) error {
 	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Ask,
-		Actions: []api.NewAction{{Text: c.Text, Assignee: c.Of, Due: time.Now().Add(c.In).UTC()}}})
+		Actions: []api.NewAction{{Text: c.Text, Assignee: c.Of, Due: time.Now().Add(c.In).UTC(),
+			Questionnaire: c.Questionnaire, Language: c.Language}}})
 }
 
 type incidentsAnswerCommand struct {
-	Action int    `required:"" help:"Which action."`
-	Text   string `required:"" help:"What was found or done."`
+	Action int      `required:"" help:"Which action."`
+	Text   string   `help:"What was found or done." placeholder:"TEXT"`
+	Say    []string `sep:"none" help:"The answer to a question, such as lights=dark; once for each, in their order." placeholder:"QUESTION=ANSWER"`
+	Until  string   `help:"With an answer that keeps silent: until when, RFC 3339 or a date (UTC)." placeholder:"TIME"`
 	moved  `embed:""`
+}
+
+// answers reads what is said.
+func (c *incidentsAnswerCommand) answers() (out []api.GivenAnswer, err error) {
+	for _, said := range c.Say {
+		question, value, ok := strings.Cut(said, "=")
+		if !ok {
+			return nil, usageError{fmt.Errorf("--say %s: want QUESTION=ANSWER", said)}
+		}
+		out = append(out, api.GivenAnswer{Question: question, Value: value})
+	}
+	if c.Until != "" && len(out) > 0 {
+		if out[len(out)-1].Until, err = parseTime(c.Until); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	return out, nil
 }
 
 // Run answers an action.
 func (c *incidentsAnswerCommand) Run(ctx context.Context, t *terminal) error {
-	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Reply, Action: c.Action, Text: c.Text})
+	answers, err := c.answers()
+	if err != nil {
+		return err
+	}
+	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Reply, Action: c.Action, Text: c.Text, Answers: answers})
 }
 
 type incidentsHoldCommand struct {
@@ -159,7 +185,7 @@ func (c *incidentsWakeCommand) Run(ctx context.Context, t *terminal) error {
 
 type incidentsEscalateCommand struct {
 	Reason    string `required:"" help:"Why."`
-	Override  string `help:"Why although actions are open."`
+	Override  string `help:"Why although actions are open, or the questionnaire is not done."`
 	Supplier  string `help:"To level 3: whose case it becomes." placeholder:"NAME"`
 	Reference string `help:"The supplier's own reference." placeholder:"TEXT"`
 	moved     `embed:""`
@@ -236,4 +262,46 @@ type incidentsCancelCommand struct {
 // Run cancels incidents.
 func (c *incidentsCancelCommand) Run(ctx context.Context, t *terminal) error {
 	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Cancel, Code: c.Code, Reason: c.Reason})
+}
+
+type incidentsWithdrawCommand struct {
+	Action int    `required:"" help:"Which action."`
+	Reason string `required:"" help:"Why."`
+	moved  `embed:""`
+}
+
+// Run withdraws an action.
+func (c *incidentsWithdrawCommand) Run(ctx context.Context, t *terminal) error {
+	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Withdraw, Action: c.Action, Reason: c.Reason})
+}
+
+type incidentsRateCommand struct {
+	Points int    `required:"" help:"1 (bad) to 5 (good)."`
+	Text   string `help:"What else there is to say." placeholder:"TEXT"`
+	moved  `embed:""`
+}
+
+// Run rates solutions.
+func (c *incidentsRateCommand) Run(ctx context.Context, t *terminal) error {
+	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Rate, Points: c.Points, Text: c.Text})
+}
+
+type incidentsCloseCommand struct {
+	Reason string `help:"Why." placeholder:"TEXT"`
+	moved  `embed:""`
+}
+
+// Run closes incidents.
+func (c *incidentsCloseCommand) Run(ctx context.Context, t *terminal) error {
+	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Close, Reason: c.Reason})
+}
+
+type incidentsMajorCommand struct {
+	Reason string `required:"" help:"Why."`
+	moved  `embed:""`
+}
+
+// Run declares major incidents.
+func (c *incidentsMajorCommand) Run(ctx context.Context, t *terminal) error {
+	return c.move(ctx, t, api.TransitionBody{Transition: incidents.Major, Reason: c.Reason})
 }

@@ -56,9 +56,17 @@ func (c *rulesListCommand) Run(ctx context.Context, t *terminal) error {
 		if r.Running {
 			runs = "yes"
 		}
-		rows = append(rows, []string{number, r.Name, cmp.Or(r.Default, "-"), runs, r.Scope, r.Category, r.Schedule})
+		rows = append(rows, []string{number, r.Name, cmp.Or(r.Default, "-"), runs, r.Scope, r.Category, r.Schedule, judgedAs(r.Rule)})
 	}
-	return t.printTable("NUMBER RULE DEFAULT RUNS SCOPE CATEGORY SCHEDULE", rows)
+	return t.printTable("NUMBER RULE DEFAULT RUNS SCOPE CATEGORY SCHEDULE FALSE-POSITIVES", rows)
+}
+
+// judgedAs says how often people found nothing wrong behind a rule's incidents.
+func judgedAs(r api.Rule) string {
+	if r.FalsePositiveShare == nil {
+		return "-"
+	}
+	return percent(r.FalsePositiveShare) + " of " + strconv.Itoa(r.Judged)
 }
 
 // catalogued lays the running rules over the catalogue.

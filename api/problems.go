@@ -60,7 +60,7 @@ func problemAnswer(p incidents.Problem, err error) (*problemOut, error) {
 // RecordList is what lists of problems and announcements have in common.
 type RecordList struct {
 	Live   bool   `query:"live" doc:"Only what has not ended"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 	Cursor string `query:"cursor" maxLength:"512"`
 }
 

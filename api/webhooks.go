@@ -96,7 +96,7 @@ func checkWebhook(w *incidents.Webhook, kinds []string) error {
 		return oneFault("url", "is no address that can be called; want https://host/path, without a password")
 	}
 	for _, k := range kinds {
-		if !slices.Contains(incidents.EventKinds(), incidents.Transition(k)) {
+		if !slices.Contains(append(incidents.EventKinds(), incidents.Announced), incidents.Transition(k)) {
 			return oneFault("kinds", "no kind of event "+strconv.Quote(k))
 		}
 		w.Kinds = append(w.Kinds, incidents.Transition(k))

@@ -151,6 +151,9 @@ type Outbox interface {
 	Contact(name string) (Contact, error)
 	// SiteContact returns how a site's manager is reached; ErrNotFound likewise.
 	SiteContact(site string) (Contact, error)
+	// SiteContacts returns how the managers of sites are reached; of all sites when
+	// none is named. Sites without a contact are left out.
+	SiteContacts(sites []string) ([]Contact, error)
 	// Enqueue writes notices. One whose key is there already changes nothing.
 	Enqueue([]Notice) error
 }

@@ -79,6 +79,9 @@ func compose(letter []incidents.Notice, events []incidents.Event, inc incidents.
 		language = incidents.Languages[0]
 		w = allWords[language]
 	}
+	if announced(letter[0]) {
+		w.Foot = "" // there is no incident to answer to
+	}
 	p := page{Words: w, Language: language, Incident: inc, State: said(w.States, string(inc.State)), Why: said(w.Reasons, string(letter[0].Reason)), Link: link}
 	for i, e := range events {
 		p.Changes = append(p.Changes, line{e.At.In(zone).Format(w.Time), w.says(letter[i].Template, e), e.Text})

@@ -37,6 +37,7 @@ type Outbox interface {
 	Events(ctx context.Context, ref string, after int64, limit int) ([]incidents.Event, error)
 	CreateLink(ctx context.Context, l incidents.Link) (secret string, err error)
 	ForgetNotices(ctx context.Context, before time.Time) error
+	OneRecord(ctx context.Context, kind incidents.RecordKind, ref string) (incidents.Record, error)
 }
 
 // Options are what a worker needs. Outbox and Now are.
@@ -262,20 +263,9 @@ func backOff(attempt int, id int64) time.Duration {
 func clip(text string) string { return text[:min(len(text), 300)] }
 
 func (w *Worker) send(ctx context.Context, letter []incidents.Notice, at time.Time) (string, error) {
-	inc, err := w.Outbox.Incident(ctx, letter[0].Ref)
+	inc, events, err := w.subject(ctx, letter)
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", letter[0].Ref, err)
-	}
-	events := make([]incidents.Event, len(letter))
-	for i, n := range letter {
-		list, err := w.Outbox.Events(ctx, n.Ref, n.Seq-1, 1)
-		if err != nil {
-			return "", fmt.Errorf("read event %d of %s: %w", n.Seq, n.Ref, err)
-		}
-		if len(list) == 0 {
-			return "", fmt.Errorf("event %d of %s is missing", n.Seq, n.Ref)
-		}
-		events[i] = list[0]
+		return "", err
 	}
 	if letter[0].Channel == incidents.ByEmail {
 		return w.mail(ctx, letter, events, inc, at)

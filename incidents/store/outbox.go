@@ -63,7 +63,7 @@ var noticeRows = bulk{
 func (t *ticketTx) Enqueue(list []incidents.Notice) error {
 	_, err := noticeRows.insert(t.ctx, t.tx, len(list), func(args []any, i int) ([]any, error) {
 		n := &list[i]
-		id, ok := idOf(n.Ref)
+		id, ok := subjectOf(n.Ref)
 		if !ok {
 			return nil, fmt.Errorf("write a notice: %q is no reference", n.Ref)
 		}
@@ -80,7 +80,7 @@ func scanNotice(row scanner) (n incidents.Notice, err error) {
 	var created, due sql.NullInt64
 	err = row.Scan(&n.ID, &n.Key, &incident, &n.Seq, &n.Channel, &n.Recipient, &n.Language, &n.Template, &n.Reason,
 		&created, &due, &n.Outcome, &n.Attempts)
-	n.Ref, n.CreatedAt, n.DueAt = refOf(incident), timeOf(created), timeOf(due)
+	n.Ref, n.CreatedAt, n.DueAt = refOfSubject(incident), timeOf(created), timeOf(due)
 	return n, err
 }
 
@@ -140,7 +140,7 @@ func gather(ctx context.Context, tx *txn, list []incidents.Notice) ([]incidents.
 			continue
 		}
 		seen[l] = true
-		id, _ := idOf(n.Ref)
+		id, _ := subjectOf(n.Ref)
 		more, err := noticesOf(ctx, tx, "WHERE incident = ? AND recipient = ? AND channel = ? AND due_at IS NOT NULL ORDER BY id",
 			id, n.Recipient, string(incidents.ByEmail))
 		if err != nil {
@@ -196,7 +196,7 @@ func asInt(b bool) int {
 func (t *Tickets) Notices(ctx context.Context, q incidents.NoticeQuery) ([]incidents.NoticeRow, error) {
 	f := filter{}
 	if q.Ref != "" {
-		id, _ := idOf(q.Ref)
+		id, _ := subjectOf(q.Ref)
 		f.add("incident = ?", id)
 	}
 	if q.Webhook != "" {
