@@ -47,7 +47,7 @@ func (c *announcementsListCommand) Run(ctx context.Context, t *terminal) error {
 		if where == "" {
 			where = "everywhere"
 		}
-		rows = append(rows, []string{a.Ref, string(a.State), when(a.From), when(a.To), oneLine(where), strconv.Itoa(len(a.Updates)), orDash(a.Incident), oneLine(a.Title)})
+		rows = append(rows, []string{a.Ref, string(a.State), when(a.From), when(a.To), inShort(where), strconv.Itoa(len(a.Updates)), orDash(a.Incident), inShort(a.Title)})
 	}
 	return t.printTable("REF STATE FROM TO SITES UPDATES INCIDENT TITLE", rows)
 }

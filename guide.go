@@ -27,7 +27,7 @@ func (t *terminal) printGuide(g api.Guide) error {
 	var rows [][]string
 	add := func(where string, list []api.Found) {
 		for _, f := range list {
-			rows = append(rows, []string{where, f.Ref, oneLine(f.Title), oneLine(f.Text)})
+			rows = append(rows, []string{where, f.Ref, inShort(f.Title), inShort(f.Text)})
 		}
 	}
 	add("read", g.Articles)
@@ -84,8 +84,8 @@ func following(a api.AnswerView) string {
 	return " (" + strings.Join(out, "; ") + ")"
 }
 
-// oneLine cuts a text to what a table has room for.
-func oneLine(text string) string {
+// inShort cuts a text to what a table has room for.
+func inShort(text string) string {
 	words := []rune(strings.Join(strings.Fields(text), " "))
 	if len(words) > 80 {
 		return string(words[:79]) + "…"
@@ -115,7 +115,7 @@ func (c *incidentsActionsCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	var rows [][]string
 	for _, a := range actions {
-		rows = append(rows, []string{a.Incident, strconv.Itoa(a.ID), when(a.Due), orDash(a.Site), orDash(a.Assignee), oneLine(a.Text)})
+		rows = append(rows, []string{a.Incident, strconv.Itoa(a.ID), when(a.Due), orDash(a.Site), orDash(a.Assignee), inShort(a.Text)})
 	}
 	return t.printTable("INCIDENT ACTION DUE SITE FOR WHAT", rows)
 }
@@ -148,7 +148,7 @@ func (c *searchCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	var rows [][]string
 	for _, f := range page.Items {
-		rows = append(rows, []string{f.Kind, f.Ref, oneLine(f.Title), oneLine(f.Text)})
+		rows = append(rows, []string{f.Kind, f.Ref, inShort(f.Title), inShort(f.Text)})
 	}
 	return t.printTable("KIND WHAT TITLE TEXT", rows)
 }

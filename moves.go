@@ -209,7 +209,7 @@ func (c *incidentsReturnCommand) Run(ctx context.Context, t *terminal) error {
 
 type incidentsResolveCommand struct {
 	Code       string `required:"" help:"How it ended: fixed, workaround, replaced, configuration, ..."`
-	Cause      string `required:"" help:"What it was: power, network, cabling, hardware, ..."`
+	Cause      string `help:"What it was: power, network, cabling, hardware, ...; default: what the answers to the questions point at."`
 	Summary    string `required:"" help:"What was done."`
 	Item       string `help:"The device or site that it was about." placeholder:"NAME"`
 	Workaround string `help:"With --code workaround: how to live with it."`

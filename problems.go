@@ -39,7 +39,7 @@ func (c *problemsListCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	var rows [][]string
 	for _, p := range problems {
-		rows = append(rows, []string{p.Ref, string(p.State), strconv.Itoa(len(p.Incidents)), orDash(p.Category), orDash(p.Site), orDash(p.Owner), oneLine(p.Title)})
+		rows = append(rows, []string{p.Ref, string(p.State), strconv.Itoa(len(p.Incidents)), orDash(p.Category), orDash(p.Site), orDash(p.Owner), inShort(p.Title)})
 	}
 	return t.printTable("REF STATE INCIDENTS CATEGORY SITE OWNER TITLE", rows)
 }

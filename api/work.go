@@ -26,7 +26,7 @@ type TransitionBody struct {
 	Override   string               `json:"override,omitempty" maxLength:"20000" doc:"escalate: why although actions are open, or the category's questionnaire is not done"`
 	Into       string               `json:"into,omitempty" maxLength:"64" doc:"merge, and qualify as a reminder: the incident that stays"`
 	Code       string               `json:"code,omitempty" maxLength:"64" doc:"resolve: the resolution code; cancel: why"`
-	Cause      string               `json:"cause,omitempty" maxLength:"128" doc:"resolve: the cause code"`
+	Cause      string               `json:"cause,omitempty" maxLength:"128" doc:"resolve: the cause code; what the answers to questions point at when left out"`
 	Summary    string               `json:"summary,omitempty" maxLength:"20000" doc:"resolve: what was done; return: a solution for the line below"`
 	Workaround string               `json:"workaround,omitempty" maxLength:"20000" doc:"resolve with the code workaround: how to live with it"`
 	Item       string               `json:"item,omitempty" maxLength:"128" doc:"resolve: the device or site that it was about, confirmed"`

@@ -53,7 +53,7 @@ func NewBook(documents []Document) (*Book, error) {
 	for _, add := range []func() error{
 		func() error { return b.addNoise(documents) },
 		func() error { return b.addCategories(documents) },
-		func() error { return b.addQuestionnaires(all) },
+		func() error { return b.addQuestionnaires(documents) },
 		func() error { return b.addMatrix(documents) },
 	} {
 		if err := add(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -205,8 +206,21 @@ func (q *Question) ids() []string {
 	return out
 }
 
+// shippedQuestionnaires are those that belfry brings, read once.
+var shippedQuestionnaires = sync.OnceValue(func() *Book {
+	b := &Book{questionnaires: map[string]*Questionnaire{}, asks: map[string]string{}}
+	if err := b.readQuestionnaires(defaults); err != nil {
+		panic(err) // a test reads them
+	}
+	return b
+})
+
 func (b *Book) addQuestionnaires(documents []Document) error {
-	b.questionnaires, b.asks = map[string]*Questionnaire{}, map[string]string{}
+	b.questionnaires, b.asks = maps.Clone(shippedQuestionnaires().questionnaires), maps.Clone(shippedQuestionnaires().asks)
+	return b.readQuestionnaires(documents)
+}
+
+func (b *Book) readQuestionnaires(documents []Document) error {
 	for i := range documents {
 		d := &documents[i]
 		if d.Kind != QuestionnaireDocument {
