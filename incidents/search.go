@@ -3,6 +3,7 @@ package incidents
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -85,12 +86,18 @@ func (d *Desk) Search(ctx context.Context, q SearchQuery, language string, actor
 	if err != nil {
 		return nil, err
 	}
-	for i := range hits {
-		if err := d.describe(ctx, &hits[i], language); err != nil {
-			return nil, fmt.Errorf("read %s: %w", hits[i].Ref, err)
+	out := hits[:0]
+	for _, h := range hits {
+		err := d.describe(ctx, &h, language)
+		if errors.Is(err, ErrNotFound) {
+			continue // it went while we looked
 		}
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", h.Ref, err)
+		}
+		out = append(out, h)
 	}
-	return hits, nil
+	return out, nil
 }
 
 // describe adds what a hit says.
@@ -148,32 +155,53 @@ func entryOf(doc Document) (Entry, error) {
 // indexAtOnce is how many incidents share a transaction when they are indexed.
 const indexAtOnce = 500
 
-// prepare brings the index of texts up to date: the articles that come along,
-// once for each process, and the incidents that were opened since.
+// prepare brings the index of texts up to date: the articles and known errors,
+// once for each process, for some come along and others were copied; and the
+// incidents that were opened since.
 func (d *Desk) prepare(ctx context.Context) error {
 	if !d.indexed.Load() {
-		err := d.store.Update(ctx, func(tx Tx) error {
-			written, err := tx.Documents(ArticleDocument)
-			if err != nil {
-				return err
-			}
-			for _, doc := range current(ArticleDocument, written) {
-				e, err := entryOf(doc)
-				if err != nil {
-					return err
+		entries, err := d.entries(ctx)
+		if err == nil {
+			err = d.store.Update(ctx, func(tx Tx) error {
+				for _, e := range entries {
+					if err := tx.PutEntry(e); err != nil {
+						return err
+					}
 				}
-				if err := tx.PutEntry(e); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+				return nil
+			})
+		}
 		if err != nil {
-			return fmt.Errorf("index the articles: %w", err)
+			return fmt.Errorf("index articles and known errors: %w", err)
 		}
 		d.indexed.Store(true)
 	}
 	return d.index(ctx)
+}
+
+// entries returns what is in the index beside the incidents.
+func (d *Desk) entries(ctx context.Context) (out []Entry, err error) {
+	articles, err := d.Documents(ctx, ArticleDocument)
+	if err != nil {
+		return nil, err
+	}
+	for _, doc := range articles {
+		e, err := entryOf(doc)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	for _, state := range []ProblemState{ProblemKnownError, ProblemClosed} {
+		problems, _, err := seen(ctx, d.store, RecordQuery{Kind: ProblemRecord, State: string(state), Limit: 100_000}, func(*Problem) bool { return true })
+		if err != nil {
+			return nil, err
+		}
+		for i := range problems {
+			out = append(out, problems[i].entry())
+		}
+	}
+	return out, nil
 }
 
 // index puts the incidents into the index that are not in it yet.

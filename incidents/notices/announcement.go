@@ -11,7 +11,9 @@ import (
 
 // announced reports whether a notice tells of an announcement and not of an
 // incident.
-func announced(n incidents.Notice) bool { return n.Template == string(incidents.Announced) && strings.HasPrefix(n.Ref, "ANN-") }
+func announced(n incidents.Notice) bool {
+	return n.Template == string(incidents.Announced) && strings.HasPrefix(n.Ref, "ANN-")
+}
 
 // subject returns what notices tell of: an incident, or an announcement in the
 // form of one, and the events themselves.

@@ -102,6 +102,9 @@ func copyAll(ctx context.Context, from, to *database, empty []string, progress P
 				return fmt.Errorf("copy %s: %w", table, err)
 			}
 		}
+		if slices.Contains(tables, "entries") {
+			return emptyIndex(ctx, into)
+		}
 		return nil
 	})
 }
@@ -119,7 +122,7 @@ func (db *database) commonTables(ctx context.Context, other *database) (tables [
 		return nil, err
 	}
 	for _, name := range ours {
-		if name != "goose_db_version" && slices.Contains(theirs, name) {
+		if name != "goose_db_version" && name != "search" && slices.Contains(theirs, name) {
 			tables = append(tables, name)
 		}
 	}

@@ -22,6 +22,7 @@ func init() {
 	suite["Open actions are listed until they end"] = testOpenActions
 	suite["Reports read what was opened in the span"] = testReports
 	suite["An older database is indexed"] = testOlderDatabase
+	suite["Copies are searched"] = testCopiesAreSearched
 }
 
 var (
@@ -340,4 +341,27 @@ func asJSON(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+func testCopiesAreSearched(t *testing.T, open opener) {
+	s, to, ctx := open(t), open(t), context.Background()
+	desk := told(t, s, "a zebra stands in the door")
+	solve(t, desk, "INC-000001", "led it out", noon)
+	if _, err := desk.OpenProblem(ctx, incidents.Problem{Title: "zebra", State: incidents.ProblemKnownError, Symptom: "x", Cause: "zoo", Workaround: "hay"}, ana, noon); err != nil {
+		t.Fatal(err)
+	}
+	putArticle(t, desk, "zebras", incidents.Article{Title: incidents.Text{"en": "zebra"}, Body: incidents.Text{"en": "x"}})
+	index(t, s)
+	if err := s.CopyTo(ctx, to, func(string, int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	hits, err := incidents.NewDesk(to, incidents.Config{}, nil, nil).Search(ctx, incidents.SearchQuery{Q: "zebra", Limit: 10}, "en", ana)
+	got := refs(hits)
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, []string{"INC-000001", "PRB-000001", "zebras"}) {
+		t.Errorf("a copy finds %v, %v", got, err)
+	}
+	if list, err := to.Incidents(ctx, incidents.Query{Q: "zebra", Limit: 10}); err != nil || len(list) != 1 {
+		t.Errorf("a copy lists %d, %v", len(list), err)
+	}
 }

@@ -259,3 +259,13 @@ func (t *ticketTx) saveActions(id int64, s *incidents.Step) error {
 	}
 	return nil
 }
+
+// emptyIndex forgets the index of texts, which is then made anew from what there is.
+func emptyIndex(ctx context.Context, tx *txn) error {
+	for _, statement := range []string{"DELETE FROM search", "DELETE FROM entries", "UPDATE counters SET value = 0 WHERE name = 'indexed'"} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("empty the index of texts: %w", err)
+		}
+	}
+	return nil
+}
