@@ -83,6 +83,15 @@ type WarehouseConfig struct {
 	User      string    `yaml:"user"`
 	Password  string    `yaml:"password"`
 	TLS       ClientTLS `yaml:"tls"`
+
+	Retention RetentionConfig `yaml:"retention"`
+}
+
+// RetentionConfig says for how many days things are kept at least; 0 is for ever.
+type RetentionConfig struct {
+	Readings   int `yaml:"readings"`
+	Heartbeats int `yaml:"heartbeats"`
+	Hours      int `yaml:"hours"` // what each device counted in each hour
 }
 
 // TicketsConfig says where incidents and the registry are kept: on a PostgreSQL
@@ -254,6 +263,9 @@ func (c *Config) check() error {
 	}
 	if err := c.Alertmanager.check(); err != nil {
 		return err
+	}
+	if r := c.Warehouse.Retention; min(r.Readings, r.Heartbeats, r.Hours) < 0 {
+		return errors.New("warehouse.retention: days are wanted, 0 or more; 0 keeps everything")
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		return fmt.Errorf("log_level: %q; want debug, info, warn or error", c.LogLevel)

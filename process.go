@@ -170,7 +170,7 @@ func (p *process) openServer(ctx context.Context) error {
 		return err
 	}
 	p.server, err = warehouse.Open(warehouse.Options{Path: p.folder.file("warehouse"), Library: c.Library, Readers: readers, Addresses: c.Addresses,
-		User: c.User, Password: c.Password, TLS: secured, Log: p.log})
+		User: c.User, Password: c.Password, TLS: secured, Log: p.log, Retention: warehouse.Retention(c.Retention)})
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 
@@ -44,10 +45,13 @@ func (t *touched) of(c *telemetry.Counts) {
 	}
 }
 
-// rows returns what was noted as rows of raw_dirty.
-func (t *touched) rows() (int, []proto.InputColumn) {
+// rows returns what was noted of hours from the horizon on, as rows of raw_dirty.
+func (t *touched) rows(horizon time.Time) (int, []proto.InputColumn) {
 	t.hour, t.stripe, t.weight = t.hour[:0], t.stripe[:0], t.weight[:0]
 	for i, bits := range t.stripes {
+		if (t.first+int64(i))*3600 < horizon.Unix() {
+			continue
+		}
 		for s := range uint8(1 << stripeBits) {
 			if bits>>s&1 == 1 {
 				t.hour = append(t.hour, uint32(t.first+int64(i))*3600)
@@ -68,7 +72,10 @@ func (t *touched) rows() (int, []proto.InputColumn) {
 // he can read, after he has seen the note, makes it of these.
 func (w *Warehouse) touch(ctx context.Context, e *encoder, c *telemetry.Counts) error {
 	e.touched.of(c)
-	rows, columns := e.touched.rows()
+	rows, columns := e.touched.rows(w.retention.horizon(time.Now()))
+	if rows == 0 {
+		return nil
+	}
 	if err := w.insertBlock(ctx, e, "raw_dirty", rows, columns); err != nil {
 		return fmt.Errorf("note %d hours: %w", rows, err)
 	}

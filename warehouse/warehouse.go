@@ -34,6 +34,8 @@ type Options struct {
 	Library string // file of the engine's library; "" looks in the usual places
 	Conns   int    // statements that run at once in the engine; default 4
 
+	Retention Retention // of each database; its zero value keeps everything
+
 	// Readers are the databases that Server.Reader can be asked for.
 	Readers []string
 
@@ -55,14 +57,15 @@ type engine interface {
 
 // Server is a ClickHouse. It holds a database for each tenant.
 type Server struct {
-	engine   engine
-	log      *slog.Logger
-	registry prometheus.Registerer
+	engine    engine
+	retention Retention
+	log       *slog.Logger
+	registry  prometheus.Registerer
 }
 
 // Open reaches the ClickHouse that the options name. The caller closes it.
 func Open(o Options) (*Server, error) {
-	s := &Server{log: o.Log, registry: o.Metrics}
+	s := &Server{log: o.Log, registry: o.Metrics, retention: o.Retention}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

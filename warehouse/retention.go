@@ -1,0 +1,88 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Retention is how many days things are kept, at least; 0 is for ever. They go by
+// whole months, each once its last day is so old: a file that is deleted costs
+// nothing, and rows taken out of one cost writing the rest anew.
+type Retention struct {
+	Readings   int // and the totals of counters that they were made of
+	Heartbeats int
+	Hours      int // what each device counted in each hour
+}
+
+// tables returns the tables that are partitioned by month, with their days.
+func (r Retention) tables() map[string]int {
+	return map[string]int{"raw_counts": r.Readings, "raw_totals": r.Readings, "raw_heartbeats": r.Heartbeats, "raw_hours": r.Hours}
+}
+
+// monthOf returns the beginning of the month of an instant.
+func monthOf(at time.Time) time.Time {
+	at = at.UTC()
+	return time.Date(at.Year(), at.Month(), 1, 0, 0, 0, 0, time.UTC)
+}
+
+// horizon returns the beginning of the first month whose hours are still made
+// anew when readings come for them; zero for no such bound. Before it, readings
+// that others are to be added to are gone, or the sums would be.
+func (r Retention) horizon(now time.Time) (first time.Time) {
+	for _, days := range []int{r.Readings, r.Hours} {
+		if month := monthOf(now.AddDate(0, 0, -days)); days > 0 && month.After(first) {
+			first = month
+		}
+	}
+	return first
+}
+
+// Sweep deletes the months that are older than the retention. A month of readings
+// stays until its hours are up to date.
+func (w *Warehouse) Sweep(ctx context.Context, now time.Time) error {
+	days := w.retention.tables()
+	if w.retention == (Retention{}) {
+		return nil
+	}
+	out, err := w.Query(ctx, "months", "SELECT table, partition_id, sum(rows) FROM system.parts WHERE active AND database = '{db}'"+
+		" AND match(partition_id, '^[0-9]{6}$') GROUP BY table, partition_id ORDER BY partition_id", "TSV", nil)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		month, err := time.Parse("200601", fields[1])
+		if err != nil {
+			return fmt.Errorf("read the month of a partition of %s: %w", fields[0], err)
+		}
+		age := days[fields[0]]
+		if age == 0 || month.AddDate(0, 1, age).After(now) {
+			continue
+		}
+		if err := w.dropMonth(ctx, fields[0], month); err != nil {
+			return fmt.Errorf("delete the month %s of %s for its age: %w", fields[1], fields[0], err)
+		}
+	}
+	return nil
+}
+
+func (w *Warehouse) dropMonth(ctx context.Context, table string, month time.Time) error {
+	if table == "raw_counts" {
+		out, err := w.Query(ctx, "stale_month", "SELECT count() FROM {db}.raw_stale WHERE toYYYYMM(hour) = {month:UInt32}", "TSV",
+			map[string]string{"month": month.Format("200601")})
+		if err != nil {
+			return err
+		}
+		if stale, err := strconv.Atoi(strings.TrimSpace(string(out))); err != nil || stale > 0 {
+			return err
+		}
+	}
+	if err := w.exec(ctx, "ALTER TABLE {db}."+table+" DROP PARTITION ID '"+month.Format("200601")+"'", nil); err != nil {
+		return err
+	}
+	w.log.Info("deleted for its age", "database", w.db, "table", table, "month", month.Format("2006-01"))
+	return nil
+}
