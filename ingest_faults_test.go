@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -229,6 +230,21 @@ type producer struct {
 
 const faultyDevices = 40
 
+// What the devices send: most of them counts, some heartbeats, some what their
+// counters show.
+const (
+	sendsCounts = iota
+	sendsHeartbeats
+	sendsTotals
+)
+
+var says = [...]string{sendsCounts: `"in":%d,"out":1`, sendsHeartbeats: `"kind":"heartbeat","temp":%d`, sendsTotals: `"in_total":%d`}
+
+func kindOf(device string) int {
+	n, _ := strconv.Atoi(device[1:])
+	return max(0, n%5-2)
+}
+
 var faultsStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
 // round sends n readings, of which some are corrections or repetitions of
@@ -248,7 +264,7 @@ func (p *producer) round(ctx context.Context, n int) {
 		device, ts, _ := strings.Cut(key, " ")
 		value := p.random.Uint32N(1000)
 		last[key] = value
-		records = append(records, ingest.Record{Key: []byte(device), Value: fmt.Appendf(nil, `{"device":"%s","ts":%s,"in":%d,"out":1}`, device, ts, value)})
+		records = append(records, ingest.Record{Key: []byte(device), Value: fmt.Appendf(nil, `{"device":"%s","ts":%s,%s}`, device, ts, fmt.Sprintf(says[kindOf(device)], value))})
 	}
 	for ctx.Err() == nil {
 		if err := p.intake.Append(ctx, records); err == nil {
@@ -567,28 +583,89 @@ func (f *faults) check() {
 		ids[strconv.FormatUint(uint64(telemetry.IDOf(name)), 10)] = name
 	}
 	got := map[string]string{}
-	for _, row := range f.clickhouse.query(f.t, "SELECT device, toUnixTimestamp64Milli(ts), argMax(in, (delay, offset)) FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts GROUP BY device, ts") {
-		got[ids[row[0]]+" "+row[1]] = row[2]
+	db := databaseOf(store.Tenant{Name: store.DefaultTenant})
+	for _, table := range []string{
+		"SELECT device, toUnixTimestamp64Milli(ts), argMax(in, (delay, offset)) FROM " + db + ".raw_counts GROUP BY device, ts",
+		"SELECT device, toUnixTimestamp64Milli(ts), argMax(measurements['temp'], (delay, offset)) FROM " + db + ".raw_heartbeats GROUP BY device, ts",
+	} {
+		for _, row := range f.clickhouse.query(f.t, table) {
+			got[ids[row[0]]+" "+row[1]] = row[2]
+		}
 	}
+	wanted := f.producer.counts()
 	wrong := 0
-	for key, want := range f.producer.want {
+	for key, want := range wanted {
 		if got[key] != strconv.FormatUint(uint64(want), 10) {
 			if wrong++; wrong <= 5 {
 				f.t.Errorf("%s: got %q, want %d", key, got[key], want)
 			}
 		}
 	}
-	if len(got) != len(f.producer.want) || wrong > 0 {
-		f.t.Errorf("%d readings in the warehouse, %d were sent; %d are wrong", len(got), len(f.producer.want), wrong)
+	if len(got) != len(wanted) || wrong > 0 {
+		f.t.Errorf("%d readings in the warehouse, %d are wanted; %d are wrong", len(got), len(wanted), wrong)
 	}
-	// Each record of the log is one version of a reading, however often it was read.
+	f.checkVersions(db, ids)
+	f.t.Logf("%d readings, each there once with its last value", len(got))
+}
+
+// counts are the readings that the warehouse must have: of a counter, the
+// differences of what it showed.
+func (p *producer) counts() map[string]uint32 {
+	wanted, shown := map[string]uint32{}, map[string][]int{}
+	for key, value := range p.want {
+		device, ts, _ := strings.Cut(key, " ")
+		if kindOf(device) != sendsTotals {
+			wanted[key] = value
+			continue
+		}
+		at, _ := strconv.Atoi(ts)
+		shown[device] = append(shown[device], at)
+	}
+	for device, times := range shown {
+		slices.Sort(times)
+		for i := 1; i < len(times); i++ {
+			before, now := p.want[fmt.Sprint(device, " ", times[i-1])], p.want[fmt.Sprint(device, " ", times[i])]
+			if now >= before {
+				now -= before // else the counter was reset
+			}
+			wanted[fmt.Sprint(device, " ", times[i])] = now
+		}
+	}
+	return wanted
+}
+
+// checkVersions counts what was inserted: each record of the log is one version
+// of a reading, however often it was read.
+func (f *faults) checkVersions(db string, ids map[string]string) {
+	f.t.Helper()
 	_, end, err := f.offsets()
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	rows := f.clickhouse.query(f.t, "SELECT (SELECT count() FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts FINAL), (SELECT count() FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts), (SELECT countIf(xs > 1) FROM (SELECT uniqExact(tuple(in, out, interval)) AS xs FROM "+databaseOf(store.Tenant{Name: store.DefaultTenant})+".raw_counts GROUP BY device, ts, delay, offset))")[0]
-	if rows[0] != strconv.FormatInt(end, 10) || rows[2] != "0" {
-		f.t.Errorf("the log has %d records, the warehouse %s versions; %s of them differ from their repetition", end, rows[0], rows[2])
+	var plain []string // devices whose counts stand in the log as they are
+	for id, name := range ids {
+		if kindOf(name) == sendsCounts {
+			plain = append(plain, id)
+		}
 	}
-	f.t.Logf("%d readings of %d records, each there once with its last value; %s rows inserted", len(got), end, rows[1])
+	versions, inserted, differ := int64(0), int64(0), int64(0)
+	for table, columns := range map[string]string{"raw_counts": "tuple(in, out, interval)", "raw_heartbeats": "tuple(fw, measurements)", "raw_totals": "tuple(in_total, out_total, modulus)"} {
+		from := db + "." + table
+		if table == "raw_counts" {
+			from += " WHERE device IN (" + strings.Join(plain, ",") + ")"
+		}
+		row := f.clickhouse.query(f.t, "SELECT count(), sum(n), countIf(xs > 1) FROM (SELECT count() AS n, uniqExact("+columns+") AS xs FROM "+from+" GROUP BY device, ts, delay, offset)")[0]
+		for i, sum := range []*int64{&versions, &inserted, &differ} {
+			n, _ := strconv.ParseInt(row[i], 10, 64)
+			*sum += n
+		}
+	}
+	counted := f.clickhouse.query(f.t, "SELECT countIf(xs > 1) FROM (SELECT uniqExact(in, out, interval) AS xs FROM "+db+".raw_counts GROUP BY device, ts, delay, offset)")[0]
+	if counted[0] != "0" {
+		f.t.Errorf("%s counts between totals differ from their repetition", counted[0])
+	}
+	if versions != end || differ != 0 {
+		f.t.Errorf("the log has %d records, the warehouse %d versions; %d of them differ from their repetition", end, versions, differ)
+	}
+	f.t.Logf("%d records are %d versions; %d rows were inserted", end, versions, inserted)
 }
