@@ -61,6 +61,9 @@ func (w *walk) arrow() (err error) {
 		if left -= batch.NumRows(); left < 0 || batch.NumRows() < 0 {
 			return fmt.Errorf("more than %d rows; send them in several records", MaxArrowRows)
 		}
+		if p, ok := plainCountsOf(batch); ok && w.plain(&p, int(batch.NumRows())) {
+			continue
+		}
 		columns, err := arrowColumnsOf(batch)
 		if err != nil {
 			return err

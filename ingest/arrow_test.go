@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"pgregory.net/rapid"
 )
 
 // stream writes rows, given as JSON, as an Arrow stream of the schema.
@@ -150,6 +151,34 @@ func TestStreamsThatAreNoneAreRefusedWhole(t *testing.T) {
 			t.Errorf("%s: got %d readings and %+v; want %d and %q", name, got.Len(), rejects, c.rows, c.detail)
 		}
 	}
+}
+
+func TestPlainColumnsAreReadAsTheyAreRowByRow(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var plain, other []string // the other has a column that means nothing
+		for range rapid.IntRange(0, 20).Draw(rt, "rows") {
+			row := fmt.Sprintf(`"device":%s,"ts":%d,"in":%d,"interval":%d`, rapid.SampledFrom([]string{`"a"`, `"b"`, `"c"`, `"a\u0001"`, `""`}).Draw(rt, "device"),
+				rapid.SampledFrom([]int64{noon, noon - 1000, noon - 2000, noon + 2*24*3600*1000, 5}).Draw(rt, "ts"), rapid.Uint32().Draw(rt, "in"),
+				rapid.SampledFrom([]int{60, 900, 900, 0}).Draw(rt, "interval"))
+			if rapid.IntRange(0, 9).Draw(rt, "null") == 0 {
+				row = strings.Replace(row, `"in"`, `"other"`, 1)
+			}
+			plain, other = append(plain, "{"+row+"}"), append(other, "{"+row+`,"x":"y"}`)
+		}
+		for _, ts := range []string{"int64", "ms"} {
+			schema := "device:utf8 ts:" + ts + " in:uint32 interval:uint32"
+			a, refusedA := decodeArrow(stream(t, schemaOf(schema), "["+strings.Join(plain, ",")+"]"))
+			b, refusedB := decodeArrow(stream(t, schemaOf(schema+" x:utf8"), "["+strings.Join(other, ",")+"]"))
+			if show(&a) != show(&b) || len(refusedA) != len(refusedB) {
+				rt.Fatalf("%s\n%srefused %d; row by row\n%srefused %d", plain, show(&a), len(refusedA), show(&b), len(refusedB))
+			}
+			for i := range refusedA {
+				if refusedA[i].Reason != refusedB[i].Reason || refusedA[i].Index != refusedB[i].Index {
+					rt.Fatalf("refused %+v; row by row %+v", refusedA[i], refusedB[i])
+				}
+			}
+		}
+	})
 }
 
 func FuzzArrow(f *testing.F) {
