@@ -71,6 +71,14 @@ func serve(t testing.TB, data string, settings ...string) *program {
 // launch starts a belfry that serves an API, and waits until it is ready.
 func launch(t testing.TB, data string, settings []string, args ...string) *program {
 	t.Helper()
+	p := begin(t, data, settings, args...)
+	p.await(3*time.Minute, "belfry to be ready", func() bool { return p.ready() })
+	return p
+}
+
+// begin starts a belfry and waits until its API answers, with whatever.
+func begin(t testing.TB, data string, settings []string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, data: data, cmd: exec.Command(os.Args[0], args...), log: &logged{}, over: make(chan error, 1)}
 	p.cmd.Env = append(append(append(os.Environ(), asBelfry+"=1"), freePorts...), settings...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -79,18 +87,10 @@ func launch(t testing.TB, data string, settings []string, args ...string) *progr
 	}
 	go func() { p.over <- p.cmd.Wait() }()
 	t.Cleanup(func() { p.kill() })
-	p.await(3*time.Minute, "belfry to be ready", func() bool {
+	p.await(3*time.Minute, "belfry to answer", func() bool {
 		h := readHolder(data)
-		if h.PID != p.cmd.Process.Pid || h.API == "" {
-			return false
-		}
 		p.api = h.API
-		resp, err := http.Get(p.api + "/readyz")
-		if err != nil {
-			return false
-		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		return h.PID == p.cmd.Process.Pid && h.API != ""
 	})
 	token, err := readToken(data)
 	if err != nil {
@@ -98,6 +98,16 @@ func launch(t testing.TB, data string, settings []string, args ...string) *progr
 	}
 	p.token = token
 	return p
+}
+
+// ready reports whether every part of it answers.
+func (p *program) ready() bool {
+	resp, err := http.Get(p.api + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // await polls until ok; it fails the test when the time is over or the program is.
