@@ -166,6 +166,17 @@ func (e *Engine) with(ctx context.Context, run func(*conn) error) error {
 	return e.withOneOf(ctx, e.idle, run)
 }
 
+// rinsed makes a connection fit for the next statement after one that failed. What
+// a failed statement had written of its result stays with the connection, and
+// would come in front of the next statement's. A stream that was cut stays
+// listed there, with its memory.
+func (e *Engine) rinsed(c *conn, err error) error {
+	if err != nil {
+		e.lib.resultDestroy(e.call(e.lib.queryWithParams, c, "SELECT 1", "Null", nil))
+	}
+	return err
+}
+
 func (e *Engine) withOneOf(ctx context.Context, idle chan *conn, run func(*conn) error) error {
 	c, err := borrow(ctx, idle)
 	if err != nil {
@@ -176,7 +187,7 @@ func (e *Engine) withOneOf(ctx context.Context, idle chan *conn, run func(*conn)
 		return context.Cause(ctx)
 	}
 	if ctx.Done() == nil {
-		return run(c)
+		return e.rinsed(c, run(c))
 	}
 	done := make(chan struct{})
 	killed := make(chan struct{})
@@ -189,6 +200,7 @@ func (e *Engine) withOneOf(ctx context.Context, idle chan *conn, run func(*conn)
 	if !stop() {
 		<-killed
 	}
+	err = e.rinsed(c, err)
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

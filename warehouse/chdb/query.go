@@ -61,7 +61,7 @@ func (e *Engine) run(c *conn, sql, format string, params map[string]string) ([]b
 	result := e.call(e.lib.queryWithParams, c, sql, format, params)
 	defer e.lib.resultDestroy(result)
 	if err := e.failure(result); err != nil {
-		return nil, err
+		return nil, e.rinsed(c, err)
 	}
 	return append([]byte(nil), e.bytes(result)...), nil
 }
@@ -105,16 +105,6 @@ func (e *Engine) Stream(ctx context.Context, sql, format string, params map[stri
 }
 
 func (e *Engine) stream(ctx context.Context, c *conn, sql, format string, params map[string]string, chunk func([]byte) error) error {
-	err := e.streamAll(ctx, c, sql, format, params, chunk)
-	if err != nil {
-		// A stream that was cut stays listed, with its memory, until the next
-		// statement of its connection.
-		_, _ = e.run(c, "SELECT 1", "Null", nil)
-	}
-	return err
-}
-
-func (e *Engine) streamAll(ctx context.Context, c *conn, sql, format string, params map[string]string, chunk func([]byte) error) error {
 	stream := e.call(e.lib.streamQueryWithParams, c, sql, format, params)
 	defer e.lib.resultDestroy(stream)
 	if err := e.failure(stream); err != nil {
