@@ -119,7 +119,7 @@ func (s *Session) Stream(sql, format string, params map[string]string, chunk fun
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}
-	return s.reader.engine.stream(s.ctx, s.conn, sql, format, params, chunk)
+	return s.reader.engine.rinsed(s.conn, s.reader.engine.stream(s.ctx, s.conn, sql, format, params, chunk))
 }
 
 // With runs use under other settings, and then puts back the reader's own. The
