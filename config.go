@@ -40,6 +40,7 @@ type Config struct {
 	Door      DoorConfig      `yaml:"door"`
 
 	Alertmanager AlertmanagerConfig `yaml:"alertmanager"`
+	Incidents    IncidentsConfig    `yaml:"incidents"`
 }
 
 // APIConfig bounds what the API gives to those who ask much.
@@ -112,6 +113,12 @@ type AnalyzerConfig struct {
 	MaxLag time.Duration `yaml:"max_lag"` // behind by more, conditions are unknown
 }
 
+// IncidentsConfig says when incidents wait and stand for others.
+type IncidentsConfig struct {
+	GroupWait  time.Duration `yaml:"group_wait"`  // a device's waits so long for one of its site; 0: not at all
+	StormLimit int           `yaml:"storm_limit"` // more a minute go into one; 0: any number are shown
+}
+
 // DoorConfig says where ClickHouse's HTTP interface to the engine inside the
 // process is, and what a statement through it may use.
 type DoorConfig struct {
@@ -154,6 +161,7 @@ func defaultConfig() Config {
 		Analyzer:     AnalyzerConfig{MaxLag: 2 * time.Minute},
 		Door:         DoorConfig{Listen: "127.0.0.1:8123", MaxTime: time.Minute, MaxMemory: 2 << 30, MaxRows: 10_000_000, Sessions: 4},
 		Alertmanager: AlertmanagerConfig{Resend: time.Minute},
+		Incidents:    IncidentsConfig{GroupWait: 30 * time.Second, StormLimit: 200},
 	}
 }
 

@@ -49,7 +49,10 @@ type Tx interface {
 	Devices(sites []string) (map[string]int, error)
 	// Firing returns the open incidents of a rule at a site that hold a key.
 	Firing(rule, site string) ([]Incident, error)
-	// Children returns the open incidents that a site incident stands for.
+	// Alone returns how many incidents were opened in [from, to) that no other one
+	// stands for; it need not count beyond the limit.
+	Alone(from, to time.Time, limit int) (int, error)
+	// Children returns the open incidents that another one stands for.
 	Children(ref string) ([]Incident, error)
 	// Revision returns how often the documents have changed.
 	Revision() (int64, error)
@@ -111,6 +114,12 @@ type Config struct {
 	// RollUpWindow is within how long the devices of a site must fail for one
 	// incident to stand for all of them. 0 means 15 minutes.
 	RollUpWindow time.Duration
+	// GroupWait is how long what a site incident may stand for waits for it, without
+	// clocks or notices. 0 means not at all.
+	GroupWait time.Duration
+	// StormLimit is how many new incidents a minute people are troubled with; the
+	// rest go into one that holds the list. 0 means any number.
+	StormLimit int
 	// Matrix gives the priorities; nil means DefaultMatrix.
 	Matrix Matrix
 }

@@ -126,11 +126,17 @@ func (c *change) release() { c.inc.OpenKey = "" }
 
 func (c *change) take() {
 	c.inc.Assignee = c.actor.Name
-	c.respond()
+	c.takeUp()
 }
 
 func (c *change) assign() {
 	c.inc.Assignee = c.req.Assignee
+	c.takeUp()
+}
+
+// takeUp begins the clocks of what was held back: somebody works on it now.
+func (c *change) takeUp() {
+	c.inc.Held = Held{}
 	c.respond()
 }
 

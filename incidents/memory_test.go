@@ -99,6 +99,15 @@ func (m *memory) Firing(rule, site string) (out []Incident, err error) {
 	return out, nil
 }
 
+func (m *memory) Alone(from, to time.Time, limit int) (n int, err error) {
+	for _, inc := range m.rows {
+		if inc.Parent == "" && !inc.OpenedAt.Before(from) && inc.OpenedAt.Before(to) {
+			n++
+		}
+	}
+	return min(n, limit), nil
+}
+
 func (m *memory) Children(ref string) (out []Incident, err error) {
 	for _, inc := range m.sorted() {
 		if inc.Parent == ref && slices.Contains(open, inc.State) {

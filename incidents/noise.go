@@ -17,9 +17,12 @@ const (
 	byClosedSite  = "closed_site"
 	byFlapping    = "flapping"
 	byRollUp      = "roll_up"
+	byStorm       = "storm"
+
+	byCandidate = "candidate" // for moments, and so not counted
 )
 
-var suppressors = []string{bySilence, byMaintenance, byClosedSite, byFlapping, byRollUp}
+var suppressors = []string{bySilence, byMaintenance, byClosedSite, byFlapping, byRollUp, byStorm}
 
 // Held says why an incident is recorded and nobody is troubled with it: there are
 // no clocks and no notices. What still fires when that ends begins then. The zero
@@ -216,4 +219,8 @@ func (inc *Incident) flip(f *telemetry.Finding) {
 	inc.Flapping = inc.Flapping || len(inc.Flips) == flapsAt
 }
 
-func (c *change) calm() { c.inc.Flapping, c.inc.Flips = false, nil }
+// calm ends the flapping with a digest.
+func (c *change) calm() {
+	c.req.Text = fmt.Sprintf("calm for %d hours; it has fired %d times in all", int(calmAfter.Hours()), c.inc.Occurrences)
+	c.inc.Flapping, c.inc.Flips = false, nil
+}

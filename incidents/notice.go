@@ -104,8 +104,9 @@ type Webhook struct {
 
 // wants reports whether the subscription is to that event of the incident.
 func (w *Webhook) wants(inc *Incident, e *Event) bool {
+	released := (e.Kind == Release || e.Kind == Detach) && slices.Contains(w.Kinds, Open) // it is told of only now
 	return !w.Paused && (w.Site == "" || w.Site == inc.Site) && (!e.Internal || w.Internal) &&
-		(len(w.Kinds) == 0 || slices.Contains(w.Kinds, e.Kind))
+		(len(w.Kinds) == 0 || slices.Contains(w.Kinds, e.Kind) || released)
 }
 
 // Contact says how a principal is reached.
@@ -206,6 +207,9 @@ func (n *noticing) write(box Outbox, steps []Step) error {
 	var list []Notice
 	for i := range steps {
 		s := &steps[i]
+		if s.quiet() {
+			continue
+		}
 		for _, w := range hooks {
 			if w.wants(&s.After, &s.Event) {
 				list = append(list, n.notice(s, ByWebhook, w.ID, "", YouSubscribe))
@@ -241,6 +245,8 @@ func (s *Step) template() string {
 		return string(s.Event.Kind)
 	case Observe:
 		return "recovered"
+	case Release, Detach:
+		return string(Open)
 	}
 	return string(s.After.State)
 }

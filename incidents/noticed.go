@@ -8,6 +8,17 @@ import (
 
 func isMissing(err error) bool { return errors.Is(err, ErrNotFound) }
 
+// quiet reports whether nobody is told: what is held back is recorded and troubles
+// nobody until somebody takes it up, and of what flaps there is one notice when it
+// begins to and one when it is calm again.
+func (s *Step) quiet() bool {
+	if s.After.Held.By != "" && !s.After.Touched {
+		return true
+	}
+	flaps := s.Event.Kind == Repeat || s.Event.Kind == Observe || s.Event.Kind == Reopen || s.Event.Kind == AutoResolve
+	return flaps && s.Before.Flapping && s.After.Flapping
+}
+
 // public reports whether the event changed what a requester sees: the state, or
 // a word to them.
 func (s *Step) public() bool {

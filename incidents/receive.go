@@ -3,6 +3,7 @@ package incidents
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"belfry/telemetry"
 )
@@ -40,7 +41,7 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error 
 		if err != nil {
 			return err
 		}
-		in = &intake{desk: d, tx: tx, noise: noise{book, closed}, latest: latest, held: map[string]int{}, parents: map[place]string{}}
+		in = &intake{desk: d, tx: tx, noise: noise{book, closed}, latest: latest, held: map[string]int{}, parents: map[place]string{}, opened: map[time.Time]int{}}
 		if err := in.rollUp(findings); err != nil {
 			return err
 		}
@@ -84,6 +85,10 @@ type intake struct {
 	steps   []Step
 	parents map[place]string // open site incidents
 	held    map[string]int   // findings held back, by what held them
+
+	devices  map[string]int    // of the sites that may roll up
+	opened   map[time.Time]int // incidents opened within a minute that stand for themselves
+	overflow string            // the incident that holds what a storm brings; "" as long as it is not asked for
 }
 
 func (in *intake) take(f *telemetry.Finding) error {
@@ -151,6 +156,14 @@ func (in *intake) open(previous Incident, f *telemetry.Finding) error {
 	priority := in.desk.priority(in.book, f.Category, Impact(f.Impact), Urgency(f.Urgency))
 	req := Request{Transition: Open, finding: f, ref: ref, priority: priority, previous: previous.Ref,
 		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)]}
+	if req.held.By == "" {
+		if req.parent, req.held, err = in.brake(f); err != nil {
+			return err
+		}
+	}
+	if req.held.By == "" {
+		req.held = in.await(f)
+	}
 	return in.apply(Incident{}, req, f)
 }
 

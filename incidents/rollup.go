@@ -49,6 +49,7 @@ func (in *intake) rollUp(findings []telemetry.Finding) error {
 	if err != nil {
 		return err
 	}
+	in.devices = counts
 	parents, err := in.tx.Latest(keys)
 	if err != nil {
 		return err
@@ -116,7 +117,8 @@ func (in *intake) orphans(p place, at time.Time) (out []Incident, err error) {
 	}
 	for _, inc := range list {
 		recent := at.Sub(inc.LastFiredAt) <= in.desk.config.RollUpWindow
-		if recent && inc.State == New && !inc.Touched && inc.Parent == "" && inc.Device != "" && inc.Condition == telemetry.Firing {
+		free := inc.Parent == "" || inc.Held.By == byStorm
+		if recent && inc.State == New && !inc.Touched && free && inc.Device != "" && inc.Condition == telemetry.Firing {
 			out = append(out, inc)
 		}
 	}
@@ -139,8 +141,14 @@ func (in *intake) openParent(p place, f *telemetry.Finding, failing, devices int
 		return err
 	}
 	in.parents[p] = ref
-	return in.apply(Incident{}, Request{Transition: Open, finding: &site, ref: ref, key: p.key(), previous: previous.Ref,
-		priority: in.desk.priority(in.book, f.Category, ImpactSite, Urgency(f.Urgency)), held: in.hold(&site)}, &site)
+	req := Request{Transition: Open, finding: &site, ref: ref, key: p.key(), previous: previous.Ref,
+		priority: in.desk.priority(in.book, f.Category, ImpactSite, Urgency(f.Urgency)), held: in.hold(&site)}
+	if req.held.By == "" {
+		if req.parent, req.held, err = in.brake(&site); err != nil {
+			return err
+		}
+	}
+	return in.apply(Incident{}, req, &site)
 }
 
 func (in *intake) adoptAll(orphans []Incident, parent string, f *telemetry.Finding) error {
@@ -154,18 +162,21 @@ func (in *intake) adoptAll(orphans []Incident, parent string, f *telemetry.Findi
 	return nil
 }
 
-// recoverParents lets the site incidents of devices that recovered know, once
-// none of their devices fires any more.
+// recoverParents lets the incidents that stand for others know, once none of these
+// fires any more: those of sites first, and then the overflow that may hold them.
 func (in *intake) recoverParents() error {
-	at := map[string]time.Time{}
-	for i := range in.steps {
-		if s := &in.steps[i]; s.After.Parent != "" && s.After.Condition != telemetry.Firing {
-			at[s.After.Parent] = later(at[s.After.Parent], s.Event.At)
+	for from := 0; from < len(in.steps); {
+		at := map[string]time.Time{}
+		for i := range in.steps[from:] {
+			if s := &in.steps[from+i]; s.After.Parent != "" && s.After.Condition != telemetry.Firing {
+				at[s.After.Parent] = later(at[s.After.Parent], s.Event.At)
+			}
 		}
-	}
-	for _, ref := range slices.Sorted(maps.Keys(at)) {
-		if err := in.recoverParent(ref, at[ref]); err != nil {
-			return err
+		from = len(in.steps)
+		for _, ref := range slices.Sorted(maps.Keys(at)) {
+			if err := in.recoverParent(ref, at[ref]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -192,7 +203,7 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 		}
 	}
 	f := &telemetry.Finding{Rule: parent.Rule, Scope: parent.Scope, Site: parent.Site, Condition: telemetry.Clear,
-		At: later(at, parent.EvaluatedAt), Since: at, Reason: "none of the devices fires any more"}
+		At: later(at, parent.EvaluatedAt), Since: at, Reason: "nothing that it stands for fires any more"}
 	return in.quiet(parent, f)
 }
 

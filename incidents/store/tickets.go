@@ -181,6 +181,16 @@ func (t *ticketTx) Due(by time.Time, limit int) ([]incidents.Incident, error) {
 	return list, nil
 }
 
+// Alone implements incidents.Tx.
+func (t *ticketTx) Alone(from, to time.Time, limit int) (n int, err error) {
+	err = t.tx.QueryRowContext(t.ctx, "SELECT COUNT(*) FROM (SELECT 1 FROM incidents WHERE opened_at >= ? AND opened_at < ? AND parent IS NULL LIMIT ?) x",
+		from.UnixMilli(), to.UnixMilli(), limit).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count what was opened: %w", err)
+	}
+	return n, nil
+}
+
 // Save implements incidents.Tx.
 func (t *ticketTx) Save(steps []incidents.Step) error {
 	if err := t.saveRows(steps); err != nil {
