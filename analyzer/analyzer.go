@@ -66,6 +66,7 @@ type Analyzer struct {
 	fleet    *Fleet
 	bounds   []*bound
 	orphans  []orphan // states whose rule or scope is gone
+	portion  portion
 	progress Progress
 	saved    time.Time // progress.At when last saved
 	lagging  bool
@@ -104,9 +105,11 @@ func New(ctx context.Context, cfg Config) (*Analyzer, error) {
 	a := &Analyzer{cfg: cfg, log: cfg.Log, metrics: m, fleet: cfg.Fleet, ledger: ledger{}}
 	var states []State
 	if cfg.States != nil {
-		if states, a.progress, err = cfg.States.Load(ctx); err != nil {
+		var kept Progress
+		if states, kept, err = cfg.States.Load(ctx); err != nil {
 			return nil, fmt.Errorf("load analyzer states: %w", err)
 		}
+		a.hold(nil, kept)
 		if err := a.recall(ctx); err != nil {
 			return nil, err
 		}
@@ -156,6 +159,7 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 	byName := map[string]*bound{}
 	for _, r := range rules.Rules {
 		b := bind(r, f)
+		b.shard = a.portion.shards(b, f)
 		a.bounds = append(a.bounds, b)
 		byName[r.Name] = b
 	}
@@ -164,14 +168,17 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 	for _, s := range states {
 		b := byName[s.Rule]
 		if b == nil {
-			a.orphans = append(a.orphans, orphan{s, "rule removed"})
+			a.orphan(s, "rule removed")
 			continue
 		}
 		changed[s.Rule] = changed[s.Rule] || s.RuleHash != b.rule.Hash
 		row, ok := b.row(f, s.Scope)
 		if !ok {
-			a.orphans = append(a.orphans, orphan{s, "no longer in the registry"})
+			a.orphan(s, "no longer in the registry")
 			continue
+		}
+		if b.shard != nil && !a.portion.mine(b, row) {
+			continue // it is another analyzer's
 		}
 		*b.state(row) = s
 		b.tell(row, tellOf(&s))
@@ -180,6 +187,14 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 		if is {
 			a.log.Info("rule changed, its states are kept", "rule", name)
 		}
+	}
+}
+
+// orphan keeps a state that nothing stands for any more, to be resolved by whoever holds
+// the first shard.
+func (a *Analyzer) orphan(s State, reason string) {
+	if a.portion.held == nil || a.portion.held[0] {
+		a.orphans = append(a.orphans, orphan{s, reason})
 	}
 }
 
@@ -254,7 +269,7 @@ func (a *Analyzer) hand(ctx context.Context) error {
 		a.outbox = a.outbox[:0:0]
 	}
 	if a.cfg.States != nil {
-		if err := a.cfg.States.Save(ctx, a.dirty, a.progress); err != nil {
+		if err := a.cfg.States.Save(ctx, a.dirty, a.kept()); err != nil {
 			return fmt.Errorf("save %d analyzer states: %w", len(a.dirty), err)
 		}
 	}

@@ -28,6 +28,7 @@ type bound struct {
 	members []bool      // by device (groups, tenant): it takes part; nil: all
 	varying [][]float64 // by parameter: its value for each scope; nil when fixed
 
+	shard  []uint8 // by scope, of devices and sites; nil when there are no shards
 	slot   []int32 // by scope: place in states plus one; 0 is inactive
 	states []State
 	free   []int32

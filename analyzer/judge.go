@@ -81,6 +81,7 @@ func (p *pass) presence(t *task) []presence {
 			}
 		}
 	}
+	p.portion.rest(t, out)
 	return out
 }
 
@@ -186,6 +187,9 @@ func (j *judgement) note(row, i int, s *State, m move, v verdict) {
 		j.fired(s, row)
 	case m == moveClear && fired && s.Scope.Level == telemetry.LevelDevice:
 		j.ledger.add(spell)
+	}
+	if !j.portion.mine(j.bound, row) {
+		return
 	}
 	if m != moveSilent {
 		j.outbox = append(j.outbox, j.finding(row, s, m, v, shown))

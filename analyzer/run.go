@@ -81,7 +81,7 @@ func (a *Analyzer) lagRule(b *bound, now time.Time) {
 			continue
 		}
 		s := &b.states[slot-1]
-		if s.step(verdictUnknown, now, b.timing) != moveUnknown {
+		if s.step(verdictUnknown, now, b.timing) != moveUnknown || !a.portion.mine(b, row) {
 			continue
 		}
 		f := j.finding(row, s, moveUnknown, verdictUnknown, shown{value: s.Value})

@@ -39,6 +39,9 @@ type Progress struct {
 	At    time.Time            `json:"at"`              // the newest watermark that was evaluated
 	Hold  time.Time            `json:"hold,omitzero"`   // rules of absence wait until then, after an outage of our own
 	Rules map[string]time.Time `json:"rules,omitempty"` // by rule: every instant up to this one is done
+	// Shards is the progress of the shards that an analyzer holds, when several divide
+	// the scopes among them; the other fields are then not used. See Restart.
+	Shards map[int]Progress `json:"shards,omitempty"`
 }
 
 // States keeps states and progress over restarts.

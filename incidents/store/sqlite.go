@@ -127,6 +127,9 @@ func (db *database) update(ctx context.Context, fn func(*txn) error) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
+	if err := tx.heldBy(ctx); err != nil {
+		return err
+	}
 	if err := fn(tx); err != nil {
 		return err
 	}

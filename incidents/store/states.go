@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"belfry/analyzer"
@@ -28,12 +29,8 @@ var stateRows = bulk{
 
 // Save keeps the changed states and the progress, together or not at all.
 func (s States) Save(ctx context.Context, changed []analyzer.State, p analyzer.Progress) error {
-	progress, err := json.Marshal(p)
-	if err != nil {
-		return fmt.Errorf("write the analyzer's progress: %w", err)
-	}
 	var kept []*analyzer.State
-	err = s.update(ctx, func(tx *txn) error {
+	err := s.update(ctx, func(tx *txn) error {
 		kept = kept[:0]
 		for i := range changed {
 			if changed[i].Phase != analyzer.Inactive {
@@ -53,13 +50,35 @@ func (s States) Save(ctx context.Context, changed []analyzer.State, p analyzer.P
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO analyzer_progress VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET data = excluded.data", string(progress))
-		return err
+		return saveProgress(ctx, tx, p)
 	})
 	if err != nil {
 		return fmt.Errorf("save %d states of the analyzer: %w", len(changed), err)
 	}
 	return nil
+}
+
+// saveProgress keeps the progress. That of shards goes beside that of the others, which
+// other analyzers hold.
+func saveProgress(ctx context.Context, tx *txn, p analyzer.Progress) error {
+	if p.Shards != nil {
+		kept, err := loadProgress(ctx, tx)
+		if err != nil {
+			return err
+		}
+		mine := p.Shards
+		p = kept
+		if p.Shards == nil {
+			p.Shards = map[int]analyzer.Progress{}
+		}
+		maps.Copy(p.Shards, mine)
+	}
+	progress, err := json.Marshal(p)
+	if err != nil {
+		return fmt.Errorf("write the analyzer's progress: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO analyzer_progress VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET data = excluded.data", string(progress))
+	return err
 }
 
 func forget(ctx context.Context, tx *txn, s *analyzer.State) error {

@@ -30,6 +30,8 @@ var suite = map[string]func(*testing.T, opener){
 	"Registry":                                       testRegistry,
 	"Devices register themselves once":               testDevicesRegisterThemselvesOnce,
 	"States":                                         testStates,
+	"A dead analyzers share is taken over":           testADeadAnalyzersShareIsTakenOver,
+	"A share that is given up is taken at once":      testAShareThatIsGivenUpIsTakenAtOnce,
 	"The feed has every event once in order":         testTheFeedHasEveryEventOnceInOrder,
 	"Audit records":                                  testAuditRecords,
 	"Notices are claimed once and written down":      testNoticesAreClaimedOnceAndWrittenDown,
