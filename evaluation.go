@@ -9,41 +9,9 @@ import (
 
 	"belfry/analyzer"
 	"belfry/api"
+	"belfry/incidents"
 	"belfry/telemetry"
 )
-
-// openRules reads and checks the rules that are to run.
-func (w *watch) openRules() (err error) {
-	w.ruleFiles = w.options.rules
-	if w.ruleFiles == nil {
-		if w.ruleFiles, err = readRuleFiles(w.config.Analyzer.Rules); err != nil {
-			return err
-		}
-	}
-	if w.rules, err = analyzer.Load(w.ruleFiles...); err != nil {
-		return fmt.Errorf("the rules can't run:\n%w", err)
-	}
-	return nil
-}
-
-// listRules is GET /api/v1/rules.
-func (w *watch) listRules(context.Context) ([]api.Rule, error) {
-	var out []api.Rule
-	for _, r := range w.rules.Rules {
-		out = append(out, ruleOf(r))
-	}
-	return out, nil
-}
-
-// ruleOf is a rule as the API shows it.
-func ruleOf(r *analyzer.Rule) api.Rule {
-	scope := string(r.Scope)
-	if r.Group != "" {
-		scope = "group(" + r.Group + ")"
-	}
-	return api.Rule{Name: r.Name, About: r.About, Scope: scope, Category: r.Category, When: r.When,
-		Schedule: r.Schedule.String(), Hash: r.Hash, Source: r.File}
-}
 
 // checkRules is POST /api/v1/rules/check.
 func (w *watch) checkRules(_ context.Context, files []api.RuleFile) ([]api.FileFault, error) {
@@ -62,29 +30,31 @@ func loadAsked(asked []api.RuleFile) (*analyzer.RuleSet, error) {
 		files = append(files, analyzer.File{Name: f.Name, Data: []byte(f.Text)})
 	}
 	set, err := analyzer.Load(files...)
-	var faults analyzer.Faults
-	if !errors.As(err, &faults) {
-		return set, err
+	return set, faultsOf(err)
+}
+
+// asked returns the rules that a question is about: those that it brings, else those
+// that run; and only the one that it names.
+func (w *watch) asked(ctx context.Context, files []api.RuleFile, name string) (*analyzer.RuleSet, error) {
+	rules, err := w.rules.current(ctx)
+	if len(files) > 0 {
+		rules, err = loadAsked(files)
 	}
-	var faulty api.FaultyRules
-	for _, f := range faults {
-		wrong := f.What
-		if f.Want != "" {
-			wrong += "; " + f.Want
-		}
-		faulty = append(faulty, api.FileFault{File: f.File, Line: f.Line, Column: f.Col, Wrong: wrong})
+	if err != nil || name == "" {
+		return rules, err
 	}
-	return nil, faulty
+	rule := rules.Rule(name)
+	if rule == nil {
+		return nil, incidents.ErrNotFound
+	}
+	return &analyzer.RuleSet{Rules: []*analyzer.Rule{rule}}, nil
 }
 
 // backtest is POST /api/v1/rules/backtest.
 func (w *watch) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMessage, error) {
-	rules := w.rules
-	if len(q.Files) > 0 {
-		var err error
-		if rules, err = loadAsked(q.Files); err != nil {
-			return nil, err
-		}
+	rules, err := w.asked(ctx, q.Files, q.Rule)
+	if err != nil {
+		return nil, err
 	}
 	fleet, err := w.fleet.read(ctx) // its own: an analyzer's fleet is for it alone
 	if err != nil {
@@ -107,38 +77,4 @@ func (w *watch) loadAll(ctx context.Context, from, to time.Time) (*telemetry.Bat
 		all.Append(b)
 		return nil
 	})
-}
-
-// runAnalyzer evaluates the rules until the context ends.
-func (w *watch) runAnalyzer(ctx context.Context) error {
-	if w.options.begin != nil {
-		select {
-		case <-w.options.begin:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	ticks := make(chan time.Time)
-	done := make(chan error, 1)
-	go func() { done <- w.analyzer.Run(ctx, ticks, w.consumer.Watermark) }()
-	for {
-		select {
-		case <-ctx.Done():
-			close(ticks)
-			return <-done
-		case at := <-tick.C:
-			fleet, changed, err := w.fleet.fleet(ctx)
-			if err != nil {
-				w.log.Warn("the analyzer goes on with the registry it has", "error", err)
-			} else if changed {
-				w.analyzer.SetFleet(fleet)
-			}
-			select {
-			case ticks <- at.UTC():
-			case <-ctx.Done():
-			}
-		}
-	}
 }

@@ -14,12 +14,9 @@ import (
 
 // explain is POST /api/v1/rules/explain.
 func (w *watch) explain(ctx context.Context, q api.ExplainQuery) (json.RawMessage, error) {
-	rules := w.rules
-	if len(q.Files) > 0 {
-		var err error
-		if rules, err = loadAsked(q.Files); err != nil {
-			return nil, err
-		}
+	rules, err := w.asked(ctx, q.Files, "")
+	if err != nil {
+		return nil, err
 	}
 	fleet, err := w.fleet.read(ctx) // its own: an analyzer's fleet is for it alone
 	if err != nil {

@@ -71,12 +71,17 @@ func (w *watch) openIngest(context.Context) (err error) {
 	if w.warehouseless() || !w.has("ingest") {
 		return nil
 	}
-	w.consumer, err = ingest.NewConsumer(ingest.Options{
+	w.consumer, err = ingest.NewConsumer(w.consumption())
+	return err
+}
+
+// consumption is how readings are taken in.
+func (w *watch) consumption() ingest.Options {
+	return ingest.Options{
 		Connection: w.connection(), Topic: w.topicOf(w.tenant), Group: w.group(),
 		MaxReadings: w.config.Ingest.BatchReadings, MaxDelay: w.config.Ingest.BatchWait,
 		Sink: w.warehouse.Insert, Register: w.register, Now: time.Now, Log: w.log, Registerer: w.metrics,
-	})
-	return err
+	}
 }
 
 // register notes devices that were heard of for the first time.
@@ -92,25 +97,31 @@ func (w *watch) register(ctx context.Context, devices []ingest.NewDevice) error 
 	return err
 }
 
-// openAnalyzer loads the rules, and makes the analyzer where there is a consumer
-// to say how far the readings are.
+// openAnalyzer loads the rules, and makes the analyzer. Where no readings are taken in,
+// a consumer that only looks says how far the others are.
 func (w *watch) openAnalyzer(ctx context.Context) error {
-	if err := w.openRules(); err != nil {
+	if err := w.openRules(ctx); err != nil {
 		return err
 	}
 	if w.warehouse == nil {
 		return nil
 	}
 	w.fleet = &fleetKeeper{registry: w.tickets, warehouse: w.warehouse, log: w.log}
-	if !w.has("analyzer") || w.consumer == nil {
+	if !w.has("analyzer") || w.intake == nil {
 		return nil
+	}
+	if w.arrived = w.consumer; w.arrived == nil {
+		var err error
+		if w.arrived, err = ingest.NewConsumer(w.consumption()); err != nil {
+			return err
+		}
 	}
 	fleet, _, err := w.fleet.fleet(ctx)
 	if err != nil {
 		return err
 	}
 	w.analyzer, err = analyzer.New(ctx, analyzer.Config{
-		Rules: w.rules, Fleet: fleet, Query: w.warehouse.Scan, Series: w.warehouse.Series, Emit: w.desk.Receive, States: w.tickets.States(),
+		Rules: w.rules.set, Fleet: fleet, Query: w.warehouse.Scan, Series: w.warehouse.Series, Emit: w.desk.Receive, States: w.tickets.States(),
 		MaxLag: w.config.Analyzer.MaxLag, Start: w.options.since, Log: w.log, Registry: w.metrics, Clock: time.Now,
 	})
 	return err
@@ -121,7 +132,7 @@ func (w *watch) openAPI(context.Context) error {
 	parts := api.Parts{
 		Tenant: w.tenant, Desk: w.desk, Registry: w.tickets, Tokens: w.control, Feed: w.tickets, Audit: w.tickets, Notices: w.tickets, Tenants: w.watches, Backups: w.watches,
 		Rate: api.RateLimit{PerSecond: w.config.API.Rate, Burst: w.config.API.Burst}, Live: api.LiveLimits{Streams: w.config.API.Streams},
-		Rules: w.listRules, CheckRules: w.checkRules, Ready: w.process.ready,
+		Rules: w.rules.list, PutRule: w.rules.put, RuleHistory: w.rules.history, CheckRules: w.checkRules, Ready: w.process.ready,
 		Metrics:    http.HandlerFunc(w.showMetrics),
 		Registerer: w.metrics, Version: buildVersion(), Now: time.Now, Log: w.log,
 	}

@@ -18,6 +18,7 @@ type rulesCommand struct {
 	List     rulesListCommand     `cmd:"" help:"List the rules that ship with belfry and those that run."`
 	Test     rulesTestCommand     `cmd:"" help:"Run rule tests: small fleets in short notation and what must be found in them."`
 	Explain  rulesExplainCommand  `cmd:"" help:"Say what an evaluation asks of the warehouse, which rules share it, and what it takes."`
+	DryRun   rulesDryRunCommand   `cmd:"" name:"dry-run" help:"Say what rules that are not saved yet would have opened in the last week."`
 	Backtest rulesBacktestCommand `cmd:"" help:"Run rules over stored readings and say what they would have found."`
 }
 

@@ -45,8 +45,8 @@ type watch struct {
 	notices   *notices.Worker
 	fleet     *fleetKeeper
 	mirror    *mirror // nil when another process copies the incidents
-	ruleFiles ruleFiles
-	rules     *analyzer.RuleSet
+	rules     *ruleBook
+	arrived   *ingest.Consumer   // says how far ingestion is; nil when nobody evaluates here
 	analyzer  *analyzer.Analyzer // nil when another process evaluates
 	alerts    *alerts.Sender     // nil when no Alertmanager is told
 	app       *fiber.App
@@ -161,6 +161,9 @@ func (w *watch) run(ctx context.Context) error {
 	}
 	if w.analyzer != nil {
 		group.Go(func() error { return w.runAnalyzer(ctx) })
+		if w.arrived != w.consumer {
+			group.Go(func() error { return w.arrived.Watch(ctx) })
+		}
 	}
 	if w.alerts != nil {
 		group.Go(func() error { return w.alerts.Run(ctx) })

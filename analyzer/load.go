@@ -37,6 +37,35 @@ func Load(files ...File) (*RuleSet, error) {
 	return set, nil
 }
 
+// LoadOver loads rule files, and others whose rules take the place of those of the same
+// name. Each of the two is checked by itself, as Load does, and then the whole.
+func LoadOver(base, over []File) (*RuleSet, error) {
+	below, err := Load(base...)
+	if err != nil || len(over) == 0 {
+		return below, err
+	}
+	above, err := Load(over...)
+	if err != nil {
+		return nil, err
+	}
+	set := &RuleSet{}
+	for _, r := range below.Rules {
+		if other := above.Rule(r.Name); other != nil {
+			r = other
+		}
+		set.Rules = append(set.Rules, r)
+	}
+	for _, r := range above.Rules {
+		if below.Rule(r.Name) == nil {
+			set.Rules = append(set.Rules, r)
+		}
+	}
+	if r := set.circle(); r != nil {
+		return nil, Faults{{File: r.File, Line: r.Line, Col: 1, What: fmt.Sprintf("the rule %q yields to itself, through others", r.Name), Want: "want yields_to without a circle"}}
+	}
+	return set, nil
+}
+
 // loader collects rules and faults over all files.
 type loader struct {
 	src    source

@@ -166,6 +166,10 @@ func (a *app) routes() {
 
 	route(a, "GET", "/rules", staff, "List the running rules", a.listRules)
 	route(a, "GET", "/rules/{name}", staff, "One rule", a.getRule, fails(404))
+	route(a, "PUT", "/rules/{name}", managers, "Write a rule; it runs from then on", a.putRule, fails(412, 428))
+	route(a, "DELETE", "/rules/{name}", managers, "Drop what was written of a rule; that of the files, if any, counts again", a.deleteRule, status(204), fails(404, 412, 428))
+	route(a, "GET", "/rules/{name}/versions", staff, "What a rule once was, and who changed it", a.ruleHistory, fails(404))
+	route(a, "POST", "/rules/{name}/backtest", operators, "What a rule, as it runs or as it is written here, would have opened", a.backtestRule, fails(404), patience(30*time.Minute), reads())
 	route(a, "POST", "/rules/check", staff, "Check rule files", a.checkRules, reads())
 	route(a, "POST", "/rules/explain", operators, "What an evaluation asks of the warehouse, and takes", a.explainRules, patience(10*time.Minute), reads())
 	route(a, "POST", "/rules/backtest", operators, "Run rules over stored history", a.backtest, patience(30*time.Minute), reads())

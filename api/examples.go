@@ -42,6 +42,8 @@ var examples = map[string]any{
 	"post-ingest-pause":              object{"partitions": []int{0}},
 	"post-ingest-resume":             object{},
 	"post-rules-backtest":            object{"from": "2026-03-01T00:00:00Z", "to": "2026-03-08T00:00:00Z", "findings": true},
+	"put-rules-name":                 object{"text": "rules:\n  - name: silent\n    scope: device\n    when: silence() > 2h\n    every: 5m\n    category: suspected_offline\n"},
+	"post-rules-name-backtest":       object{"from": "2026-03-01T00:00:00Z", "to": "2026-03-08T00:00:00Z"},
 	"post-rules-explain":             object{"at": "2026-03-08T00:00:00Z"},
 	"post-rules-check":               object{"files": []any{object{"name": "rules.yaml", "text": "rules: []\n"}}},
 	"put-silences-id":                object{"device": "FC-10042", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z", "reason": "the floor is painted"},

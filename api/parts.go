@@ -44,6 +44,11 @@ type Parts struct {
 	Readings func(ctx context.Context, q ReadingsQuery) ([]Reading, error)
 	// Rules returns the running rules, in the order of their names.
 	Rules func(ctx context.Context) ([]Rule, error)
+	// PutRule writes a rule, or drops what was written of it: a FaultyRules error says
+	// that it can't run, ErrNoMatch that the change names no ETag.
+	PutRule func(ctx context.Context, q RuleChange) (Rule, error)
+	// RuleHistory returns the versions of a rule, the newest first.
+	RuleHistory func(ctx context.Context, name string) ([]RuleVersion, error)
 	// CheckRules returns every fault of the rule files; none when they can run.
 	CheckRules func(ctx context.Context, files []RuleFile) ([]FileFault, error)
 	// Backtest runs rules over stored history; a FaultyRules error says that they
@@ -138,11 +143,36 @@ type Rule struct {
 	Source   string `json:"source,omitempty" doc:"The file that it stands in"`
 	Text     string `json:"text,omitempty" doc:"The rule as it is written"`
 
+	Version   int64     `json:"version,omitempty" doc:"Of a rule that was changed through the API"`
+	Actor     string    `json:"actor,omitempty" doc:"Who changed it"`
+	ChangedAt time.Time `json:"changed_at,omitzero"`
+
 	// What people made of its incidents in the last 90 days; the API fills it in.
 	Judged             int      `json:"judged,omitempty" doc:"Incidents of the last 90 days that people have ended"`
 	FalsePositives     int      `json:"false_positives,omitempty" doc:"Of these, those behind which nothing was wrong"`
 	FalsePositiveShare *float64 `json:"false_positive_share,omitempty" doc:"Of those that people have ended"`
 }
+
+// RuleVersion is a rule as it once was.
+type RuleVersion struct {
+	Version int64     `json:"version"`
+	Text    string    `json:"text"`
+	Dropped bool      `json:"dropped,omitempty" doc:"The rule of the files counted again"`
+	Actor   string    `json:"actor"`
+	At      time.Time `json:"at"`
+}
+
+// RuleChange writes a rule, or drops what was written of it.
+type RuleChange struct {
+	Name, Text string
+	Drop       bool
+	Match      string // hash of the rule that it is meant for; "*" any; "" none was named
+	Actor      string
+	At         time.Time
+}
+
+// ErrNoMatch says that a change does not name what it is meant for.
+var ErrNoMatch = errors.New("no ETag was named")
 
 // RuleFile is the text of a rule file.
 type RuleFile struct {
@@ -176,6 +206,7 @@ func (f FaultyRules) Error() string {
 // BacktestQuery asks what rules would have found in the span (From, To].
 type BacktestQuery struct {
 	Files    []RuleFile `json:"files,omitempty" maxItems:"100" doc:"The rules; the running ones when left out"`
+	Rule     string     `json:"rule,omitempty" maxLength:"64" doc:"Only this one of them"`
 	From     time.Time  `json:"from"`
 	To       time.Time  `json:"to"`
 	Labels   string     `json:"labels,omitempty" maxLength:"900000" doc:"What is known to be wrong, as CSV, to measure against"`

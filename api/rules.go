@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
+	"time"
 )
 
 func (a *app) listRules(ctx context.Context, _ *struct{}) (*listOut[Rule], error) {
@@ -21,7 +23,8 @@ func (a *app) listRules(ctx context.Context, _ *struct{}) (*listOut[Rule], error
 	return listed(rules, ""), nil
 }
 
-type rulePath struct {
+// RulePath is where a rule is.
+type RulePath struct {
 	Name string `path:"name" maxLength:"512"`
 }
 
@@ -30,7 +33,7 @@ type ruleOut struct {
 	Body Rule
 }
 
-func (a *app) getRule(ctx context.Context, in *rulePath) (*ruleOut, error) {
+func (a *app) getRule(ctx context.Context, in *RulePath) (*ruleOut, error) {
 	if a.Rules == nil {
 		return nil, notHere("rules")
 	}
@@ -110,4 +113,76 @@ func (a *app) explainRules(ctx context.Context, in *explainIn) (*explainOut, err
 	}
 	out, err := a.ExplainRules(ctx, in.Body)
 	return &explainOut{out}, ruleProblem(err)
+}
+
+type putRuleIn struct {
+	RulePath
+	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag of the rule that runs; not needed for a new one"`
+	Body    struct {
+		Text string `json:"text" maxLength:"500000" doc:"A rule file (YAML) with this one rule"`
+	}
+}
+
+func (a *app) putRule(ctx context.Context, in *putRuleIn) (*ruleOut, error) {
+	return a.changeRule(ctx, RuleChange{Name: unescaped(in.Name), Text: in.Body.Text}, in.IfMatch)
+}
+
+type deleteRuleIn struct {
+	RulePath
+	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag of the rule that runs"`
+}
+
+func (a *app) deleteRule(ctx context.Context, in *deleteRuleIn) (*struct{}, error) {
+	_, err := a.changeRule(ctx, RuleChange{Name: unescaped(in.Name), Drop: true}, in.IfMatch)
+	return nil, err
+}
+
+func (a *app) changeRule(ctx context.Context, c RuleChange, match string) (*ruleOut, error) {
+	if err := wholeFleet(ctx); err != nil {
+		return nil, err
+	}
+	if a.PutRule == nil {
+		return nil, notHere("rules")
+	}
+	c.Match, c.Actor, c.At = strings.Trim(match, `"`), actorOf(ctx).Name, a.Now()
+	rule, err := a.PutRule(ctx, c)
+	if errors.Is(err, ErrNoMatch) {
+		return nil, newProblem("precondition-required", "If-Match is missing; want the ETag of the rule that runs")
+	}
+	return &ruleOut{`"` + rule.Hash + `"`, rule}, ruleProblem(err)
+}
+
+func (a *app) ruleHistory(ctx context.Context, in *RulePath) (*listOut[RuleVersion], error) {
+	if a.RuleHistory == nil {
+		return nil, notHere("rules")
+	}
+	list, err := a.RuleHistory(ctx, unescaped(in.Name))
+	if err != nil {
+		return nil, err
+	}
+	return listed(list, ""), nil
+}
+
+type backtestRuleIn struct {
+	RulePath
+	Body struct {
+		Text string    `json:"text,omitempty" maxLength:"500000" doc:"The rule as it might be, as a rule file (YAML); as it runs when left out"`
+		From time.Time `json:"from,omitzero" doc:"A week before the end when left out"`
+		To   time.Time `json:"to,omitzero" doc:"Now when left out"`
+	}
+}
+
+// backtestRule is the dry run: what the rule would have opened last week.
+func (a *app) backtestRule(ctx context.Context, in *backtestRuleIn) (*backtestOut, error) {
+	q := BacktestQuery{Rule: unescaped(in.Name), From: in.Body.From, To: in.Body.To, Findings: true}
+	if q.To.IsZero() {
+		q.To = a.Now().UTC()
+	}
+	if q.From.IsZero() {
+		q.From = q.To.AddDate(0, 0, -7)
+	}
+	if in.Body.Text != "" {
+		q.Files = []RuleFile{{Name: "api:" + q.Rule, Text: in.Body.Text}}
+	}
+	return a.backtest(ctx, &backtestIn{q})
 }

@@ -130,6 +130,15 @@ func (c *Consumer) watch(ctx context.Context) {
 	}
 }
 
+// Watch only looks how far the group is, until ctx ends: it joins nothing and takes
+// nothing in. Watermark and Status then speak of what other processes do. A Consumer
+// runs or watches, once.
+func (c *Consumer) Watch(ctx context.Context) error {
+	defer c.close()
+	c.watch(ctx)
+	return nil
+}
+
 // look asks the log for its ends, and the group for what it has committed.
 func (c *Consumer) look(ctx context.Context) ([]look, error) {
 	topic := c.o.Topic.Name
