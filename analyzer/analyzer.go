@@ -21,7 +21,10 @@ type Config struct {
 	Query Query
 	// Series answers for bins; nil: rules with signals that are made of bins fail.
 	Series SeriesQuery
-	Emit   Emit
+	// Late tells of readings that came late; nil: days are judged once, with what was
+	// there then.
+	Late LateQuery
+	Emit Emit
 	// States keeps states over restarts; nil keeps none.
 	States States
 
@@ -216,9 +219,14 @@ func (a *Analyzer) evaluate(ctx context.Context, at time.Time) error {
 		return err
 	}
 	a.resolveOrphans(at)
-	tasks := a.due(at)
+	tasks, grid := a.due(at), a.lateGrid(at)
 	failed := map[int]bool{}
-	for len(tasks) > 0 {
+	for len(tasks) > 0 || len(grid) > 0 {
+		if len(grid) > 0 && (len(tasks) == 0 || !grid[0].After(tasks[0].at)) {
+			a.backfill(ctx, grid[0])
+			grid = grid[1:]
+			continue
+		}
 		n := 1
 		for n < len(tasks) && tasks[n].at.Equal(tasks[0].at) {
 			n++

@@ -95,7 +95,7 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 		Findings: []telemetry.Finding{}}
 	a, err := New(ctx, Config{
 		Rules: c.Rules, Fleet: c.Fleet, Start: c.From, EachInstant: true, OnHold: h.add,
-		Query: reel.Query, Series: reel.Series,
+		Query: reel.Query, Series: reel.Series, Late: reel.Late,
 		Emit: func(_ context.Context, f []telemetry.Finding) error {
 			r.Findings = append(r.Findings, f...)
 			return nil

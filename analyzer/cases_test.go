@@ -40,8 +40,11 @@ func FuzzSeries(f *testing.F) {
 }
 
 // casesOf loads tests of the offline rule.
-func casesOf(text string) (*Cases, error) {
-	return LoadCases(File{"t.yaml", []byte(text)}, func(string) ([]File, error) { return []File{{"rule.yaml", []byte(offlineRule)}}, nil })
+func casesOf(text string) (*Cases, error) { return casesOfRule(offlineRule, text) }
+
+// casesOfRule loads tests of a rule.
+func casesOfRule(rule, text string) (*Cases, error) {
+	return LoadCases(File{"t.yaml", []byte(text)}, func(string) ([]File, error) { return []File{{"rule.yaml", []byte(rule)}}, nil })
 }
 
 func TestEveryFaultOfATestFileIsListed(t *testing.T) {

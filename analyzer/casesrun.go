@@ -60,7 +60,7 @@ func (c *testCase) run(ctx context.Context, rules *RuleSet, file string) ([]Case
 		return nil, err
 	}
 	said, reel := []telemetry.Finding{}, NewReel(&c.batch)
-	a, err := New(ctx, Config{Rules: rules, Fleet: fleet, Query: reel.Query, Series: reel.Series, Start: c.from, EachInstant: true,
+	a, err := New(ctx, Config{Rules: rules, Fleet: fleet, Query: reel.Query, Series: reel.Series, Late: reel.Late, Start: c.from, EachInstant: true,
 		Emit: func(_ context.Context, f []telemetry.Finding) error { said = append(said, f...); return nil }})
 	if err != nil {
 		return nil, err

@@ -24,6 +24,9 @@ type Reel struct {
 	devices []reelDevice
 	rows    int
 
+	lateOnce sync.Once
+	late     []lateRow
+
 	mu      sync.Mutex
 	cursors map[trail]*cursor
 }

@@ -90,6 +90,9 @@ func (p portion) least() Progress {
 		if own.Hold.After(out.Hold) {
 			out.Hold = own.Hold
 		}
+		if out.Late.IsZero() || own.Late.Before(out.Late) {
+			out.Late = own.Late
+		}
 		for rule, at := range own.Rules {
 			if known, ok := out.Rules[rule]; !ok || at.Before(known) {
 				out.Rules[rule] = at
@@ -108,7 +111,7 @@ func (a *Analyzer) kept() Progress {
 	for s, held := range a.portion.held {
 		if held {
 			own := &a.portion.progress[s]
-			own.At, own.Hold = later(own.At, a.progress.At), later(own.Hold, a.progress.Hold)
+			own.At, own.Hold, own.Late = later(own.At, a.progress.At), later(own.Hold, a.progress.Hold), later(own.Late, a.progress.Late)
 			if own.Rules == nil {
 				own.Rules = map[string]time.Time{}
 			}

@@ -37,6 +37,7 @@ type State struct {
 // Progress is how far evaluation has come.
 type Progress struct {
 	At    time.Time            `json:"at"`              // the newest watermark that was evaluated
+	Late  time.Time            `json:"late,omitzero"`   // late readings that arrived by then are taken into account
 	Hold  time.Time            `json:"hold,omitzero"`   // rules of absence wait until then, after an outage of our own
 	Rules map[string]time.Time `json:"rules,omitempty"` // by rule: every instant up to this one is done
 	// Shards is the progress of the shards that an analyzer holds, when several divide

@@ -41,7 +41,7 @@ const maxStep = time.Hour
 const recent = 26 * time.Hour
 
 // late is the least delay of what is in raw_late, see its migration.
-const late = 5 * time.Minute
+const late = analyzer.LateAfter
 
 // kinds are the tables of readings, in the order of latest.last.
 var kinds = [2]scanSource{counts, heartbeats}

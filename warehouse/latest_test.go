@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"belfry/analyzer"
 	"belfry/telemetry"
 )
@@ -38,6 +41,7 @@ func TestTheLastArrivalIsRightAtEachInstant(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	cells := 0
 	at, sent := noon, noon.Add(-time.Hour)
 	columns := []analyzer.Column{{Fn: analyzer.LastArrival}, {Fn: analyzer.LastArrival, Kind: telemetry.Count}, {Fn: analyzer.LastArrival, Kind: telemetry.Heartbeat}}
 	for i := range 24 {
@@ -74,6 +78,18 @@ func TestTheLastArrivalIsRightAtEachInstant(t *testing.T) {
 			}
 			got.Release()
 			want.Release()
+			gave, err := w.Late(t.Context(), asOf.Add(-step), asOf, asOf.Add(-14*24*time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wanted, err := reel.Late(t.Context(), asOf.Add(-step), asOf, asOf.Add(-14*24*time.Hour))
+			if diff := cmp.Diff(wanted, gave, cmpopts.EquateEmpty()); diff != "" || err != nil {
+				t.Fatalf("step %d, late as of %s: %v: %s", i, asOf, err, diff)
+			}
+			cells += len(gave)
 		}
+	}
+	if cells == 0 {
+		t.Error("nothing came late")
 	}
 }
