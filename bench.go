@@ -25,7 +25,7 @@ type benchIngestCommand struct {
 	Readings int           `help:"Readings in each topic." default:"1000000"`
 	Devices  int           `help:"Devices that send them." default:"10000"`
 	Rounds   int           `help:"Rounds; medians are printed." default:"3"`
-	Formats  []string      `help:"Forms of the records: objects, ndjson, arrow. All of them unless some are named."`
+	Formats  []string      `help:"Forms of the records: objects, ndjson, arrow, and backfill, in which devices send days at once. All of them unless some are named."`
 	Delivery time.Duration `help:"How long 50,000 readings a second are sent to see when they can be queried; 0 leaves it out." default:"10s"`
 	NoEngine bool          `help:"Leave the warehouse out: decode, and throw away."`
 	NoPeer   bool          `help:"Leave ClickHouse's own Kafka table engine out."`

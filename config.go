@@ -105,6 +105,9 @@ type TicketsConfig struct {
 type IngestConfig struct {
 	BatchReadings int           `yaml:"batch_readings"` // a batch is written when it has so many readings
 	BatchWait     time.Duration `yaml:"batch_wait"`     // or when its first one is so old
+	FetchBytes    int           `yaml:"fetch_bytes"`    // asked of a partition at once
+	MaxRecord     int           `yaml:"max_record"`     // bytes of a record; larger ones are refused
+	Drain         time.Duration `yaml:"drain"`          // what an insert under way may take when it is told to stop
 }
 
 // AnalyzerConfig says which rules run.
@@ -274,6 +277,12 @@ func (c *Config) check() error {
 	}
 	if r := c.Warehouse.Retention; min(r.Readings, r.Heartbeats, r.Hours) < 0 {
 		return errors.New("warehouse.retention: days are wanted, 0 or more; 0 keeps everything")
+	}
+	for key, n := range map[string]int64{"batch_readings": int64(c.Ingest.BatchReadings), "batch_wait": int64(c.Ingest.BatchWait),
+		"fetch_bytes": int64(c.Ingest.FetchBytes), "max_record": int64(c.Ingest.MaxRecord), "drain": int64(c.Ingest.Drain)} {
+		if n < 0 {
+			return fmt.Errorf("ingest.%s: less than nothing; 0 leaves it to belfry", key)
+		}
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		return fmt.Errorf("log_level: %q; want debug, info, warn or error", c.LogLevel)

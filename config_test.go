@@ -49,6 +49,7 @@ func TestAWrongConfigurationIsRefusedInWords(t *testing.T) {
 		"listen: nowhere\n":                     "host:port",
 		"log_level: loud\n":                     "debug, info",
 		"warehouse: {retention: {hours: -1}}\n": "0 keeps everything",
+		"ingest: {drain: -1s}\n":                "0 leaves it to belfry",
 		"log: [\n":                              ":",
 	} {
 		file := filepath.Join(t.TempDir(), "belfry.yaml")

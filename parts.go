@@ -79,7 +79,8 @@ func (w *watch) openIngest(context.Context) (err error) {
 func (w *watch) consumption() ingest.Options {
 	return ingest.Options{
 		Connection: w.connection(), Topic: w.topicOf(w.tenant), Group: w.group(),
-		MaxReadings: w.config.Ingest.BatchReadings, MaxDelay: w.config.Ingest.BatchWait,
+		MaxReadings: w.config.Ingest.BatchReadings, MaxDelay: w.config.Ingest.BatchWait, FetchBytes: w.config.Ingest.FetchBytes,
+		MaxRecordBytes: w.config.Ingest.MaxRecord, Drain: w.config.Ingest.Drain,
 		Sink: w.warehouse.Insert, Register: w.register, Now: time.Now, Log: w.log, Registerer: w.metrics,
 	}
 }

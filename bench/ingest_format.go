@@ -20,12 +20,14 @@ type format struct {
 	contentType string
 	peer        string // what ClickHouse calls it
 	encode      func([]reading) ([]byte, error)
+	backfill    bool // one device after another sends what it has kept; else the devices send in turn
 }
 
 var formats = []format{
 	{name: "objects", per: 1, peer: "JSONEachRow", encode: objects},
 	{name: "ndjson", per: 500, peer: "JSONEachRow", encode: objects},
 	{name: "arrow", per: 500, contentType: "application/vnd.apache.arrow.stream", peer: "ArrowStream", encode: arrowStream},
+	{name: "backfill", per: 500, peer: "JSONEachRow", encode: objects, backfill: true},
 }
 
 // formatsNamed returns the formats of these names, or all of them.
@@ -41,7 +43,7 @@ func formatsNamed(names []string) (list []format, err error) {
 			}
 		}
 		if len(list) == known {
-			return nil, fmt.Errorf("no format %q; want some of objects, ndjson, arrow", name)
+			return nil, fmt.Errorf("no format %q; want some of objects, ndjson, arrow, backfill", name)
 		}
 	}
 	return list, nil
@@ -59,7 +61,12 @@ var start = time.Date(2026, 3, 27, 0, 0, 0, 0, time.UTC)
 
 // reading makes the i-th reading.
 func (b *ingestBench) reading(i int) reading {
-	return reading{fmt.Sprintf("FC-%06d", i%b.o.Devices), start.Add(time.Duration(i/b.o.Devices) * 15 * time.Minute), people(i), people(i) / 2}
+	device, at := i%b.o.Devices, i/b.o.Devices
+	if b.format.backfill {
+		sent := i / b.format.per
+		device, at = sent%b.o.Devices, sent/b.o.Devices*b.format.per+i%b.format.per
+	}
+	return reading{fmt.Sprintf("FC-%06d", device), start.Add(time.Duration(at) * 15 * time.Minute), people(i), people(i) / 2}
 }
 
 // people are counted IN by the i-th reading.

@@ -32,11 +32,11 @@ func (l *engineLimit) prepare() {
 	decoders := make([]*ingest.Decoder, l.b.o.Partitions)
 	open := make([]*telemetry.Batch, l.b.o.Partitions)
 	for i := range l.b.o.Readings {
-		part := i % l.b.o.Devices % l.b.o.Partitions // a device's readings stay together
+		r := l.b.reading(i)
+		part := int(r.device[len(r.device)-1]) % l.b.o.Partitions // a device's readings stay together
 		if decoders[part] == nil {
 			decoders[part], open[part] = ingest.NewDecoder(part), new(telemetry.Batch)
 		}
-		r := l.b.reading(i)
 		var rejects []ingest.Reject
 		decoders[part].Decode(r.object(nil), r.at.UnixMilli(), int64(i), open[part], &rejects)
 		if open[part].Len() == batchReadings {
