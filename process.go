@@ -101,6 +101,7 @@ func (p *process) openFolder(context.Context) (err error) {
 		return err
 	}
 	p.closeLater(p.folder.close)
+	p.measureDisk()
 	return nil
 }
 

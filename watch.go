@@ -48,6 +48,7 @@ type watch struct {
 	rules     *ruleBook
 	arrived   *ingest.Consumer   // says how far ingestion is; nil when nobody evaluates here
 	analyzer  *analyzer.Analyzer // nil when another process evaluates
+	ticked    prometheus.Gauge   // when the desk's timers last ran
 	alerts    *alerts.Sender     // nil when no Alertmanager is told
 	app       *fiber.App
 	handler   fasthttp.RequestHandler // of app
@@ -90,6 +91,7 @@ func (w *watch) openDesk(ctx context.Context) (err error) {
 		return err
 	}
 	w.closeLater(w.tickets.Close)
+	w.measureDesk()
 	w.desk = incidents.NewDesk(incidents.WithNotices(w.tickets, w.config.Mail.Server != "", time.Now), incidents.Config{GroupWait: w.config.Incidents.GroupWait, StormLimit: w.config.Incidents.StormLimit}, w.metrics, w.log)
 	w.notices = notices.New(notices.Options{Outbox: w.tickets, URL: w.config.URL, Kept: w.config.Mail.Kept, Tenant: w.tenant, AllowPrivate: w.config.Webhooks.AllowPrivate, Now: time.Now,
 		Mail: notices.Mail{Server: w.config.Mail.Server, User: w.config.Mail.User, Password: w.config.Mail.Password, From: w.config.Mail.From},
@@ -186,6 +188,8 @@ func (w *watch) tick(ctx context.Context) error {
 		case at := <-tick.C:
 			if _, err := w.desk.Tick(ctx, at); err != nil && ctx.Err() == nil {
 				w.log.Warn("the desk's timers did not run", "error", err)
+			} else if err == nil {
+				w.ticked.SetToCurrentTime()
 			}
 		}
 	}
