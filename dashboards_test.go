@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,30 +32,34 @@ func TestEveryPanelHasData(t *testing.T) {
 	if status, _ := p.request("POST", "/api/v1/telemetry", `{"device":"","ts":1}`); status != http.StatusBadRequest {
 		t.Errorf("a bad line: got %d", status)
 	}
-	p.handleAnIncident()
 	p.await(120*time.Second, "the fleet to be in the warehouse", func() bool {
 		return p.counter("belfry_ingest_readings_total") > 0 && p.counter("belfry_ingest_lag_records") == 0
 	})
 	p.await(120*time.Second, "the fleet to be evaluated", func() bool { return p.counter("belfry_analyzer_scopes") > 0 })
+	device := p.answer("SELECT d.device FROM devices AS d INNER JOIN (SELECT device FROM heartbeats GROUP BY device ORDER BY count() DESC LIMIT 1) AS h ON h.device = d.device")
+	p.handleAnIncident(device)
+	p.await(120*time.Second, "a silent device to have its incident", func() bool { return len(p.list("/api/v1/incidents?rule=suspected-offline&condition=firing")) > 0 })
+	p.awaitMirror()
 	queries, err := dashboards.Queries()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, device := p.ask("default", p.token, "SELECT d.device FROM devices AS d INNER JOIN (SELECT device FROM heartbeats GROUP BY device ORDER BY count() DESC LIMIT 1) AS h ON h.device = d.device")
-	_, sites := p.ask("default", p.token, "SELECT site FROM sites")
-	now := time.Now().UTC()
-	shown := dashboards.Shown{From: now.Add(-8 * 24 * time.Hour), To: now, Sites: strings.Fields(sites), Devices: strings.Fields(device)}
-	prometheus := scrape(t, p)
+	now := time.Now().UTC().Add(time.Minute)
+	shown := dashboards.Shown{From: now.Add(-8 * 24 * time.Hour), To: now, Sites: strings.Fields(p.answer("SELECT site FROM sites")), Devices: []string{device}}
+	prometheus, shapes := scrape(t, p), ""
 	for _, q := range queries {
 		name := q.Dashboard + ": " + q.Panel
 		if q.SQL {
-			if n := p.sqlRows(t, name, q.Expand(shown)); n == 0 && !excused(name) {
+			rows, columns := p.shape(t, name, q.Expand(shown))
+			if rows == 0 && !excused(name) {
 				t.Errorf("%s: no rows:\n%s", name, q.Expand(shown))
 			}
+			shapes += name + ": " + columns + "\n"
 		} else if prometheus != "" {
 			checkPromQL(t, p, prometheus, name, q.Expand(shown))
 		}
 	}
+	checkGolden(t, filepath.Join("dashboards", "testdata", "shapes.golden"), shapes)
 	p.known(t, shown)
 	pictures := filepath.Join(t.TempDir(), "pictures")
 	if keep := os.Getenv("BELFRY_TEST_PICTURES"); keep != "" {
@@ -69,11 +74,12 @@ func TestEveryPanelHasData(t *testing.T) {
 
 func excused(name string) bool { _, ok := mayBeEmpty[name]; return ok }
 
-// handleAnIncident reports an incident, takes and resolves it.
-func (p *program) handleAnIncident() {
+// handleAnIncident reports an incident of a device, takes and resolves it, and
+// reports another one that nobody takes.
+func (p *program) handleAnIncident(device string) {
 	p.t.Helper()
 	var made struct{ Ref string }
-	report := fmt.Sprintf(`{"summary":"door 2 squeaks","site":"%s"}`, p.list("/api/v1/sites")[0]["id"])
+	report := fmt.Sprintf(`{"summary":"the door squeaks","device":%q,"urgency":"high"}`, device)
 	p.must(http.StatusCreated, "POST", "/api/v1/incidents", report, &made)
 	for _, step := range []string{`{"transition":"take"}`, `{"transition":"resolve","code":"fixed","cause":"hardware","item":"door 2","summary":"oil"}`} {
 		p.must(http.StatusOK, "POST", "/api/v1/incidents/"+made.Ref+"/transitions", step, nil)
@@ -81,36 +87,100 @@ func (p *program) handleAnIncident() {
 	p.must(http.StatusCreated, "POST", "/api/v1/incidents", report, nil)
 }
 
-// sqlRows runs a statement through the door and returns how many rows it answers.
-func (p *program) sqlRows(t *testing.T, name, sql string) int {
+// answer returns what a statement through the door answers, in one line.
+func (p *program) answer(sql string) string {
+	p.t.Helper()
+	status, body := p.ask("default", p.token, sql)
+	if status != http.StatusOK {
+		p.t.Fatalf("status %d: %.500s\n%s", status, body, sql)
+	}
+	return strings.TrimSpace(body)
+}
+
+// awaitMirror waits until the warehouse has all incidents as they are now.
+func (p *program) awaitMirror() {
+	p.t.Helper()
+	p.await(120*time.Second, "the incidents to be in the warehouse", func() bool {
+		n := 0
+		for _, inc := range p.list("/api/v1/incidents?limit=500") {
+			if p.answer(fmt.Sprintf("SELECT count() FROM incidents WHERE ref = '%s' AND version >= %v", inc["ref"], inc["version"])) == "1" {
+				n++
+			}
+		}
+		return n == len(p.list("/api/v1/incidents?limit=500"))
+	})
+}
+
+// shape runs a statement through the door and returns how many rows it answers,
+// and the names and types of its columns.
+func (p *program) shape(t *testing.T, name, sql string) (rows int, columns string) {
 	t.Helper()
 	status, body := p.ask("default", p.token, sql+"\nFORMAT JSON")
-	var answer struct{ Rows int }
+	var answer struct {
+		Rows int
+		Meta []struct{ Name, Type string }
+	}
 	if err := json.Unmarshal([]byte(body), &answer); status != 200 || err != nil {
 		t.Errorf("%s: status %d: %.500s\n%s", name, status, body, sql)
 	}
-	return answer.Rows
+	var list []string
+	for _, c := range answer.Meta {
+		list = append(list, c.Name+" "+c.Type)
+	}
+	return answer.Rows, strings.Join(list, ", ")
 }
 
-// known holds what the panels show against what was injected: the devices that
-// were made silent are the ones shown silent.
+// checkGolden holds a text against its file; -update writes the file.
+func checkGolden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || string(want) != got {
+		t.Errorf("%s differs (%v); go test -run EveryPanel -update . writes it anew. Got:\n%s", path, err, got)
+	}
+}
+
+// known holds what panels show against what is known of the fleet: the devices
+// that were made silent, and the incidents that are open.
 func (p *program) known(t *testing.T, shown dashboards.Shown) {
 	t.Helper()
 	queries, err := dashboards.Queries()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var open []string
+	for _, inc := range p.list("/api/v1/incidents?limit=500") {
+		if s := inc["state"]; (s == "new" || s == "in_progress" || s == "pending") && inc["held_back"] == nil && inc["parent"] == nil {
+			open = append(open, fmt.Sprintf("'%s'", inc["ref"]))
+		}
+	}
+	slices.Sort(open)
+	truth := map[string]string{
+		"fleet: Silent devices": p.answer(`SELECT arraySort(groupArray(d.device)) FROM devices AS d INNER JOIN sites AS s ON s.site = d.site
+			LEFT JOIN (SELECT device, max(arrival) AS heard FROM (SELECT device, arrival FROM readings UNION ALL SELECT device, arrival FROM heartbeats) GROUP BY device) AS h ON h.device = d.device
+			WHERE d.status = 'active' AND s.status != 'closed' AND h.heard <= now() - INTERVAL 1 HOUR`),
+		"incidents: Open incidents": "[" + strings.Join(open, ",") + "]",
+	}
 	for _, q := range queries {
-		if q.Dashboard != "fleet" || q.Panel != "Silent devices" {
+		name := q.Dashboard + ": " + q.Panel
+		want, ok := truth[name]
+		if !ok {
 			continue
 		}
-		_, listed := p.ask("default", p.token, "SELECT arraySort(groupArray(device)) FROM ("+q.Expand(shown)+")")
-		_, truth := p.ask("default", p.token, `SELECT arraySort(groupArray(d.device)) FROM devices AS d INNER JOIN sites AS s ON s.site = d.site
-			LEFT JOIN (SELECT device, max(arrival) AS heard FROM (SELECT device, arrival FROM readings UNION ALL SELECT device, arrival FROM heartbeats) GROUP BY device) AS h ON h.device = d.device
-			WHERE d.status = 'active' AND s.status != 'closed' AND h.heard <= now() - INTERVAL 1 HOUR`)
-		if listed != truth || listed == "[]\n" {
-			t.Errorf("silent devices: the panel lists %s, the readings say %s", listed, truth)
+		column := map[bool]string{true: "device", false: "incident"}[q.Dashboard == "fleet"]
+		if got := p.answer("SELECT arraySort(groupArray(" + column + ")) FROM (" + q.Expand(shown) + ")"); got != want || got == "[]" {
+			t.Errorf("%s: the panel lists %s, want %s", name, got, want)
 		}
+		delete(truth, name)
+	}
+	if len(truth) > 0 {
+		t.Errorf("there are no panels %v", truth)
 	}
 }
 

@@ -47,7 +47,7 @@ func TestTheFleetPageInABrowser(t *testing.T) {
 	mustCommand(t, "--data", data, "replay", filepath.Join(simulated, "readings.ndjson"), "--speed", "max")
 	p.stop() // judged while it comes in, the whole fleet would be silent
 	p = serve(t, data, "BELFRY_ANALYZER_RULES="+writeText(t, "rules.yaml", fmt.Sprintf(impatient, "every: 1s")))
-	p.handleAnIncident()
+	p.handleAnIncident("FC-10001")
 	var lost map[string]any
 	p.await(60*time.Second, "the incident of a silent device", func() bool {
 		list := p.list("/api/v1/incidents?rule=lost&condition=firing&site=mall-paris&q=FC-")

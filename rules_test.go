@@ -14,7 +14,7 @@ import (
 	"belfry/api"
 )
 
-var update = flag.Bool("update", false, "write docs/rules-reference.md anew")
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestTheReferenceSaysWhatTheLoaderReads keeps the page of the language true:
 // go test -run Reference -update . writes it.

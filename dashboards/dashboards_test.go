@@ -43,8 +43,15 @@ var (
 		"belfry_warehouse_query_seconds":          {"query"},
 		"belfry_warehouse_bytes":                  {"table"},
 		"belfry_door_request_seconds":             {"end"},
+		"belfry_warehouse_rows":                   {"table"},
+		"belfry_warehouse_parts":                  {"table"},
+		"belfry_warehouse_merges":                 nil,
+		"belfry_warehouse_aggregates_stale":       nil,
+		"belfry_warehouse_mirror_lag_seconds":     nil,
+		"belfry_notices_waiting":                  nil,
+		"belfry_disk_free_bytes":                  nil,
 	}
-	views = []string{"readings", "heartbeats", "devices", "sites", "latest", "hourly", "daily"}
+	views = []string{"incidents", "incident_events", "findings", "device_state", "readings", "heartbeats", "devices", "sites", "latest", "hourly", "daily"}
 
 	metricName  = regexp.MustCompile(`(?:belfry|process)_[a-z_]+`)
 	grouping    = regexp.MustCompile(`by \(([a-z_, ]+)\)`)
@@ -181,7 +188,7 @@ func checkMetrics(t *testing.T, where string, q Query) {
 			name = count
 		}
 		labels, ok := metrics[name]
-		labels = append([]string{"le"}, labels...)
+		labels = append([]string{"le", "tenant"}, labels...)
 		if !ok {
 			t.Errorf("%s: no metric %s", where, name)
 		}

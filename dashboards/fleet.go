@@ -32,9 +32,11 @@ func fleetDashboard() *dashboard.DashboardBuilder {
 		WithPanel(openIncidents()).
 		WithPanel(sitesAlive()).
 		WithPanel(silentDevices()).
+		WithPanel(completenessMap()).
 		WithPanel(countsByHour()).
 		WithPanel(byFirmware()).
-		WithPanel(worstSites()).
+		WithPanel(worstDevices()).
+		WithPanel(worstSites().Span(24)).
 		WithPanel(readingsPerMinute()).
 		WithPanel(ingestLag()).
 		WithPanel(deadLetters())

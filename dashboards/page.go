@@ -25,7 +25,9 @@ func newPage(name, description, from string) *dashboard.DashboardBuilder {
 		Link(dashboard.NewDashboardLinkBuilder("belfry").Type(dashboard.DashboardLinkTypeDashboards).
 			Tags([]string{"belfry"}).AsDropdown(false).KeepTime(true).IncludeVars(true)).
 		WithVariable(sourceVariable("clickhouse", "ClickHouse", clickhousePlugin)).
-		WithVariable(sourceVariable("prometheus", "Prometheus", prometheusPlugin))
+		WithVariable(sourceVariable("prometheus", "Prometheus", prometheusPlugin)).
+		WithVariable(tenantVariable()).
+		WithVariable(pagesVariable())
 }
 
 // oneOf is a variable of which one value is chosen.

@@ -95,6 +95,8 @@ func (c *canvas) panel(p dashboard.Panel, q Query, a Answer, err error, shown Sh
 		c.stat(f, p, last[len(last)-1])
 	case p.Type == "timeseries":
 		c.series(f, a, shown, q.SQL && strings.Contains(q.Text, "GROUP BY time"))
+	case p.Type == "status-history" && len(a.Columns) == 3:
+		c.squares(f, a, shown)
 	case p.Type == "bargauge":
 		c.bars(f, a)
 	default:
@@ -160,6 +162,34 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 			c.text(x, f.y+f.h-2, `fill="`+colour+`" font-size="11"`, name)
 			x += float64(8*len(name) + 16)
 		}
+	}
+}
+
+// squares draws one row for each name and one square for each time, in the colour
+// of its value in percent.
+func (c *canvas) squares(f frame, a Answer, shown Shown) {
+	var names []string
+	for _, row := range a.Rows {
+		if name := cell(row[1]); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	from, to := float64(shown.From.Unix()), float64(shown.To.Unix())
+	height := min(f.h/float64(len(names)), 30)
+	for _, row := range a.Rows {
+		t, _ := row[0].(float64)
+		v, _ := row[2].(float64)
+		colour := "#dc2626"
+		if v >= 95 {
+			colour = "#16a34a"
+		} else if v >= 80 {
+			colour = "#eab308"
+		}
+		x, width := 180+(f.w-180)*max(0, t-from)/max(to-from, 1), (f.w-180)*6*3600/max(to-from, 1)
+		fmt.Fprintf(c, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, f.x+x, f.y+float64(slices.Index(names, cell(row[1])))*height, max(1, min(width-1, f.w-x)), height-2, colour)
+	}
+	for i, name := range names {
+		c.text(f.x, f.y+float64(i)*height+height/2+4, "", short(name, 24))
 	}
 }
 

@@ -36,6 +36,16 @@ func Queries() ([]Query, error) {
 				out = append(out, Query{Dashboard: name, Panel: "$" + v.Name, SQL: true, Text: *v.Query.String})
 			}
 		}
+		if d.Annotations.List != nil {
+			for _, a := range d.Annotations.List {
+				q, err := queryOf(a.Target)
+				if err != nil {
+					return nil, fmt.Errorf("dashboard %s, annotation %s: %w", name, a.Name, err)
+				}
+				q.Dashboard, q.Panel = name, "annotation "+a.Name
+				out = append(out, q)
+			}
+		}
 		for _, p := range d.Panels {
 			if p.Panel == nil || p.Panel.Title == nil {
 				continue
@@ -89,7 +99,7 @@ var (
 // Expand replaces Grafana's macros and variables as Grafana and its plugins do.
 func (q Query) Expand(s Shown) string {
 	if !q.SQL {
-		return strings.NewReplacer("$__rate_interval", "1m", "$__range", fmt.Sprintf("%ds", max(1, int(s.To.Sub(s.From).Seconds())))).Replace(q.Text)
+		return strings.NewReplacer("$tenant", ".*", "$__rate_interval", "1m", "$__range", fmt.Sprintf("%ds", max(1, int(s.To.Sub(s.From).Seconds())))).Replace(q.Text)
 	}
 	stamp := func(t time.Time) string { return fmt.Sprintf("toDateTime(%d)", t.Unix()) }
 	text := timeFilter.ReplaceAllString(q.Text, "$1 >= "+stamp(s.From)+" AND $1 <= "+stamp(s.To))

@@ -11,6 +11,7 @@ import (
 func siteDashboard() *dashboard.DashboardBuilder {
 	return newPage("site", "One site: people in and out beside what is usual, how many are inside, whether IN and OUT agree by business day, and the devices that are silent or incomplete.", "now-7d").
 		WithVariable(oneOf("site", "Site", "SELECT DISTINCT site FROM devices ORDER BY site")).
+		Annotation(incidentMarks("site IN (${site:singlequote})")).
 		WithPanel(devicesAlive()).
 		WithPanel(devicesSilent()).
 		WithPanel(countsByHour().Span(16).Height(7)).
@@ -22,7 +23,8 @@ func siteDashboard() *dashboard.DashboardBuilder {
 			sql(asTable, discrepancy)).OverrideByName("discrepancy", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})).
 		WithPanel(rows("Completeness by device", "Readings that are there in the time shown, of those expected; the least complete first, without closed sites. Devices whose reading interval nobody configured are taken to send each minute.", units.Short,
 			sql(asTable, completeness)).OverrideByName("complete", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})).
-		WithPanel(silentDevices().Span(12).Height(8))
+		WithPanel(silentDevices().Span(12).Height(8)).
+		WithPanel(siteIncidents())
 }
 
 const usual = `SELECT h.time AS time, h.people AS people, if(b.weekday = 0, NULL, b.middle) AS usual,
@@ -67,6 +69,7 @@ func deviceDashboard() *dashboard.DashboardBuilder {
 	}
 	return newPage("device", "One device: its readings and heartbeats, temperature, signal and clock.", "now-2d").
 		WithVariable(oneOf("device", "Device", "SELECT device FROM devices ORDER BY device")).
+		Annotation(incidentMarks("device IN (${device:singlequote})")).
 		WithPanel(number("Last heard", "When anything of the device last arrived.", units.DateTimeFromNow,
 			sql(asTable, "SELECT toUnixTimestamp64Milli(last_arrival) AS heard FROM latest WHERE device IN (${device:singlequote})"))).
 		WithPanel(rows("The device", "What the registry has of it, and its newest firmware.", units.Short,
@@ -87,5 +90,6 @@ FROM readings WHERE $__timeFilter(ts) AND device IN (${device:singlequote}) ORDE
 		WithPanel(beat("Clock", "Arrival less the device's own time. A line off zero is a wrong clock; a slope is a buffer that was sent late.", units.Seconds,
 			"dateDiff('millisecond', ts, arrival) / 1000 AS skew")).
 		WithPanel(beat("Temperature", "As the heartbeats say.", units.Celsius, "if(mapContains(measurements, 'temp'), measurements['temp'], NULL) AS temperature")).
-		WithPanel(beat("Signal", "Strength of the radio signal, as the heartbeats say.", units.DecibelMilliWatt, "if(mapContains(measurements, 'rssi'), measurements['rssi'], NULL) AS signal"))
+		WithPanel(beat("Signal", "Strength of the radio signal, as the heartbeats say.", units.DecibelMilliWatt, "if(mapContains(measurements, 'rssi'), measurements['rssi'], NULL) AS signal")).
+		WithPanel(deviceIncidents())
 }

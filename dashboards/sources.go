@@ -1,6 +1,9 @@
 package dashboards
 
 import (
+	"regexp"
+	"strings"
+
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
@@ -70,12 +73,25 @@ func (q sqlQuery) Equals(other variants.Dataquery) bool {
 // Validate returns nil: the SQL is held against an engine by the tests.
 func (q sqlQuery) Validate() error { return nil }
 
+// ofTenant are metrics of a tenant's parts; the others are of the whole process.
+var ofTenant = regexp.MustCompile(`\b(belfry_(?:ingest|analyzer|incidents|api|notices|alerts|warehouse_(?:bytes|rows|parts|merges|aggregates|mirror))[a-z_]*)(\{)?`)
+
+// chosen narrows an expression to the tenants that are chosen.
+func chosen(expr string) string {
+	return ofTenant.ReplaceAllStringFunc(expr, func(m string) string {
+		if name, braced := strings.CutSuffix(m, "{"); braced {
+			return name + `{tenant=~"$tenant", `
+		}
+		return m + `{tenant=~"$tenant"}`
+	})
+}
+
 // promql makes a query over the time shown.
 func promql(expr, legend string) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().RefId("A").Datasource(prometheusSource()).Expr(expr).LegendFormat(legend).Range()
+	return prometheus.NewDataqueryBuilder().RefId("A").Datasource(prometheusSource()).Expr(chosen(expr)).LegendFormat(legend).Range()
 }
 
 // promqlNow makes a query for the end of the time shown.
 func promqlNow(expr, legend string) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().RefId("A").Datasource(prometheusSource()).Expr(expr).LegendFormat(legend).Instant()
+	return prometheus.NewDataqueryBuilder().RefId("A").Datasource(prometheusSource()).Expr(chosen(expr)).LegendFormat(legend).Instant()
 }

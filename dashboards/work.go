@@ -1,0 +1,139 @@
+package dashboards
+
+import (
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/statushistory"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/units"
+)
+
+// open holds for incidents on which work remains and of which people are told.
+const open = "state NOT IN ('resolved', 'closed', 'cancelled') AND held_by = '' AND parent = ''"
+
+// pagesVariable is where belfry's own pages are: tables lead to incidents there.
+func pagesVariable() *dashboard.TextBoxVariableBuilder {
+	address := dashboard.StringOrMap{String: cog.ToPtr("http://127.0.0.1:8080")}
+	return dashboard.NewTextBoxVariableBuilder("belfry").Label("belfry at").DefaultValue(address)
+}
+
+// tenantVariable narrows what comes from Prometheus. What comes from ClickHouse is
+// always of one tenant: that of the data source's user.
+func tenantVariable() *dashboard.QueryVariableBuilder {
+	all := func(text string) dashboard.StringOrArrayOfString {
+		return dashboard.StringOrArrayOfString{ArrayOfString: []string{text}}
+	}
+	return dashboard.NewQueryVariableBuilder("tenant").Label("Tenant").Datasource(prometheusSource()).
+		Query(dashboard.StringOrMap{Map: map[string]any{"qryType": 1, "query": "label_values(belfry_ingest_readings_total, tenant)", "refId": "tenant"}}).
+		Definition("label_values(belfry_ingest_readings_total, tenant)").
+		Refresh(dashboard.VariableRefreshOnDashboardLoad).
+		Multi(true).IncludeAll(true).AllValue(".*").
+		Current(dashboard.VariableOption{Text: all("All"), Value: all("$__all")})
+}
+
+// incidentTable is a table whose column incident leads to belfry's page of it.
+func incidentTable(title, description, query string) *table.PanelBuilder {
+	when := []dashboard.DynamicConfigValue{{Id: "unit", Value: units.DateTimeFromNow}}
+	return rows(title, description, units.Short, sql(asTable, query)).
+		OverrideByName("incident", []dashboard.DynamicConfigValue{{Id: "links", Value: []map[string]any{{
+			"title": "open the incident", "url": "${belfry}/incidents/${__value.raw}", "targetBlank": true,
+		}}}}).
+		OverrideByName("opened", when).OverrideByName("due", when)
+}
+
+// incidentMarks shows incidents as annotations: a region from when each was opened
+// until it was resolved.
+func incidentMarks(where string) *dashboard.AnnotationQueryBuilder {
+	query := sql(asTable, `SELECT opened_at AS time, if(resolved_at > opened_at, resolved_at, now64(3)) AS timeEnd, concat(ref, ': ', summary) AS text, category AS tags
+FROM incidents WHERE opened_at <= $__toTime AND (resolved_at < opened_at OR resolved_at >= $__fromTime) AND parent = '' AND `+where+` ORDER BY time LIMIT 200`)
+	return dashboard.NewAnnotationQueryBuilder().Name("Incidents").Datasource(clickhouse()).Enable(true).IconColor("orange").Target(query)
+}
+
+// completenessMap is each site's readings as a share of those expected, in
+// quarters of a day.
+func completenessMap() *statushistory.PanelBuilder {
+	return statushistory.NewPanelBuilder().Title("Completeness by site").
+		Description("Readings that are there, in percent of those expected of the site's active devices, for each quarter of a day (UTC). Red rows are sites whose data nobody should plan with.").
+		Datasource(clickhouse()).Unit(units.Percent).Span(24).Height(9).Min(0).Max(100).ShowValue(common.VisibilityModeNever).
+		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).
+		Thresholds(dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps([]dashboard.Threshold{
+			{Color: "red"}, {Color: "yellow", Value: cog.ToPtr(80.0)}, {Color: "green", Value: cog.ToPtr(95.0)},
+		})).
+		WithTarget(sql(asSeries, `SELECT toStartOfInterval(h.hour, INTERVAL 6 HOUR) AS time, h.site AS site, round(least(100, 100 * sum(h.readings) / any(e.expected)), 1) AS complete
+FROM hourly AS h INNER JOIN (
+  SELECT site, sum(21600 / if(reading_every = 0, 60, reading_every)) AS expected FROM devices WHERE status = 'active' GROUP BY site
+) AS e ON e.site = h.site
+WHERE $__timeFilter(h.hour) AND h.site IN (${site:singlequote})
+GROUP BY time, site ORDER BY time, site`))
+}
+
+func worstDevices() *table.PanelBuilder {
+	percent := []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}}
+	return rows("Worst devices", "Active devices by how many incidents they had in the time shown, and by how few of the expected readings are there; at most 50.", units.Short,
+		sql(asTable, `SELECT d.device AS device, d.site AS site, coalesce(i.incidents, 0) AS incidents, coalesce(i.fired, 0) AS "times fired",
+  round(least(100, 100 * coalesce(r.readings, 0) / greatest(1, dateDiff('second', $__fromTime, $__toTime) / if(d.reading_every = 0, 60, d.reading_every))), 1) AS complete
+FROM devices AS d
+LEFT JOIN (
+  SELECT device, toNullable(count()) AS incidents, toNullable(sum(occurrences)) AS fired FROM incidents WHERE opened_at >= $__fromTime AND opened_at <= $__toTime AND device != '' GROUP BY device
+) AS i ON i.device = d.device
+LEFT JOIN (
+  SELECT device, toNullable(sum(readings)) AS readings FROM hourly WHERE $__timeFilter(hour) GROUP BY device
+) AS r ON r.device = d.device
+WHERE d.status = 'active' AND d.site IN (${site:singlequote}) AND d.site NOT IN (SELECT site FROM sites WHERE status = 'closed')
+ORDER BY incidents DESC, complete, device LIMIT 50`)).Span(12).Height(9).OverrideByName("complete", percent)
+}
+
+func siteIncidents() *table.PanelBuilder {
+	return incidentTable("Incidents", "Of the site in the time shown, the newest first.",
+		`SELECT ref AS incident, summary, device, state, priority, opened_at AS opened FROM incidents
+WHERE site IN (${site:singlequote}) AND opened_at <= $__toTime AND (resolved_at < opened_at OR resolved_at >= $__fromTime) AND parent = ''
+ORDER BY opened_at DESC LIMIT 100`)
+}
+
+func deviceIncidents() *table.PanelBuilder {
+	return incidentTable("Incidents", "Of the device, the newest first. In the pictures above they are shaded.",
+		`SELECT ref AS incident, summary, rule, state, occurrences, opened_at AS opened, resolution FROM incidents
+WHERE device IN (${device:singlequote}) ORDER BY opened_at DESC LIMIT 100`).Span(24)
+}
+
+func clocksAtRisk() *table.PanelBuilder {
+	return incidentTable("Clocks at risk", "Open incidents whose next promise falls due within four hours, or has; the most urgent first.",
+		`SELECT ref AS incident, summary, site, state, assignee, priority, if(toUnixTimestamp(respond_due) > 0, 'respond', 'resolve') AS promise,
+  if(toUnixTimestamp(respond_due) > 0, respond_due, resolve_due) AS due
+FROM incidents WHERE `+open+` AND toUnixTimestamp(due) > 0 AND due <= now64(3) + INTERVAL 4 HOUR ORDER BY due LIMIT 100`)
+}
+
+func openIncidentsTable() *table.PanelBuilder {
+	return incidentTable("Open incidents", "What is open and not held back, the most urgent first, then the oldest.",
+		`SELECT ref AS incident, summary, site, device, state, condition, assignee, level, priority, opened_at AS opened
+FROM incidents WHERE `+open+` ORDER BY if(priority = 0, 9, priority), opened_at LIMIT 200`)
+}
+
+func ages() *table.PanelBuilder {
+	return rows("Ages of what is open", "How long open incidents have been open, by category.", units.Short,
+		sql(asTable, `SELECT category, count() AS open, countIf(age <= 3600) AS "under an hour", countIf(age > 3600 AND age <= 86400) AS "under a day",
+  countIf(age > 86400 AND age <= 604800) AS "under a week", countIf(age > 604800) AS "a week or more"
+FROM (SELECT category, dateDiff('second', opened_at, now64(3)) AS age FROM incidents WHERE `+open+`)
+GROUP BY category ORDER BY open DESC`))
+}
+
+func recurring() *table.PanelBuilder {
+	return rows("Top recurring", "What came back most often in the time shown: incidents and occurrences of one rule for one device or site.", units.Short,
+		sql(asTable, `SELECT if(device = '', site, device) AS about, rule, count() AS incidents, sum(occurrences) AS "times fired", max(opened_at) AS "last opened"
+FROM incidents WHERE opened_at >= $__fromTime AND opened_at <= $__toTime AND origin = 'rule' AND rule != ''
+GROUP BY about, scope, rule ORDER BY incidents DESC, "times fired" DESC LIMIT 50`))
+}
+
+func heldBack() *table.PanelBuilder {
+	return rows("Held back now", "Open incidents that nobody is troubled with, by why.", units.Short,
+		sql(asTable, `SELECT if(parent != '', 'a site incident stands for it', held_by) AS reason, category, count() AS incidents, uniqExact(site) AS sites
+FROM incidents WHERE state NOT IN ('resolved', 'closed', 'cancelled') AND (held_by != '' OR parent != '') GROUP BY reason, category ORDER BY incidents DESC`))
+}
+
+func noisyRules() *table.PanelBuilder {
+	return rows("Findings by rule", "How often each rule fired in the time shown, for how many devices, and how many of its incidents ended as a false alarm.", units.Short,
+		sql(asTable, `SELECT f.rule AS rule, count() AS fired, uniqExact(f.ref) AS incidents, uniqExactIf(f.device, f.device != '') AS devices, uniqExactIf(f.ref, i.resolution = 'false_positive') AS "false alarms"
+FROM findings AS f INNER JOIN incidents AS i ON i.ref = f.ref
+WHERE f.kind IN ('open', 'repeat', 'reopen') AND f.at >= $__fromTime AND f.at <= $__toTime GROUP BY rule ORDER BY fired DESC LIMIT 50`))
+}
