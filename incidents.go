@@ -97,6 +97,7 @@ type incidentFile struct {
 	api.Incident
 	Guide    api.Guide   `json:"guide"`
 	Clocks   []api.Clock `json:"clocks"`
+	Evidence []api.Shown `json:"evidence"`
 	Timeline []api.Event `json:"timeline"`
 }
 
@@ -118,6 +119,9 @@ func (c *incidentsShowCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	file.Clocks = clocks.Items
 	if err := door.call(ctx, "GET", path+"/guide?language="+url.QueryEscape(c.Language), nil, &file.Guide); err != nil {
+		return err
+	}
+	if file.Evidence, err = list[api.Shown](ctx, door, path+"/evidence", url.Values{}); err != nil {
 		return err
 	}
 	if file.Timeline, err = list[api.Event](ctx, door, path+"/timeline", url.Values{}); err != nil {
@@ -150,6 +154,9 @@ func (t *terminal) printIncident(f incidentFile) error {
 		if err := t.printTable("CLOCK AGREEMENT CONSUMED TARGET DUE IT", rows); err != nil {
 			return err
 		}
+	}
+	if err := t.printEvidence(f.Evidence); err != nil {
+		return err
 	}
 	rows = nil
 	for _, e := range f.Timeline {
