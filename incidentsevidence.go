@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 
 	"belfry/api"
@@ -35,5 +36,5 @@ func figure(v *float64) string {
 	if v == nil {
 		return "-"
 	}
-	return strconv.FormatFloat(*v, 'f', -1, 64)
+	return strconv.FormatFloat(math.Round(*v*100)/100, 'f', -1, 64)
 }

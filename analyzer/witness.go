@@ -170,7 +170,8 @@ func (p *pass) eachBin(ctx context.Context, s Series, visit func(bin int, e tele
 		if rows[i] == 1 {
 			note = ""
 		}
-		visit(int(bin), telemetry.Evidence{At: s.From.Add(time.Duration(bin+1) * s.Step).UTC(), What: "readings", Note: note,
+		end := minTime(s.From.Add(time.Duration(bin+1)*s.Step), s.AsOf) // an hour may be under way
+		visit(int(bin), telemetry.Evidence{At: end.UTC(), What: "readings", Note: note,
 			Value: number(in[i] + out[i]), In: number(in[i]), Out: number(out[i])})
 	}
 	return nil
