@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"belfry/bench"
+	"belfry/warehouse"
+)
+
+type benchStorageCommand struct {
+	Readings int    `help:"Readings in the warehouse." default:"10000000"`
+	Devices  int    `help:"Devices that send them." default:"10000"`
+	State    int    `help:"Devices whose state is asked for." default:"1000000"`
+	Rounds   int    `help:"Rounds of each question; medians are printed." default:"5"`
+	Report   string `help:"Write storage.json into this folder." placeholder:"DIR"`
+	JSON     bool   `help:"Print JSON."`
+}
+
+// Run measures, in a folder of its own that is deleted afterwards.
+func (c *benchStorageCommand) Run(ctx context.Context, t *terminal) (err error) {
+	dir, err := os.MkdirTemp("", "belfry-bench")
+	if err != nil {
+		return fmt.Errorf("make a folder for the measurement: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	server, err := warehouse.Open(warehouse.Options{Path: dir, Library: t.config.Warehouse.Library})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	o := bench.StorageOptions{Readings: c.Readings, Devices: c.Devices, State: c.State, Rounds: c.Rounds, Report: c.Report, JSON: c.JSON}
+	for name, w := range map[string]**warehouse.Warehouse{"belfry_bench": &o.Warehouse, "belfry_bench_state": &o.Second} {
+		if *w, err = server.Database(ctx, name); err != nil {
+			return err
+		}
+	}
+	bar := t.progress(bench.StorageSteps, "measure")
+	o.Progress = func(step string) {
+		bar.Describe(step)
+		_ = bar.Add(1)
+	}
+	defer func() { _ = bar.Finish() }()
+	_, err = bench.Storage(ctx, o, t.out)
+	return err
+}
