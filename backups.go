@@ -125,6 +125,9 @@ func (w *watch) backup(ctx context.Context, dir string) error {
 	if err := w.tickets.Snapshot(ctx, filepath.Join(dir, "tickets.db")); err != nil {
 		return err
 	}
+	if err := copyFiles(w.attachmentsFolder(), filepath.Join(dir, "attachments")); err != nil {
+		return err
+	}
 	if w.warehouse == nil || len(w.config.Warehouse.Addresses) > 0 {
 		return nil // servers have backups of their own
 	}
@@ -217,5 +220,5 @@ func (ws *watches) restoreParts(ctx context.Context, dir string, t store.Tenant)
 	if err != nil {
 		return err
 	}
-	return errors.Join(into.Fill(ctx, filepath.Join(dir, "tickets.db")), into.Close())
+	return errors.Join(into.Fill(ctx, filepath.Join(dir, "tickets.db")), into.Close(), copyFiles(filepath.Join(dir, "attachments"), w.attachmentsFolder()))
 }

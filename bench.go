@@ -17,6 +17,7 @@ import (
 )
 
 type benchCommand struct {
+	API      benchAPICommand      `cmd:"" name:"api" help:"Measure lists of incidents, by filter, over a million of them."`
 	Ingest   benchIngestCommand   `cmd:"" help:"Measure the way from the log into the warehouse, and the HTTP intake before it."`
 	Analyzer benchAnalyzerCommand `cmd:"" help:"Measure the way from the warehouse to findings, by the size of the fleet."`
 	Storage  benchStorageCommand  `cmd:"" help:"Measure inserting, what readings take at rest, and what people and rules ask."`

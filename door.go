@@ -94,7 +94,7 @@ func (p *process) mayAsk(ctx context.Context, user, password string, at time.Tim
 		return nil, fmt.Errorf("look a token up: %w", err)
 	}
 	w := p.watches.find(user)
-	if w == nil || w.reader == nil || token.Tenant != user || token.Site != "" || !slices.Contains(doorRoles, token.Role) {
+	if w == nil || w.reader == nil || token.Tenant != user || token.Site != "" || !token.Covers("door", false) || !slices.Contains(doorRoles, token.Role) {
 		return nil, door.ErrDenied
 	}
 	return w, nil

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -99,4 +102,36 @@ func (w *watch) attachmentsFolder() string {
 		return ""
 	}
 	return w.folder.file("tenants", w.tenant, "attachments")
+}
+
+// copyFiles copies the files of a folder, when there is one, into another. Files of
+// attachments are named by what is in them and never change.
+func copyFiles(from, to string) error {
+	if from == "" || to == "" {
+		return nil
+	}
+	list, err := os.ReadDir(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.MkdirAll(to, 0o700)
+	}
+	for _, f := range list {
+		if err == nil && f.Type().IsRegular() && !strings.HasPrefix(f.Name(), "new-") {
+			err = copyFile(filepath.Join(from, f.Name()), filepath.Join(to, f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("copy the attachments: %w", err)
+	}
+	return nil
+}
+
+func copyFile(from, to string) error {
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o600)
 }

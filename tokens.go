@@ -23,6 +23,7 @@ type tokensCreateCommand struct {
 
 	Provider bool `help:"An administrator who also manages the tenants."`
 
+	Scopes  []string      `help:"What of the role's it may do: read, incidents:read, devices:write, ...; everything when left out." placeholder:"SCOPE,..."`
 	Expires time.Duration `help:"Ends after this time, such as 720h." placeholder:"DURATION"`
 	JSON    bool          `help:"Print JSON."`
 }
@@ -46,6 +47,9 @@ func (c *tokensCreateCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	if c.Provider {
 		ask["provider"] = true
+	}
+	if len(c.Scopes) > 0 {
+		ask["scopes"] = c.Scopes
 	}
 	if c.Expires > 0 {
 		ask["expires_at"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)

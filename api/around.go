@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"runtime/debug"
 	"slices"
@@ -166,6 +167,9 @@ func (a *app) admit(ctx huma.Context) (incidents.Token, *Problem) {
 	}
 	if problem == nil && !slices.Contains(op.Metadata[metaRoles].([]incidents.Role), token.Role) {
 		problem = newProblem("forbidden", "the role %q may not do this", token.Role)
+	}
+	if write := op.Method != http.MethodGet && op.Metadata[metaReads] != true; problem == nil && !token.Covers(op.Tags[0], write) {
+		problem = newProblem("forbidden", "the token's scopes (%s) don't cover this", strings.Join(token.Scopes, ", "))
 	}
 	if problem == nil {
 		problem = unpack(humafiber.Unwrap(ctx), int(op.MaxBodyBytes))

@@ -27,10 +27,11 @@ func (a *app) listTokens(ctx context.Context, in *tokensIn) (*listOut[incidents.
 type tokenIn struct {
 	Body struct {
 		Name      string         `json:"name" minLength:"1" maxLength:"128" doc:"Whose it is; stands on timelines"`
-		Role      incidents.Role `json:"role" enum:"admin,manager,second_line,first_line,noc,site_manager,device"`
+		Role      incidents.Role `json:"role" enum:"admin,manager,second_line,first_line,third_line,noc,site_manager,device"`
 		Site      string         `json:"site,omitempty" maxLength:"128" doc:"The one site that it sees; all when left out"`
 		Tenant    string         `json:"tenant,omitempty" maxLength:"64" doc:"Of this tenant, for the provider's administrators; their own when left out"`
 		Provider  bool           `json:"provider,omitempty" doc:"Whether this administrator also manages the tenants"`
+		Scopes    []string       `json:"scopes,omitempty" maxItems:"50" example:"[\"incidents:read\"]" doc:"What of the role's it may do: read for all reading, or an area of this document and how, such as incidents:write; everything when left out"`
 		ExpiresAt time.Time      `json:"expires_at,omitzero" doc:"Never when left out"`
 	}
 }
@@ -54,6 +55,9 @@ func (a *app) postToken(ctx context.Context, in *tokenIn) (*tokenOut, error) {
 	if b.Provider && (!tokenOf(ctx).Provider || tenant != a.Tenant) {
 		return nil, oneFault("provider", "the provider's administrators make others of their own tenant, and nobody else does")
 	}
+	if len(tokenOf(ctx).Scopes) > 0 {
+		return nil, newProblem("forbidden", "a token with scopes makes no others")
+	}
 	if b.Site != "" && tenant != a.Tenant {
 		return nil, oneFault("site", "a token of that tenant makes tokens for its sites")
 	}
@@ -65,7 +69,7 @@ func (a *app) postToken(ctx context.Context, in *tokenIn) (*tokenOut, error) {
 		}
 	}
 	token, secret, err := a.Tokens.CreateToken(ctx, incidents.Token{Name: b.Name, Role: b.Role, Tenant: tenant,
-		Site: b.Site, ExpiresAt: b.ExpiresAt.UTC(), Provider: b.Provider}, a.Now())
+		Site: b.Site, Scopes: b.Scopes, ExpiresAt: b.ExpiresAt.UTC(), Provider: b.Provider}, a.Now())
 	if err != nil {
 		return nil, err
 	}

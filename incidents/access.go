@@ -1,6 +1,7 @@
 package incidents
 
 import (
+	"regexp"
 	"slices"
 	"time"
 )
@@ -83,12 +84,22 @@ type Token struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	LastUsed  time.Time `json:"last_used,omitzero"` // to the minute
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
+	Scopes    []string  `json:"scopes,omitempty"`   // what of the role's it may do; all of it when empty
 	Provider  bool      `json:"provider,omitempty"` // an administrator's, who also manages the tenants
 }
 
 // Lives reports whether the token can be used at that time.
 func (t Token) Lives(at time.Time) bool {
 	return t.RevokedAt.IsZero() && (t.ExpiresAt.IsZero() || at.Before(t.ExpiresAt))
+}
+
+var scopeForm = regexp.MustCompile(`^(read|[a-z]{1,32}:(read|write))$`)
+
+// Covers reports whether the token's scopes let it read or write what an area of
+// the API is about, such as incidents. Who may write may read.
+func (t Token) Covers(area string, write bool) bool {
+	return len(t.Scopes) == 0 || slices.Contains(t.Scopes, area+":write") ||
+		!write && (slices.Contains(t.Scopes, "read") || slices.Contains(t.Scopes, area+":read"))
 }
 
 // Check returns what is wrong with a token that is to be made at that time.
@@ -105,6 +116,11 @@ func (t Token) Check(at time.Time) error {
 	}
 	if t.Provider && (t.Role != Admin || t.Site != "") {
 		f.add("provider", "is for administrators of a whole tenant")
+	}
+	for _, scope := range t.Scopes {
+		if !scopeForm.MatchString(scope) {
+			f.add("scopes", "%q is no scope; want read, or what and how, such as incidents:read or devices:write", scope)
+		}
 	}
 	if !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(at) {
 		f.add("expires_at", "is in the past")
