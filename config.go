@@ -52,11 +52,20 @@ type APIConfig struct {
 
 // MailConfig says how people are told by e-mail.
 type MailConfig struct {
+	In       MailInConfig  `yaml:"in"`
 	Kept     time.Duration `yaml:"kept"`   // notices that are done with, of e-mail and webhooks
 	Server   string        `yaml:"server"` // host:port of an SMTP server; "" sends no e-mail
 	User     string        `yaml:"user"`
 	Password string        `yaml:"password"`
 	From     string        `yaml:"from"`
+}
+
+// MailInConfig says where messages to the desk come in.
+type MailInConfig struct {
+	Listen    string `yaml:"listen"`  // "" takes none
+	Address   string `yaml:"address"` // of the mailbox
+	LMTP      bool   `yaml:"lmtp"`
+	Strangers bool   `yaml:"strangers"` // who is not known may open incidents
 }
 
 // WebhooksConfig says whom webhooks may call.
@@ -246,6 +255,9 @@ func (c *Config) check() error {
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return errors.New("tls: cert and key belong together; give both or neither")
+	}
+	if err := c.checkMailIn(); err != nil {
+		return err
 	}
 	if err := errors.Join(checkURL(c.URL), c.OIDC.check(c.URL)); err != nil {
 		return err

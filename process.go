@@ -203,6 +203,7 @@ func (p *process) readers(ctx context.Context) (names []string, err error) {
 func (p *process) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.serveAPI(ctx) })
+	group.Go(func() error { return p.takeMail(ctx) })
 	if p.door != nil {
 		group.Go(func() error { return p.door.run(ctx) })
 	}

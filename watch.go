@@ -18,6 +18,7 @@ import (
 	"belfry/analyzer"
 	"belfry/incidents"
 	"belfry/incidents/alerts"
+	"belfry/incidents/mailbox"
 	"belfry/incidents/notices"
 	"belfry/incidents/store"
 	"belfry/ingest"
@@ -43,6 +44,7 @@ type watch struct {
 	consumer  *ingest.Consumer
 	desk      *incidents.Desk
 	notices   *notices.Worker
+	mailbox   *mailbox.Mailbox // nil when no e-mail comes in
 	fleet     *fleetKeeper
 	mirror    *mirror // nil when another process copies the incidents
 	rules     *ruleBook
@@ -71,7 +73,7 @@ func (p *process) openWatch(ctx context.Context, t store.Tenant) (*watch, error)
 	}
 	w.metrics = prometheus.WrapRegistererWith(prometheus.Labels{"tenant": t.Name}, w.registry)
 	for _, open := range []func(context.Context) error{
-		w.openDesk, w.openLog, w.openWarehouse, w.openIngest, w.openAnalyzer, w.openAlerts, w.openReader, w.openAPI,
+		w.openDesk, w.openMailbox, w.openLog, w.openWarehouse, w.openIngest, w.openAnalyzer, w.openAlerts, w.openReader, w.openAPI,
 	} {
 		if err := open(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("tenant %s: %w", t.Name, err), w.close())

@@ -9,9 +9,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"path"
 	"strings"
-	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -104,7 +102,7 @@ func (a *app) postAttachment(ctx context.Context, in *attachIn) (*attachmentOut,
 
 // attach keeps a file, and says so on the timeline.
 func (a *app) attach(ctx context.Context, ref, name string, data []byte, internal bool, actor incidents.Actor) (incidents.Attachment, error) {
-	added, err := a.Attachments.Add(ctx, incidents.Attachment{Ref: ref, Name: plainName(name), Type: http.DetectContentType(data),
+	added, err := a.Attachments.Add(ctx, incidents.Attachment{Ref: ref, Name: incidents.FileName(name), Type: http.DetectContentType(data),
 		Internal: internal, CreatedBy: actor.Name, CreatedAt: a.Now().UTC()}, data)
 	if err != nil {
 		return added, err
@@ -146,24 +144,6 @@ func formFile(body []byte, boundary, name string) (string, []byte, error) {
 		}
 		return orElse(name, part.FileName()), data, nil
 	}
-}
-
-// plainName makes a name that is no path, and that every system and header takes.
-func plainName(name string) string {
-	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), `\`, "/"))
-	name = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || strings.ContainsRune(`"<>:|?*`, r) {
-			return '_'
-		}
-		return r
-	}, name)
-	if name = strings.Trim(name, ". "); name == "" || name == "/" {
-		return "file"
-	}
-	for len(name) > 200 {
-		name = string([]rune(name)[1:]) // the end says what it is
-	}
-	return name
 }
 
 // AttachmentPath names an attachment in a path.

@@ -90,12 +90,12 @@ func TestFilesThatAreRefused(t *testing.T) {
 	h.attach("paris", filesOf1, "x", png).want(t, 409, "no room")
 }
 
-func FuzzPlainName(f *testing.F) {
+func FuzzFileName(f *testing.F) {
 	f.Add(`C:\x\y.png`)
 	f.Add("../..")
 	f.Add("a\r\nb: c")
 	f.Fuzz(func(t *testing.T, name string) {
-		if got := plainName(name); got == "" || len(got) > 200 || strings.ContainsAny(got, "/\\\r\n\"\x00") || got == ".." {
+		if got := incidents.FileName(name); got == "" || len(got) > 200 || strings.ContainsAny(got, "/\\\r\n\"\x00") || got == ".." {
 			t.Errorf("%q becomes %q", name, got)
 		}
 	})

@@ -1,6 +1,11 @@
 package incidents
 
-import "time"
+import (
+	"path"
+	"strings"
+	"time"
+	"unicode"
+)
 
 // Attachment is a file at an incident, without its bytes.
 type Attachment struct {
@@ -24,3 +29,22 @@ const (
 // Reads reports whether the actor may know of the attachment of an incident that
 // it sees.
 func (a Attachment) Reads(by Actor) bool { return !a.Internal || by.Role.OnDesk() }
+
+// FileName makes a name of what somebody calls a file:
+// one that is no path, and that every system and header takes.
+func FileName(name string) string {
+	name = path.Base(strings.ReplaceAll(strings.ToValidUTF8(name, "_"), `\`, "/"))
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || strings.ContainsRune(`"<>:|?*`, r) {
+			return '_'
+		}
+		return r
+	}, name)
+	if name = strings.Trim(name, ". "); name == "" || name == "/" {
+		return "file"
+	}
+	for len(name) > 200 {
+		name = string([]rune(name)[1:]) // the end says what it is
+	}
+	return name
+}
