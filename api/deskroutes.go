@@ -22,6 +22,8 @@ func (a *app) deskRoutes() {
 	route(a, "GET", "/actions", watchers, "List what people were asked and have not done, what is due first", a.listActions)
 	route(a, "GET", "/search", watchers, "Search articles, known errors and solved incidents, the best first", a.search)
 
+	route(a, "GET", "/history", watchers, "What happened at a site, to a device, or to what a person reported, the newest first", a.getHistory)
+
 	route(a, "GET", "/problems", staff, "List problems, the newest first", a.listProblems)
 	route(a, "POST", "/problems", desk, "Write down a problem", a.postProblem, status(201))
 	route(a, "GET", "/problems/{problem}", staff, "One problem", a.getProblem, fails(404))

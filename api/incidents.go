@@ -62,6 +62,7 @@ type Incident struct {
 	Late          bool                   `json:"late,omitempty" doc:"Found after data arrived late"`
 	Muted         bool                   `json:"muted,omitempty" doc:"Resolved by force: silent until the condition is clear"`
 	Reporter      string                 `json:"reporter,omitempty"`
+	Channel       incidents.Source       `json:"channel,omitempty" doc:"By which it was reported"`
 	Assignee      string                 `json:"assignee,omitempty"`
 	Reopened      int                    `json:"reopened,omitempty" doc:"How often it was reopened"`
 	RecurrenceOf  string                 `json:"recurrence_of,omitempty" doc:"The incident of the same rule and scope before it"`
@@ -83,7 +84,7 @@ func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
 		Occurrences: i.Occurrences, LastFiredAt: i.LastFiredAt, Late: i.Late, Muted: i.Muted, Reporter: i.Reporter,
 		Assignee: i.Assignee, Reopened: i.Reopened, RecurrenceOf: i.RecurrenceOf, OpenedAt: i.OpenedAt,
 		UpdatedAt: i.UpdatedAt, FirstResponse: i.FirstResponse, ResolvedAt: i.ResolvedAt, ClosedAt: i.ClosedAt,
-		Team: i.Team, Cause: i.Cause, Kind: i.Kind, PendingReason: i.PendingReason, WakeAt: i.WakeAt, Actions: i.Actions, Major: i.Major, Flapping: i.Flapping, Parent: i.Parent, RolledUp: i.RolledUp,
+		Channel: i.Channel, Team: i.Team, Cause: i.Cause, Kind: i.Kind, PendingReason: i.PendingReason, WakeAt: i.WakeAt, Actions: i.Actions, Major: i.Major, Flapping: i.Flapping, Parent: i.Parent, RolledUp: i.RolledUp,
 		DuplicateOf: i.DuplicateOf, Duplicates: i.Duplicates, Reminders: i.Reminders, SLA: i.ClockState(),
 		Allowed: incidents.Allowed(i.State, actor),
 	}
@@ -134,6 +135,7 @@ type incidentsIn struct {
 	Level        int       `query:"level" minimum:"1" maximum:"3"`
 	Priority     int       `query:"priority" minimum:"1" maximum:"4"`
 	Assignee     string    `query:"assignee" maxLength:"128"`
+	Reporter     string    `query:"reporter" maxLength:"128"`
 	Parent       string    `query:"parent" maxLength:"64" doc:"What this site incident stands for"`
 	Kind         string    `query:"kind" enum:"incident,service_request,reminder,question,other"`
 	SLA          string    `query:"sla" enum:"ok,at_risk,breached,paused,met" doc:"How it stands against what was promised to the client"`
@@ -152,7 +154,7 @@ func (a *app) listIncidents(ctx context.Context, in *incidentsIn) (*listOut[Inci
 	actor := actorOf(ctx)
 	list, err := a.Desk.List(ctx, incidents.Query{
 		Site: in.Site, Device: in.Device, Category: in.Category, Rule: in.Rule, State: incidents.State(in.State),
-		Condition: telemetry.Condition(in.Condition), Level: in.Level, Priority: in.Priority, Assignee: in.Assignee,
+		Condition: telemetry.Condition(in.Condition), Level: in.Level, Priority: in.Priority, Assignee: in.Assignee, Reporter: in.Reporter,
 		Kind: incidents.Kind(in.Kind), Clock: in.SLA, Parent: in.Parent, Q: in.Q, UpdatedSince: in.UpdatedSince, Before: before, Limit: in.Limit + 1,
 	}, actor)
 	if err != nil {
@@ -196,6 +198,8 @@ type reportIn struct {
 		Kind        incidents.Kind    `json:"kind,omitempty" enum:"incident,service_request,question,other"`
 		Impact      incidents.Impact  `json:"impact,omitempty" enum:"client,site,device"`
 		Urgency     incidents.Urgency `json:"urgency,omitempty" enum:"high,medium,low"`
+		Channel     incidents.Source  `json:"channel,omitempty" enum:"api,portal,email,phone,visit,scan" doc:"By which it came"`
+		Reporter    string            `json:"reporter,omitempty" maxLength:"128" doc:"On whose behalf the desk reports it"`
 	}
 }
 
@@ -207,7 +211,7 @@ func (a *app) postIncident(ctx context.Context, in *reportIn) (*incidentOut, err
 	}
 	inc, err := a.Desk.Report(ctx, incidents.NewReport{
 		Summary: b.Summary, Description: b.Description, Category: b.Category, Site: site, Device: b.Device,
-		Kind: b.Kind, Impact: b.Impact, Urgency: b.Urgency,
+		Kind: b.Kind, Impact: b.Impact, Urgency: b.Urgency, Channel: b.Channel, Reporter: b.Reporter,
 	}, actorOf(ctx), a.Now())
 	return a.incidentAnswer(ctx, inc, err)
 }
@@ -342,13 +346,15 @@ type commentIn struct {
 	Body struct {
 		Text     string `json:"text" minLength:"1" maxLength:"20000"`
 		Internal bool   `json:"internal,omitempty" doc:"For the desk's eyes only"`
+
+		Channel incidents.Source `json:"channel,omitempty" enum:"api,portal,email,phone,visit,scan" doc:"By which it came"`
 	}
 }
 
 type commentOut struct{ Body Event }
 
 func (a *app) postComment(ctx context.Context, in *commentIn) (*commentOut, error) {
-	event, err := a.Desk.Comment(ctx, in.Ref, incidents.Request{Text: in.Body.Text, Internal: in.Body.Internal}, actorOf(ctx), a.Now())
+	event, err := a.Desk.Comment(ctx, in.Ref, incidents.Request{Text: in.Body.Text, Internal: in.Body.Internal, Channel: in.Body.Channel}, actorOf(ctx), a.Now())
 	if err != nil {
 		return nil, in.missing(err)
 	}

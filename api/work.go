@@ -18,6 +18,7 @@ type TransitionBody struct {
 	Urgency    incidents.Urgency    `json:"urgency,omitempty" enum:"high,medium,low" doc:"qualify"`
 	Assignee   string               `json:"assignee,omitempty" maxLength:"128" doc:"assign: to whom"`
 	Actions    []NewAction          `json:"actions,omitempty" maxItems:"20" doc:"ask: what people at the site are to do"`
+	Channel    incidents.Source     `json:"channel,omitempty" enum:"api,portal,email,phone,visit,scan" doc:"By which it came"`
 	Answers    []GivenAnswer        `json:"answers,omitempty" maxItems:"50" doc:"answer: to the action's questions, in their order"`
 	Action     int                  `json:"action,omitempty" minimum:"1" maximum:"10000" doc:"answer, withdraw: which action"`
 	Until      time.Time            `json:"until,omitzero" doc:"hold: when it wakes"`
@@ -51,7 +52,7 @@ func (b TransitionBody) request() incidents.Request {
 		Transition: b.Transition, Kind: b.Kind, Category: b.Category, Impact: b.Impact, Urgency: b.Urgency, Assignee: b.Assignee,
 		Action: b.Action, Until: b.Until, Supplier: b.Supplier, Reference: b.Reference, Override: b.Override, Into: b.Into,
 		Code: b.Code, Cause: b.Cause, Summary: b.Summary, Workaround: b.Workaround, Item: b.Item, Force: b.Force,
-		Reason: b.Reason, Points: b.Points, Text: b.Text, Answers: givenOf(b.Answers),
+		Reason: b.Reason, Points: b.Points, Text: b.Text, Answers: givenOf(b.Answers), Channel: b.Channel,
 	}
 	for _, a := range b.Actions {
 		r.Actions = append(r.Actions, incidents.NewAction{Text: a.Text, Assignee: a.Assignee, Due: a.Due, Questionnaire: a.Questionnaire, Language: a.Language})

@@ -51,6 +51,10 @@ const (
 	ByAPI      Source = "api"
 	ByLink     Source = "link"  // somebody who followed a link in a message
 	ByMail     Source = "email" // somebody who wrote to the desk
+	ByPortal   Source = "portal"
+	ByPhone    Source = "phone" // somebody who rang the desk
+	ByVisit    Source = "visit" // somebody who came by
+	ByScan     Source = "scan"  // somebody who scanned the label of a device
 )
 
 // Actor is who or what does something. The zero Actor may do nothing.

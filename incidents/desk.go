@@ -86,6 +86,7 @@ type Query struct {
 	Kind                                   Kind
 	Clock                                  string    // one of ClockStates
 	Parent                                 string    // the site incident that stands for it
+	Reporter                               string    // who reported it
 	Q                                      string    // words of the summary
 	UpdatedSince                           time.Time // updated at that time or later
 	Before                                 string    // start after this reference

@@ -93,7 +93,10 @@ func (c *change) report() {
 	inc.Team = c.req.book.category(r.Category).Team
 	inc.Kind = r.Kind
 	inc.Impact, inc.Urgency, inc.Priority = r.Impact, r.Urgency, c.req.priority
-	inc.Reporter, inc.OpenedAt = c.actor.Name, c.at
+	inc.Reporter, inc.OpenedAt, inc.Channel = c.actor.Name, c.at, c.actor.Source
+	if r.Reporter != "" {
+		inc.Reporter = r.Reporter
+	}
 }
 
 func (c *change) repeat() { c.fire() }

@@ -127,6 +127,12 @@ func (c *change) reported() error {
 	}
 	f.text("description", r.Description)
 	f.choosable(c.req.book, r.Category)
+	if len(r.Reporter) > MaxName {
+		f.add("reporter", "has %d bytes; at most %d", len(r.Reporter), MaxName)
+	}
+	if r.Reporter != "" && r.Reporter != c.actor.Name && !c.actor.Role.OnDesk() {
+		return &ForbiddenError{"reports-for-others", fmt.Sprintf("the role %q reports for itself alone", c.actor.Role)}
+	}
 	if r.Kind != "" && !slices.Contains(Kinds, r.Kind) {
 		f.add("kind", "no kind %q; want one of %v", r.Kind, Kinds)
 	}

@@ -110,6 +110,7 @@ type Incident struct {
 	Summary       string      `json:"summary,omitempty"`
 	Description   string      `json:"description,omitempty"`
 	Reporter      string      `json:"reporter,omitempty"`
+	Channel       Source      `json:"channel,omitempty"` // by which it was reported
 	Assignee      string      `json:"assignee,omitempty"`
 	Touched       bool        `json:"touched,omitempty"` // a person has acted on it
 	Reopened      int         `json:"reopened,omitempty"`

@@ -82,6 +82,8 @@ type Request struct {
 	Text       string      // what is said
 	Internal   bool        // comment: for the desk's eyes only
 
+	Channel Source // by which it came; "" for the actor's own
+
 	Once *Once // makes the request safe to repeat; nil when it is not
 
 	finding  *telemetry.Finding // open, repeat, observe, reopen
@@ -204,6 +206,10 @@ func Apply(inc Incident, req Request, actor Actor, at time.Time) (Incident, Even
 	m := moveOf(req.Transition)
 	if m == nil {
 		return inc, Event{}, noTransition(req.Transition)
+	}
+	actor, err := actor.through(req.Channel)
+	if err != nil {
+		return inc, Event{}, err
 	}
 	if m.name == Escalate && actor.Role == SiteManager {
 		return inc, Event{}, &ForbiddenError{"end-user-cannot-escalate",

@@ -125,6 +125,18 @@ func (m *memory) Opened(_ context.Context, q OpenedQuery, take func(*Incident) e
 	return nil
 }
 
+func (m *memory) History(_ context.Context, q HistoryQuery) (out []FeedEvent, err error) {
+	for _, inc := range m.sorted() {
+		if (q.Site == "" || q.Site == inc.Site) && (q.Device == "" || q.Device == inc.Device) && (q.Requester == "" || q.Requester == inc.Reporter) {
+			for _, e := range m.events[inc.Ref] {
+				out = append(out, FeedEvent{ID: int64(len(out) + 1), Site: inc.Site, Event: e})
+			}
+		}
+	}
+	slices.Reverse(out)
+	return out[:min(len(out), q.Limit)], nil
+}
+
 func (m *memory) Verdicts(_ context.Context, since time.Time) (out []Verdict, err error) {
 	by := map[string]Verdict{}
 	for _, inc := range m.sorted() {

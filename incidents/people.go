@@ -91,6 +91,8 @@ type NewReport struct {
 	Impact      Impact  // "" means device when one is named, else site
 	Urgency     Urgency // "" means medium
 	Kind        Kind    // "" is left for whoever qualifies it
+	Channel     Source  // by which it came; "" for the actor's own
+	Reporter    string  // on whose behalf; "" for the actor's own. Only the desk reports for others
 	Once        *Once
 }
 
@@ -119,7 +121,7 @@ func (d *Desk) Report(ctx context.Context, r NewReport, actor Actor, at time.Tim
 			return Incident{}, nil, err
 		}
 		r.fill(b)
-		req := Request{Transition: Report, report: &r, ref: ref, priority: d.priority(b, r.Category, r.Impact, r.Urgency)}
+		req := Request{Transition: Report, Channel: r.Channel, report: &r, ref: ref, priority: d.priority(b, r.Category, r.Impact, r.Urgency)}
 		s, err := d.step(b, Incident{}, req, actor, at)
 		return s.After, []Step{s}, err
 	})

@@ -78,6 +78,8 @@ type Archive interface {
 	OpenActions(ctx context.Context, q ActionQuery) ([]OpenAction, error)
 	// Opened hands over the incidents that were opened in a span, one by one.
 	Opened(ctx context.Context, q OpenedQuery, take func(*Incident) error) error
+	// History returns entries of the timelines of some incidents, the newest first.
+	History(ctx context.Context, q HistoryQuery) ([]FeedEvent, error)
 	// Verdicts counts, for each rule, what people made of its incidents since then.
 	Verdicts(ctx context.Context, since time.Time) ([]Verdict, error)
 }

@@ -22,6 +22,7 @@ func init() {
 	suite["Open actions are listed until they end"] = testOpenActions
 	suite["Reports read what was opened in the span"] = testReports
 	suite["An older database is indexed"] = testOlderDatabase
+	suite["A history on every channel"] = testHistory
 	suite["Copies are searched"] = testCopiesAreSearched
 }
 
@@ -363,5 +364,59 @@ func testCopiesAreSearched(t *testing.T, open opener) {
 	}
 	if list, err := to.Incidents(ctx, incidents.Query{Q: "zebra", Limit: 10}); err != nil || len(list) != 1 {
 		t.Errorf("a copy lists %d, %v", len(list), err)
+	}
+}
+
+func testHistory(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
+	desk := told(t, s)
+	for _, r := range []incidents.NewReport{
+		{Summary: "dark", Site: "paris", Device: "D1", Channel: incidents.ByPhone, Reporter: "paula"},
+		{Summary: "darker", Site: "paris", Channel: incidents.ByVisit, Reporter: "paula"},
+		{Summary: "elsewhere", Site: "rome", Channel: incidents.ByScan, Reporter: "rosa"},
+	} {
+		if _, err := desk.Report(ctx, r, ana, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []incidents.Request{{Text: "she rang again", Channel: incidents.ByPhone}, {Text: "she seems cross", Internal: true}} {
+		if _, err := desk.Comment(ctx, "INC-000001", c, ana, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		q    incidents.HistoryQuery
+		who  incidents.Actor
+		want string
+	}{
+		"of a requester":                       {incidents.HistoryQuery{Requester: "paula"}, ana, "1/comment/api 1/comment/phone 2/report/visit 1/report/phone"},
+		"of a device":                          {incidents.HistoryQuery{Device: "D1"}, ana, "1/comment/api 1/comment/phone 1/report/phone"},
+		"of a site":                            {incidents.HistoryQuery{Site: "rome"}, ana, "3/report/scan"},
+		"for the site, without internal notes": {incidents.HistoryQuery{Site: "paris"}, carl, "1/comment/phone 2/report/visit 1/report/phone"},
+		"not of another site":                  {incidents.HistoryQuery{Requester: "rosa"}, carl, ""},
+	} {
+		tt.q.Limit = 10
+		list, _, err := desk.History(ctx, tt.q, tt.who)
+		var got []string
+		for _, e := range list {
+			got = append(got, fmt.Sprintf("%s/%s/%s", strings.TrimLeft(strings.TrimPrefix(e.Ref, prefix), "0"), e.Kind, e.Source))
+		}
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: got %v, %v; want %s", name, got, err, tt.want)
+		}
+	}
+	page, next, err := desk.History(ctx, incidents.HistoryQuery{Requester: "paula", Limit: 3}, ana)
+	rest, end, err2 := desk.History(ctx, incidents.HistoryQuery{Requester: "paula", Limit: 3, Before: next}, ana)
+	if err != nil || err2 != nil || len(page) != 3 || len(rest) != 1 || end != 0 {
+		t.Errorf("by pages: %d and %d, %v, %v", len(page), len(rest), err, err2)
+	}
+	if list, err := s.Incidents(ctx, incidents.Query{Reporter: "paula", Limit: 10}); err != nil || len(list) != 2 || list[1].Channel != incidents.ByPhone {
+		t.Errorf("what paula reported: %+v, %v", list, err)
+	}
+	if _, err := desk.Report(ctx, incidents.NewReport{Summary: "x", Site: "paris", Reporter: "paula"}, carl, noon); err == nil {
+		t.Error("a site manager reports for another")
+	}
+	if _, err := desk.Report(ctx, incidents.NewReport{Summary: "x", Site: "paris", Channel: incidents.ByPhone}, carl, noon); err == nil {
+		t.Error("a site manager says that it came by telephone")
 	}
 }

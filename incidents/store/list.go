@@ -74,7 +74,10 @@ func (t *Tickets) listed(ctx context.Context, f incidentFilter, limit int) ([]in
 func (d *dialect) conditions(q incidents.Query) incidentFilter {
 	f := incidentFilter{filter: filter{dialect: d}, id: "id"}
 	common := ""
-	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Parent != "" || !q.UpdatedSince.IsZero() {
+	if q.Reporter != "" {
+		f.add("reporter = ? AND reporter <> ''", q.Reporter)
+	}
+	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Reporter != "" || q.Parent != "" || !q.UpdatedSince.IsZero() {
 		common = d.hint
 	}
 	f.text("site", q.Site)

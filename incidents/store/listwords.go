@@ -79,7 +79,7 @@ func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]strin
 // narrow reports whether the other filters let few incidents through. How many
 // there are of each sort is known.
 func (t *Tickets) narrow(ctx context.Context, q incidents.Query) (bool, error) {
-	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Parent != "" || !q.UpdatedSince.IsZero() {
+	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Reporter != "" || q.Parent != "" || !q.UpdatedSince.IsZero() {
 		return true, nil
 	}
 	if q.Clock == "breached" || q.Clock == "at_risk" || q.Clock == "paused" {

@@ -207,8 +207,8 @@ func (t *ticketTx) Save(steps []incidents.Step) error {
 
 var incidentRows = bulk{
 	into: `incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee,
-		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, data)`,
-	columns: 22,
+		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, reporter, data)`,
+	columns: 23,
 	suffix: `ON CONFLICT (id) DO UPDATE SET open_key = excluded.open_key, version = excluded.version,
 		state = excluded.state, condition = excluded.condition, category = excluded.category, site = excluded.site,
 		device = excluded.device, assignee = excluded.assignee, level = excluded.level, priority = excluded.priority,
@@ -246,7 +246,7 @@ func (t *ticketTx) saveRows(steps []incidents.Step) error {
 		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
 			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
 			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), spaced(inc.Summary), string(inc.Kind), inc.ClockState(),
-			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), string(data)), nil
+			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, string(data)), nil
 	})
 	return err
 }

@@ -1,0 +1,6 @@
+-- +goose Up
+
+-- The history of a requester.
+ALTER TABLE incidents ADD COLUMN reporter TEXT NOT NULL DEFAULT '';
+UPDATE incidents SET reporter = coalesce(data::json->>'reporter', '');
+CREATE INDEX incidents_reporter ON incidents (reporter, id) WHERE reporter <> '';
