@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"belfry/incidents"
 )
@@ -57,15 +58,38 @@ func (f *incidentFilter) holds(phrase []string) {
 	f.add(f.instr+"(words, ?) > 0", text)
 }
 
+// rarest returns the word that probably the fewest rows hold: one with digits, as
+// in names, and else the longest. The index is asked for this one alone, for it
+// would gather all that hold any other.
+func rarest(list [][]string) (word string) {
+	best := 0
+	for _, phrase := range list {
+		for _, w := range phrase {
+			score := len(w)
+			if strings.ContainsAny(w, "0123456789") {
+				score += longestWord
+			}
+			if score > best {
+				word, best = w, score
+			}
+		}
+	}
+	return word
+}
+
 // indexed lists by the index, up to a number.
 func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]string, to int64, limit int) ([]incidents.Incident, error) {
 	f := t.conditions(q)
+	for _, phrase := range list {
+		f.holds(phrase)
+	}
+	word := [][]string{{rarest(list)}}
 	from, number := "search CROSS JOIN incidents i", "search.rowid"
 	if t.numbered {
 		from, number = "(SELECT id AS number, vector FROM search) s CROSS JOIN incidents i", "s.number"
-		f.add("vector @@ CAST(? AS tsquery)", t.question(list, asking{title: true}))
+		f.add("vector @@ CAST(? AS tsquery)", t.question(word, asking{title: true}))
 	} else {
-		f.add("search MATCH ?", t.question(list, asking{title: true}))
+		f.add("search MATCH ?", t.question(word, asking{title: true}))
 	}
 	f.add("i.id = "+number+" AND "+number+" <= ?", to)
 	found, err := rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN (SELECT i.id FROM "+from+f.where()+

@@ -57,3 +57,39 @@ func BenchmarkListAmongMany(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 }
+
+// BenchmarkWordsAmongMany lists by words, rare and common, alone and with other
+// filters, one after the other.
+func BenchmarkWordsAmongMany(b *testing.B) {
+	s, ctx := many(b), context.Background()
+	for _, statement := range []string{"UPDATE incidents SET words = words || ' ' || (id % 100000)", "INSERT INTO search (rowid, title) SELECT id, trim(words) FROM incidents",
+		"UPDATE counters SET value = (SELECT max(id) FROM incidents) WHERE name = 'indexed'", "DELETE FROM tallies",
+		"INSERT INTO tallies SELECT category, state, level, priority, count(*) FROM incidents GROUP BY category, state, level, priority"} {
+		if _, err := s.write.ExecContext(ctx, statement); err != nil {
+			b.Fatal(err)
+		}
+	}
+	queries := []incidents.Query{{Q: "nowhere"}, {Q: "silent"}, {Q: "FC-000007"}, {Q: "silent 80"}, {Q: "77777"}, {Q: "7777 silent", State: incidents.Closed},
+		{Q: "silent", Category: "data_gap"}, {Q: "FC-000123", State: incidents.InProgress}, {Q: "silent", Site: "site-00037"}, {Q: "silent", Clock: "breached"}}
+	took := map[string][]time.Duration{}
+	for b.Loop() {
+		for _, q := range queries {
+			q.Limit = 50
+			began := time.Now()
+			if _, err := s.Incidents(ctx, q); err != nil {
+				b.Fatal(err)
+			}
+			took["all"] = append(took["all"], time.Since(began))
+			took[q.Q+string(q.State)+q.Category+q.Site+q.Clock] = append(took[q.Q+string(q.State)+q.Category+q.Site+q.Clock], time.Since(began))
+		}
+	}
+	for name, list := range took {
+		slices.Sort(list)
+		if name != "all" {
+			b.Logf("%-30s p50 %v, longest %v", name, list[len(list)/2], list[len(list)-1])
+		}
+	}
+	all := took["all"]
+	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, "p50-ms")
+}
