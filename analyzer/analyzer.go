@@ -41,6 +41,9 @@ type Config struct {
 	// OnHold is told of each scope whose condition holds at an instant, pending
 	// ones included; nil asks for nothing.
 	OnHold func(Held)
+	// Health makes rules that fail, reach nobody or have nothing to judge by findings
+	// themselves.
+	Health bool
 
 	Log      *slog.Logger          // nil: discard
 	Registry prometheus.Registerer // nil: no metrics
@@ -81,7 +84,9 @@ type Analyzer struct {
 	learnt  map[int32]*learnt // by calendar: what its devices' baselines are, until its next midnight
 	workers []*worker
 	usuals  map[columnKey]usual
-	ledger  ledger // what fired for devices, and no longer does
+	health  map[string]health // by rule: what ails it
+	upto    time.Time         // of the evaluation under way
+	ledger  ledger            // what fired for devices, and no longer does
 
 	buffers
 	registers
@@ -105,7 +110,7 @@ func New(ctx context.Context, cfg Config) (*Analyzer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Analyzer{cfg: cfg, log: cfg.Log, metrics: m, fleet: cfg.Fleet, ledger: ledger{}}
+	a := &Analyzer{cfg: cfg, log: cfg.Log, metrics: m, fleet: cfg.Fleet, ledger: ledger{}, health: map[string]health{}}
 	var states []State
 	if cfg.States != nil {
 		var kept Progress
@@ -150,6 +155,12 @@ func (a *Analyzer) states() []State {
 			}
 		}
 	}
+	for name, h := range a.health {
+		if h.told {
+			all = append(all, State{Rule: RuleHealth, Scope: healthScope(name), Phase: InFire, Since: h.since})
+		}
+	}
+	a.health = map[string]health{}
 	return all
 }
 
@@ -169,6 +180,9 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 	a.rank(byName)
 	changed := map[string]bool{}
 	for _, s := range states {
+		if s.Rule == RuleHealth && a.recallHealth(s) {
+			continue
+		}
 		b := byName[s.Rule]
 		if b == nil {
 			a.orphan(s, "rule removed")
@@ -219,6 +233,7 @@ func (a *Analyzer) evaluate(ctx context.Context, at time.Time) error {
 		return err
 	}
 	a.resolveOrphans(at)
+	a.upto = at
 	tasks, grid := a.due(at), a.lateGrid(at)
 	failed := map[int]bool{}
 	for len(tasks) > 0 || len(grid) > 0 {
@@ -244,6 +259,7 @@ func (a *Analyzer) evaluate(ctx context.Context, at time.Time) error {
 	if at.After(a.progress.At) {
 		a.progress.At = at
 	}
+	a.tellHealth(at)
 	a.report()
 	return a.finish(ctx)
 }
@@ -357,8 +373,9 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 	before := len(a.outbox)
 	for _, t := range tasks {
 		started := a.now()
-		err := p.judge(t)
+		j, err := p.judge(t)
 		a.judged(t, started, err)
+		a.examine(t, j, err)
 		if err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()

@@ -173,7 +173,7 @@ func TestInAndOutOfASiteDiffer(t *testing.T) {
 	}
 	if len(w.said) == 1 {
 		f := w.said[0]
-		if *f.Value != 0.25 || f.Expected != "at most 10 %" || f.Summary != "site shop: discrepancy" || !f.Evidence[0].At.Equal(midnight.Add(day)) || *f.Evidence[0].Value != 960 {
+		if *f.Value != 0.25 || f.Expected != "at most 10 %" || f.Summary != "site shop: discrepancy" || !f.Evidence[1].At.Equal(midnight.Add(day)) || *f.Evidence[1].Value != 960 {
 			t.Errorf("the finding is %+v", f)
 		}
 	}

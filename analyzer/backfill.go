@@ -213,7 +213,7 @@ func (a *Analyzer) upTo(ctx context.Context, done map[string]time.Time) error {
 // settleLate compares what the two analyzers hold of a rule's scopes in the touched
 // sites. What began and ended in the past is not told of any more.
 func (a *Analyzer) settleLate(b *bound, again *Analyzer, o *bound, said map[stateKey]telemetry.Finding, at time.Time) {
-	masks := (&pass{Analyzer: a, at: at}).masks(b)
+	masks := (&pass{Analyzer: a, at: at}).masks(nil, b)
 	for row := range o.slot {
 		scope, _ := o.scope(again.fleet, row)
 		i, ok := b.row(a.fleet, scope)

@@ -34,23 +34,25 @@ type dayBins struct {
 // newClockface lays n bins from an instant on a calendar.
 func newClockface(c *calendar, from time.Time, n int) *clockface {
 	f := &clockface{from: from, slot: make([]int16, n), day: make([]int32, n), open: make([]bool, n), shut: make([]bool, n), learn: make([]bool, n)}
-	excepted := map[string]bool{}
-	for _, e := range c.site.Exceptions {
-		excepted[e.Date] = true
-	}
 	zone := c.site.Location()
 	day := c.day(from)
+	exception := c.site.ExceptionOn(day.Date)
 	f.days = append(f.days, dayBins{date: day.Date, whole: day.Start.Equal(from)})
 	for i := range n {
 		start := from.Add(time.Duration(i) * binStep)
 		for !start.Before(day.End) {
 			f.days[len(f.days)-1].hi = i
 			day = c.day(day.End)
+			exception = c.site.ExceptionOn(day.Date)
 			f.days = append(f.days, dayBins{date: day.Date, lo: i, whole: true})
 		}
 		local := start.In(zone)
-		f.slot[i], f.day[i] = int16(int(local.Weekday())*24+local.Hour()), int32(len(f.days)-1)
-		f.learn[i] = !excepted[day.Date]
+		like := local.Weekday()
+		if other, is := exception.Weekday(); is {
+			like = other
+		}
+		f.slot[i], f.day[i] = int16(int(like)*24+local.Hour()), int32(len(f.days)-1)
+		f.learn[i] = exception == nil || exception.Learn
 		f.shut[i] = true
 		for _, o := range day.Open {
 			f.shut[i] = f.shut[i] && (!o.From.Before(start.Add(binStep)) || !o.To.After(start))

@@ -70,6 +70,8 @@ func (j *judgement) reason(row int, m move, v verdict) string {
 		return "no longer chosen by the rule's where"
 	case v == verdictGone:
 		return "retired"
+	case m == moveUnknown && j.masks != nil && j.masks[row] == restDay:
+		return "no alarms on " + j.dayOf(row) + ", by the site's calendar"
 	case m == moveUnknown && j.masks != nil && j.masks[row] != 0:
 		return "suppressed by " + j.bound.yields[j.masks[row]-1].rule.Name
 	case m == moveUnknown && j.bound.rule.Unless != "":

@@ -8,7 +8,7 @@ import (
 )
 
 // judge runs a rule's program over its scopes and moves their states.
-func (p *pass) judge(t *task) error {
+func (p *pass) judge(t *task) (*judgement, error) {
 	b := t.bound
 	columns := make([][]float64, 0, len(b.program.uses)+len(b.varying))
 	var begins [][]float64
@@ -16,27 +16,27 @@ func (p *pass) judge(t *task) error {
 		if u.cond != nil {
 			column, err := p.shareColumn(t, u)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			columns, begins = append(columns, column), append(begins, nil)
 			continue
 		}
 		c := p.column(t, u)
 		if c.err != nil {
-			return c.err
+			return nil, c.err
 		}
 		columns = append(columns, p.scopeColumn(b, c))
 		begins = append(begins, c.begins)
 	}
 	columns = append(columns, b.varying...)
-	j := judgement{pass: p, task: t, bound: b, columns: columns, begins: begins, presence: p.presence(t), masks: p.masks(b)}
+	j := &judgement{pass: p, task: t, bound: b, columns: columns, begins: begins, presence: p.presence(t), masks: p.masks(t, b)}
 	p.prepare(b.program, b.scopes)
 	for lo := 0; lo < b.scopes; lo += blockRows {
 		hi := min(lo+blockRows, b.scopes)
 		p.run(b.program, columns, lo, hi)
 		j.block(lo, hi)
 	}
-	return nil
+	return j, nil
 }
 
 // presence says whether a scope is evaluated.
@@ -93,6 +93,8 @@ type judgement struct {
 	columns  [][]float64
 	begins   [][]float64 // by signal: when what it tells began, by device; nil where it does not say
 	presence []presence
+	judged   int // scopes that were, and those of them for which `when` was missing
+	missed   int
 	masks    []uint8 // by scope: place in bound.yields plus one of the rule that explains it; 0: none. nil: nowhere
 }
 
@@ -142,6 +144,9 @@ func (j *judgement) verdict(i int) verdict {
 		case u != u:
 			when = missing
 		}
+	}
+	if j.judged++; when != when {
+		j.missed++
 	}
 	switch {
 	case when == 1:

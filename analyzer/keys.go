@@ -140,6 +140,10 @@ func (d *draft) readName(e entry) {
 		d.fault(e.value, fmt.Sprintf("%q is not a rule's name", name), "want 1 to 64 small letters, digits and hyphens, such as suspected-offline")
 		return
 	}
+	if name == RuleHealth {
+		d.fault(e.value, fmt.Sprintf("%q is the rule about rules themselves", name), "want another name")
+		return
+	}
 	if where, taken := d.names[name]; taken {
 		d.fault(e.value, fmt.Sprintf("a rule named %q stands already at %s", name, where), "want another name")
 		return

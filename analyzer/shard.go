@@ -40,7 +40,7 @@ func (a *Analyzer) Restart(ctx context.Context, rules *RuleSet, f *Fleet, shards
 			return fmt.Errorf("load analyzer states: %w", err)
 		}
 	}
-	a.outbox, a.dirty, a.orphans = nil, nil, nil
+	a.outbox, a.dirty, a.orphans, a.health = nil, nil, nil, map[string]health{}
 	a.hold(shards, progress)
 	if a.cfg.States != nil {
 		a.ledger = ledger{}

@@ -1,6 +1,10 @@
 package analyzer
 
-import "belfry/telemetry"
+import (
+	"time"
+
+	"belfry/telemetry"
+)
 
 // Suppression in order (RULES, semantics 6, 10 and 11): a rule that yields to others
 // is judged after them, and where one of them holds its own condition is unknown,
@@ -58,17 +62,55 @@ func (a *Analyzer) rank(byName map[string]*bound) {
 }
 
 // masks tells by which rule each scope of a rule is explained at present.
-func (p *pass) masks(b *bound) []uint8 {
-	var masks []uint8
+func (p *pass) masks(t *task, b *bound) []uint8 {
+	masks := p.restDays(t, b)
 	for i, y := range b.yields {
 		if masks == nil && y.holding() {
 			masks = make([]uint8, b.scopes)
 		}
 		if masks != nil {
-			p.mask(masks, b, y, uint8(min(i+1, 255)))
+			p.mask(masks, b, y, uint8(min(i+1, restDay-1)))
 		}
 	}
 	return masks
+}
+
+// restDay is the mask of scopes for which their calendar wants no alarms.
+const restDay = 255
+
+// restDays marks the devices and sites whose local day, the one that is judged, is one
+// without alarms; nil when there is none.
+func (p *pass) restDays(t *task, b *bound) []uint8 {
+	if b.rule.Scope != telemetry.LevelDevice && b.rule.Scope != telemetry.LevelSite {
+		return nil
+	}
+	quiet := make([]bool, len(p.fleet.calendars))
+	any := false
+	for c := range p.fleet.calendars {
+		e := p.fleet.calendars[c].site.ExceptionOn(p.dateOf(t, int32(c)))
+		quiet[c] = e != nil && e.NoAlarms
+		any = any || quiet[c]
+	}
+	if !any {
+		return nil
+	}
+	masks := make([]uint8, b.scopes)
+	for row := range masks {
+		if quiet[b.calendarOf(p.fleet, row)] {
+			masks[row] = restDay
+		}
+	}
+	return masks
+}
+
+// dateOf returns the local date that an evaluation is about.
+func (p *pass) dateOf(t *task, calendar int32) string {
+	if t != nil && t.days != nil {
+		if day, due := t.days[calendar]; due {
+			return day.Date
+		}
+	}
+	return p.fleet.calendars[calendar].day(p.at.Add(-time.Nanosecond)).Date
 }
 
 // holding reports whether a rule has any state that is not calm.

@@ -136,12 +136,64 @@ func weekday(name string) int {
 	return -1
 }
 
-// Exception replaces the opening hours of one local date.
+// Exception is a local date on which a site is not as usual: a holiday, an event, a
+// works outing. Each of its effects stands by itself: other hours or none, the hours and
+// the usual figures of another weekday, no alarms, and whether baselines learn from it.
 type Exception struct {
-	Date   string `json:"date" yaml:"date"`                         // YYYY-MM-DD
+	// Date is YYYY-MM-DD, or MM-DD for that date of every year. One with a year counts
+	// before one without.
+	Date   string `json:"date" yaml:"date"`
 	Closed bool   `json:"closed,omitempty" yaml:"closed,omitempty"` // shut all day
 	Hours  string `json:"hours,omitempty" yaml:"hours,omitempty"`   // "10:00-16:00", when not closed
-	Note   string `json:"note,omitempty" yaml:"note,omitempty"`
+	// As is the weekday (mon, tue, ...) that the date is like: its hours, where the
+	// exception gives none, and its baselines.
+	As string `json:"as,omitempty" yaml:"as,omitempty"`
+	// NoAlarms holds back what rules would find of the site and its devices: their
+	// conditions are unknown for the day, so that nothing opens and nothing clears.
+	NoAlarms bool `json:"no_alarms,omitempty" yaml:"no_alarms,omitempty"`
+	// Learn lets baselines learn from the date; other exceptions are left out.
+	Learn bool   `json:"learn,omitempty" yaml:"learn,omitempty"`
+	Note  string `json:"note,omitempty" yaml:"note,omitempty"`
+}
+
+// Check returns what is wrong with the exception, or nil.
+func (e *Exception) Check() error {
+	_, err := time.Parse(time.DateOnly, e.Date)
+	if _, yearly := time.Parse("2006-01-02", "2024-"+e.Date); err != nil && yearly != nil {
+		return fmt.Errorf("exception date %q; want YYYY-MM-DD, or MM-DD for every year", e.Date)
+	}
+	if e.Hours != "" {
+		if _, err := ParseSpan(e.Hours); err != nil {
+			return fmt.Errorf("exception %s: %w", e.Date, err)
+		}
+	}
+	if e.As != "" && weekday(e.As) < 0 {
+		return fmt.Errorf("exception %s: no weekday %q to be like; want mon, tue, wed, thu, fri, sat or sun", e.Date, e.As)
+	}
+	return nil
+}
+
+// Weekday returns the weekday that the date is like; false when it is its own.
+func (e *Exception) Weekday() (time.Weekday, bool) {
+	if e == nil || e.As == "" {
+		return 0, false
+	}
+	w := weekday(e.As)
+	return time.Weekday(w), w >= 0
+}
+
+// ExceptionOn returns the exception of a local date (YYYY-MM-DD), or nil.
+func (s *Site) ExceptionOn(date string) *Exception {
+	var yearly *Exception
+	for i := range s.Exceptions {
+		switch e := &s.Exceptions[i]; {
+		case e.Date == date:
+			return e
+		case len(e.Date) == len("01-02") && strings.HasSuffix(date, "-"+e.Date):
+			yearly = e
+		}
+	}
+	return yearly
 }
 
 // Day is one local day of a site.
@@ -192,10 +244,8 @@ func (s *Site) dayOf(y int, m time.Month, d int, loc *time.Location) Day {
 	day := Day{Start: midnight(y, m, d, loc), End: midnight(y, m, d+1, loc)}
 	noon := time.Date(y, m, d, 12, 0, 0, 0, loc)
 	day.Date = noon.Format(time.DateOnly)
-	for _, e := range s.Exceptions {
-		if e.Date != day.Date {
-			continue
-		}
+	e := s.ExceptionOn(day.Date)
+	if e != nil && (e.Closed || e.Hours != "" || e.As == "" && !e.NoAlarms && !e.Learn) {
 		if span, err := ParseSpan(e.Hours); err == nil && !e.Closed {
 			day.Open = []OpenSpan{day.instants(span, y, m, d, loc)}
 		}
@@ -205,7 +255,11 @@ func (s *Site) dayOf(y int, m time.Month, d int, loc *time.Location) Day {
 		day.Open = []OpenSpan{{day.Start, day.End}}
 		return day
 	}
-	for _, span := range s.Hours[noon.Weekday()] {
+	like := noon.Weekday()
+	if other, is := e.Weekday(); is {
+		like = other
+	}
+	for _, span := range s.Hours[like] {
 		day.Open = append(day.Open, day.instants(span, y, m, d, loc))
 	}
 	return day

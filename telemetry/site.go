@@ -81,9 +81,9 @@ func (s *Site) Check() error {
 	default:
 		return fmt.Errorf("site %s: status %q; want open, closed or refit", s.ID, s.Status)
 	}
-	for _, e := range s.Exceptions {
-		if _, err := time.Parse(time.DateOnly, e.Date); err != nil {
-			return fmt.Errorf("site %s: exception date %q; want YYYY-MM-DD", s.ID, e.Date)
+	for i := range s.Exceptions {
+		if err := s.Exceptions[i].Check(); err != nil {
+			return fmt.Errorf("site %s: %w", s.ID, err)
 		}
 	}
 	return nil
