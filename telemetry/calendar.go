@@ -173,6 +173,31 @@ func (e *Exception) Check() error {
 	return nil
 }
 
+// ParseException reads the effects of a date from words as they stand in a cell of a
+// table: closed, 09:00-14:00, as sun, no alarms, learn, with commas between them.
+func ParseException(date, text string) (Exception, error) {
+	e := Exception{Date: date}
+	for word := range strings.SplitSeq(text, ",") {
+		word = strings.Join(strings.Fields(word), " ")
+		like, isLike := strings.CutPrefix(word, "as ")
+		switch {
+		case word == "closed":
+			e.Closed = true
+		case word == "no alarms":
+			e.NoAlarms = true
+		case word == "learn":
+			e.Learn = true
+		case isLike:
+			e.As = like
+		case strings.Contains(word, ":") && e.Hours == "":
+			e.Hours = word
+		default:
+			return e, fmt.Errorf("exception %s: %q; want closed, hours such as 09:00-14:00, as sun, no alarms, learn, with commas between them", date, word)
+		}
+	}
+	return e, e.Check()
+}
+
 // Weekday returns the weekday that the date is like; false when it is its own.
 func (e *Exception) Weekday() (time.Weekday, bool) {
 	if e == nil || e.As == "" {

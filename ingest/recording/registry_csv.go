@@ -66,11 +66,16 @@ func setSite(s *telemetry.Site, name, text string) error {
 		s.Labels[name[len("label."):]] = text
 		return nil
 	}
+	if date, ok := strings.CutPrefix(name, "exception."); ok {
+		e, err := telemetry.ParseException(date, text)
+		s.Exceptions = append(s.Exceptions, e)
+		return err
+	}
 	return s.Hours.Add(strings.TrimPrefix(name, "hours."), text)
 }
 
 func siteColumn(name string) bool {
-	return siteSetters[name] != nil || len(name) > 6 && (strings.HasPrefix(name, "label.") || strings.HasPrefix(name, "hours."))
+	return siteSetters[name] != nil || len(name) > 6 && (strings.HasPrefix(name, "label.") || strings.HasPrefix(name, "hours.") || strings.HasPrefix(name, "exception."))
 }
 
 func deviceColumn(name string) bool {
@@ -91,9 +96,9 @@ func (r *registry) header(c *csv.Reader, names []string) (table, bool) {
 		line, column := c.FieldPos(i)
 		switch {
 		case !known(name):
-			hint := "label.NAME or site.zone, site.name, site.hours.mon-fri, ..."
+			hint := "label.NAME or site.zone, site.name, site.hours.mon-fri, site.exception.05-01, ..."
 			if t.ofSites {
-				hint = "label.NAME or hours.mon-fri, ..."
+				hint = "label.NAME or hours.mon-fri, exception.05-01, ..."
 			}
 			r.fault(place{line, column}, "no column %q; want %s, %s", name, strings.Join(wanted, ", "), hint)
 		case slices.Contains(names[:i], name):
@@ -173,5 +178,5 @@ func (r *registry) siteOfDevice(s telemetry.Site, at place) {
 func sameSite(a, b telemetry.Site) bool {
 	sameDay := func(x, y []telemetry.Span) bool { return slices.Equal(x, y) }
 	return a.Name == b.Name && a.Zone == b.Zone && a.Status == b.Status && a.Contact == b.Contact &&
-		maps.Equal(a.Labels, b.Labels) && slices.EqualFunc(a.Hours[:], b.Hours[:], sameDay)
+		slices.Equal(a.Exceptions, b.Exceptions) && maps.Equal(a.Labels, b.Labels) && slices.EqualFunc(a.Hours[:], b.Hours[:], sameDay)
 }
