@@ -51,11 +51,11 @@ func (c *benchAnalyzerCommand) Run(ctx context.Context, t *terminal) (err error)
 		o.Peer = -1
 	}
 	n := 0
-	o.Warehouse = func(ctx context.Context) (*warehouse.Warehouse, func(), error) {
+	o.Warehouse = func(ctx context.Context) (func() (*warehouse.Warehouse, error), func(), error) {
 		n++
 		name := fmt.Sprintf("belfry_bench_%d", n)
-		w, err := server.Database(ctx, name)
-		return w, func() { _ = server.Drop(context.WithoutCancel(ctx), name) }, err // the folder goes anyway
+		open := func() (*warehouse.Warehouse, error) { return server.Database(ctx, name) }
+		return open, func() { _ = server.Drop(context.WithoutCancel(ctx), name) }, nil // the folder goes anyway
 	}
 	bar, last := t.progress(-1, "bench"), ""
 	o.Progress = func(what string, done, total int) {

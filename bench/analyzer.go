@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,8 +29,9 @@ type AnalyzerOptions struct {
 	JSON    bool              // print the report as JSON
 	Report  string            // a folder to write the report into as well, as JSON and text; "": none
 
-	// Warehouse makes an empty warehouse for a fleet.
-	Warehouse func(ctx context.Context) (w *warehouse.Warehouse, done func(), err error)
+	// Warehouse makes an empty warehouse for a fleet. Each call of open gives another
+	// way to it, with nothing remembered from the others.
+	Warehouse func(ctx context.Context) (open func() (*warehouse.Warehouse, error), done func(), err error)
 	Progress  func(what string, done, total int) // told of long work; nil: nobody is
 }
 
@@ -128,52 +130,105 @@ const furtherRules = offlineRules + `
   - { name: quieter, scope: device, when: silence() > 80m and silence() < 4h, every: 5m, category: suspected_offline }
 `
 
-// fleet measures one size.
+// step is how far the instants that are measured lie apart.
+const step = 5 * time.Minute
+
+// fleet measures one size: readings arrive up to shortly after an instant, as they do
+// live, and then it is evaluated, one instant after the other up to benchAt.
 func (o *AnalyzerOptions) fleet(ctx context.Context, n int) (*FleetPace, error) {
-	w, done, err := o.Warehouse(ctx)
+	open, done, err := o.Warehouse(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	b := newBenchFleet(n, o.Hours)
-	pace := &FleetPace{Devices: n}
-	if pace.Readings, err = b.fill(ctx, w.Insert, o.Progress); err != nil {
-		return nil, err
-	}
-	pace.Later = b.later
 	before := heap()
-	fleet, err := analyzer.NewFleet(b.sites, b.devices)
+	b := newBenchFleet(n, o.Hours)
+	fleet, err := analyzer.NewFleet(slices.Clone(b.sites), slices.Clone(b.devices))
 	if err != nil {
 		return nil, err
 	}
-	offline, err := analyzer.Load(analyzer.File{Name: "offline.yaml", Data: []byte(offlineRules)})
-	if err != nil {
-		return nil, err
+	sets := []*measured{{rules: mustRules(offlineRules)}, {rules: mustRules(furtherRules)}, {rules: o.Rules}}
+	for _, m := range sets {
+		if err := m.open(ctx, open, fleet); err != nil {
+			return nil, err
+		}
 	}
-	further, err := analyzer.Load(analyzer.File{Name: "further.yaml", Data: []byte(furtherRules)})
-	if err != nil {
-		return nil, err
+	for i := o.Rounds; i >= 0; i-- {
+		at := benchAt.Add(-time.Duration(i) * step)
+		if err := b.fillTo(ctx, sets[0].warehouse.Insert, at.Add(time.Minute), o.Progress); err != nil {
+			return nil, err
+		}
+		o.Progress("evaluate", o.Rounds-i, o.Rounds+1)
+		for _, m := range sets {
+			if err := m.evaluate(ctx, at, i < o.Rounds); err != nil {
+				return nil, err
+			}
+		}
 	}
-	alone, err := o.measure(ctx, w, fleet, offline)
-	if err != nil {
-		return nil, err
+	pace := &FleetPace{Devices: n, Readings: b.readings, Later: b.later, Offline: sets[0].median(), All: sets[2].median()}
+	if want := len(b.stopped); pace.Offline.Findings != want {
+		return nil, fmt.Errorf("the offline rule finds %d devices; %d were made to stop", pace.Offline.Findings, want)
 	}
-	if want := len(b.stopped); alone.Findings != want {
-		return nil, fmt.Errorf("the offline rule finds %d devices; %d were made to stop", alone.Findings, want)
-	}
-	two, err := o.measure(ctx, w, fleet, further)
-	if err != nil {
-		return nil, err
-	}
-	all, err := o.measure(ctx, w, fleet, o.Rules)
-	if err != nil {
-		return nil, err
-	}
-	pace.Offline, pace.All = *alone, *all
-	pace.Further = max(0, two.Programs-alone.Programs)
+	pace.Further = max(0, sets[1].median().Programs-pace.Offline.Programs)
+	b.sites, b.devices, b.ids = nil, nil, nil
 	pace.Memory = max(0, heap()-before)
 	runtime.KeepAlive(fleet)
+	runtime.KeepAlive(sets)
 	return pace, nil
+}
+
+func mustRules(text string) *analyzer.RuleSet {
+	rules, err := analyzer.Load(analyzer.File{Name: "bench.yaml", Data: []byte(text)})
+	if err != nil {
+		panic(err) // it is ours
+	}
+	return rules
+}
+
+// measured is a set of rules and what its instants took.
+type measured struct {
+	rules     *analyzer.RuleSet
+	warehouse *warehouse.Warehouse
+	probe     *analyzer.Probe
+	devices   int
+	rounds    []InstantPace
+}
+
+func (m *measured) open(ctx context.Context, open func() (*warehouse.Warehouse, error), fleet *analyzer.Fleet) (err error) {
+	if m.warehouse, err = open(); err != nil {
+		return err
+	}
+	m.devices = len(fleet.Devices)
+	m.probe, err = analyzer.NewProbe(ctx, analyzer.Config{Rules: m.rules, Fleet: fleet, Query: m.warehouse.Scan, Series: m.warehouse.Series, Clock: time.Now})
+	return err
+}
+
+// evaluate evaluates an instant, and keeps what it took when it counts: the first one
+// also learns what is learned once a day.
+func (m *measured) evaluate(ctx context.Context, at time.Time, counts bool) error {
+	began, cpu := time.Now(), cpuTime()
+	x, err := m.probe.Explain(ctx, at)
+	if err != nil {
+		return err
+	}
+	p := InstantPace{Millis: ms(time.Since(began)), Scans: x.ScanSeconds * 1e3, Columns: x.ColumnSeconds * 1e3,
+		Programs: x.ProgramSeconds * 1e3, Findings: x.Findings, CPUPerUnit: float64((cpuTime() - cpu).Microseconds()) / float64(m.devices)}
+	for _, s := range x.Scans {
+		if s.Error != "" {
+			return fmt.Errorf("scan: %s", s.Error)
+		}
+		p.Rows += s.Rows
+	}
+	if counts {
+		m.rounds = append(m.rounds, p)
+	}
+	return nil
+}
+
+func (m *measured) median() InstantPace {
+	sorted := slices.Clone(m.rounds)
+	slices.SortFunc(sorted, func(a, b InstantPace) int { return cmp.Compare(a.Millis, b.Millis) })
+	return sorted[len(sorted)/2]
 }
 
 // heap returns the bytes that are in use.
@@ -182,36 +237,6 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
-}
-
-// measure evaluates an instant a few times, after once for what is learned once a day.
-func (o *AnalyzerOptions) measure(ctx context.Context, w *warehouse.Warehouse, fleet *analyzer.Fleet, rules *analyzer.RuleSet) (*InstantPace, error) {
-	var rounds []InstantPace
-	probe, err := analyzer.NewProbe(ctx, analyzer.Config{Rules: rules, Fleet: fleet, Query: w.Scan, Series: w.Series, Clock: time.Now})
-	if err != nil {
-		return nil, err
-	}
-	for i := range o.Rounds + 1 {
-		o.Progress("evaluate", i, o.Rounds+1)
-		began, cpu := time.Now(), cpuTime()
-		x, err := probe.Explain(ctx, benchAt)
-		if err != nil {
-			return nil, err
-		}
-		p := InstantPace{Millis: ms(time.Since(began)), Scans: x.ScanSeconds * 1e3, Columns: x.ColumnSeconds * 1e3,
-			Programs: x.ProgramSeconds * 1e3, Findings: x.Findings, CPUPerUnit: float64((cpuTime() - cpu).Microseconds()) / float64(len(fleet.Devices))}
-		for _, s := range x.Scans {
-			if s.Error != "" {
-				return nil, fmt.Errorf("scan: %s", s.Error)
-			}
-			p.Rows += s.Rows
-		}
-		if i > 0 {
-			rounds = append(rounds, p)
-		}
-	}
-	slices.SortFunc(rounds, func(a, b InstantPace) int { return int((a.Millis - b.Millis) * 1e3) })
-	return &rounds[len(rounds)/2], nil
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }

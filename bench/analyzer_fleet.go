@@ -18,7 +18,10 @@ type benchFleet struct {
 
 	stopped map[string]bool // devices that stopped two hours before benchAt
 	unequal map[string]bool // sites of which IN and OUT differ
-	later   int             // devices that were heard of after benchAt
+	later   int             // devices that were heard of in the last minute
+
+	sent     time.Time // everything before this minute was
+	readings int
 }
 
 const (
@@ -48,32 +51,35 @@ func newBenchFleet(n, hours int) *benchFleet {
 	return b
 }
 
-// fill sends what the fleet sends, minute by minute, as ingestion would. The last
-// half minute lies behind benchAt.
-func (b *benchFleet) fill(ctx context.Context, insert func(context.Context, *telemetry.Batch) error, progress func(string, int, int)) (readings int, err error) {
-	batch := &telemetry.Batch{}
-	minutes := b.hours*60 + 1
-	flush := func() error {
-		if batch.Len() == 0 {
-			return nil
-		}
-		readings += batch.Len()
-		err := insert(ctx, batch)
-		batch.Counts.Reset()
-		batch.Heartbeats.Reset()
-		return err
+// fill sends everything.
+func (b *benchFleet) fill(ctx context.Context, insert func(context.Context, *telemetry.Batch) error, progress func(string, int, int)) error {
+	return b.fillTo(ctx, insert, benchAt.Add(time.Minute), progress)
+}
+
+// fillTo sends what the fleet sends up to a minute, as ingestion would.
+func (b *benchFleet) fillTo(ctx context.Context, insert func(context.Context, *telemetry.Batch) error, to time.Time, progress func(string, int, int)) error {
+	if b.sent.IsZero() {
+		b.sent = benchAt.Add(-time.Duration(b.hours) * time.Hour)
 	}
-	begin := benchAt.Add(-time.Duration(b.hours) * time.Hour)
+	batch, minutes := &telemetry.Batch{}, int(to.Sub(b.sent)/time.Minute)
 	for minute := range minutes {
 		progress("fill", minute, minutes)
-		b.minute(batch, begin.Add(time.Duration(minute)*time.Minute), minute == minutes-1)
-		if batch.Len() > 400_000 || minute == minutes-1 {
-			if err := flush(); err != nil {
-				return readings, err
+		last := minute == minutes-1
+		if last {
+			b.later = 0
+		}
+		b.minute(batch, b.sent, last)
+		b.sent = b.sent.Add(time.Minute)
+		if batch.Len() > 400_000 || last && batch.Len() > 0 {
+			b.readings += batch.Len()
+			if err := insert(ctx, batch); err != nil {
+				return err
 			}
+			batch.Counts.Reset()
+			batch.Heartbeats.Reset()
 		}
 	}
-	return readings, nil
+	return nil
 }
 
 // minute sends what is due in a minute, from its 31st second on.

@@ -85,24 +85,30 @@ func (o *AnalyzerOptions) compare(ctx context.Context) (*PeerCompare, error) {
 }
 
 func (o *AnalyzerOptions) compareOurs(ctx context.Context, b *benchFleet, c *PeerCompare) ([]string, error) {
-	w, done, err := o.Warehouse(ctx)
+	open, done, err := o.Warehouse(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	if _, err := b.fill(ctx, w.Insert, o.Progress); err != nil {
-		return nil, err
-	}
-	rules, err := analyzer.Load(analyzer.File{Name: "peer.yaml", Data: []byte(peerRules)})
+	fleet, err := analyzer.NewFleet(slices.Clone(b.sites), slices.Clone(b.devices))
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := analyzer.NewFleet(b.sites, b.devices)
-	if err != nil {
+	m := &measured{rules: mustRules(peerRules)}
+	if err := m.open(ctx, open, fleet); err != nil {
 		return nil, err
+	}
+	for i := o.Rounds; i >= 0; i-- {
+		at := benchAt.Add(-time.Duration(i) * step)
+		if err := b.fillTo(ctx, m.warehouse.Insert, at.Add(time.Minute), o.Progress); err != nil {
+			return nil, err
+		}
+		if err := m.evaluate(ctx, at, i < o.Rounds); err != nil {
+			return nil, err
+		}
 	}
 	var hits []string
-	a, err := analyzer.New(ctx, analyzer.Config{Rules: rules, Fleet: fleet, Query: w.Scan, Series: w.Series,
+	a, err := analyzer.New(ctx, analyzer.Config{Rules: m.rules, Fleet: fleet, Query: m.warehouse.Scan, Series: m.warehouse.Series,
 		Emit: func(_ context.Context, f []telemetry.Finding) error {
 			for _, one := range f {
 				hits = append(hits, one.Scope.Name)
@@ -115,10 +121,7 @@ func (o *AnalyzerOptions) compareOurs(ctx context.Context, b *benchFleet, c *Pee
 	if err := a.Evaluate(ctx, benchAt); err != nil {
 		return nil, err
 	}
-	p, err := o.measure(ctx, w, fleet, rules)
-	if err != nil {
-		return nil, err
-	}
+	p := m.median()
 	c.BelfryMillis, c.BelfryCPU = p.Millis, p.CPUPerUnit
 	c.BelfryColumns = (p.Columns + p.Programs) * 1e3 / float64(o.Peer)
 	slices.Sort(hits)
@@ -186,11 +189,9 @@ func (b *benchFleet) writeOpenMetrics(path string) error {
 		}
 		return nil
 	}
-	later := b.later
-	if _, err := b.fill(context.Background(), collect, func(string, int, int) {}); err != nil {
+	if err := newBenchFleet(len(b.devices), b.hours).fill(context.Background(), collect, func(string, int, int) {}); err != nil {
 		return err
 	}
-	b.later = later
 	for _, metric := range slices.Sorted(maps.Keys(lines)) {
 		fmt.Fprintf(out, "# TYPE %s gauge\n", metric)
 		for _, l := range lines[metric] {

@@ -24,10 +24,10 @@ func TestTheBenchOfRulesFindsWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := AnalyzerOptions{Devices: []int{1000, 2000}, Rounds: 1, Rules: rules, Dir: t.TempDir(), Peer: 2000, Report: filepath.Join(t.TempDir(), "report"), JSON: true,
-		Warehouse: func(ctx context.Context) (*warehouse.Warehouse, func(), error) {
+		Warehouse: func(ctx context.Context) (func() (*warehouse.Warehouse, error), func(), error) {
 			n++
-			w, err := server.Database(ctx, "bench"+string(rune('a'+n)))
-			return w, func() {}, err
+			name := "bench" + string(rune('a'+n))
+			return func() (*warehouse.Warehouse, error) { return server.Database(ctx, name) }, func() {}, nil
 		}}
 	if missing := PeerMissing(); missing != "" {
 		t.Log("without the comparison: " + missing)
