@@ -315,10 +315,10 @@ func (f *faults) take() *program {
 	return p
 }
 
-// until polls; it gives up after two minutes.
+// until polls; it gives up after five minutes.
 func (f *faults) until(what string, ok func() bool) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := poll(ctx, 20*time.Millisecond, func() (bool, error) { return ok(), nil }); err != nil {
 		logs := ""

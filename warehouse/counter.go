@@ -15,9 +15,6 @@ type shown struct {
 	batch               bool // it is of the batch at hand; the others are older
 }
 
-// known reports whether the row was there when a record of the log was written.
-func (s *shown) known(r *shown) bool { return !s.batch || s.offset <= r.offset }
-
 // counterGap is the longest time between two totals whose difference is a count.
 // After a longer one counting begins anew.
 const counterGap = 31 * dayMillis
@@ -30,42 +27,109 @@ type difference struct {
 	again               bool // there may have been one for that time before
 }
 
-// differences returns what a record adds to what is known of its device: the
-// count up to its own time, and the one of the time that follows, of which it
-// is now the beginning. rows are all of the device's around it, the record
-// included, ordered by time, arrival and offset. The result depends on the rows
-// that were there when the record was written, and on nothing else.
-func differences(rows []shown, r *shown) (list []difference) {
-	at, _ := slices.BinarySearchFunc(rows, r.ts, func(s shown, ts int64) int { return cmp.Compare(s.ts, ts) })
-	var before, own, after *shown
-	for i := at - 1; i >= 0 && before == nil; i-- {
-		if rows[i].known(r) {
-			before = &rows[i] // the last version of its time
+// differences returns what each record of the batch adds to what is known of its
+// device: the count up to its own time, and the one of the time that follows, of
+// which it is now the beginning. rows are the batch's and all that was there
+// before around them, ordered by time, arrival and offset. What a record adds
+// depends on the rows with offsets up to its own, and on nothing else; the
+// result is in the order of the log.
+func differences(rows []shown) (list []difference) {
+	l := newTimeline(rows)
+	var batch []int32
+	for i := range rows {
+		if rows[i].batch {
+			batch = append(batch, int32(i))
 		}
 	}
-	versions := 0 // of the record's own time
-	for i := at; i < len(rows) && (after == nil || rows[i].ts == after.ts); i++ {
-		switch s := &rows[i]; {
-		case !s.known(r):
-		case s.ts == r.ts:
-			own = s
-			versions++
-		default:
-			after = s
+	slices.SortStableFunc(batch, func(a, b int32) int { return cmp.Compare(rows[b].offset, rows[a].offset) })
+	// From the last record to the first, each is taken away once it has been looked
+	// at: so its neighbours are at hand, however many rows there are.
+	for from := 0; from < len(batch); {
+		to := from
+		for ; to < len(batch) && rows[batch[to]].offset == rows[batch[from]].offset; to++ {
+			list = l.add(list, batch[to])
+		}
+		for ; from < to; from++ {
+			l.remove(batch[from])
 		}
 	}
-	for _, pair := range [...]struct {
-		from, to *shown
-		again    bool
-	}{{before, own, versions > 1}, {own, after, true}} {
-		if pair.from == nil || pair.to == nil || pair.to.ts-pair.from.ts > counterGap {
-			continue
+	slices.Reverse(list)
+	return list
+}
+
+// timeline is the rows of a device as they were known at some record: the times
+// in order, and of each the versions that arrived up to then.
+type timeline struct {
+	rows         []shown
+	moment       []int32 // by row: which of the times
+	newer, older []int32 // by row: the next version of its time and the one before; none: -1
+	newest       []int32 // by time: its last version; -1 when it has none any more
+	next, before []int32 // by time: its neighbours that have versions; none: -1
+}
+
+func newTimeline(rows []shown) *timeline {
+	l := &timeline{rows: rows}
+	for i := range rows {
+		row, older := int32(i), int32(-1)
+		if i == 0 || rows[i].ts != rows[i-1].ts {
+			l.before, l.next = append(l.before, int32(len(l.newest))-1), append(l.next, int32(len(l.newest))+1)
+			l.newest = append(l.newest, row)
+		} else {
+			older = row - 1
+			l.newer[older] = row
+			l.newest[len(l.newest)-1] = row
 		}
-		d := step(pair.from, pair.to)
-		d.arrival, d.offset, d.again = max(r.arrival, pair.from.arrival, pair.to.arrival), r.offset, pair.again
-		list = append(list, d)
+		l.moment = append(l.moment, int32(len(l.newest))-1)
+		l.older, l.newer = append(l.older, older), append(l.newer, -1)
+	}
+	if n := len(l.next); n > 0 {
+		l.next[n-1] = -1
+	}
+	return l
+}
+
+// add appends what a row adds to what the timeline has.
+func (l *timeline) add(list []difference, row int32) []difference {
+	r, at := &l.rows[row], l.moment[row]
+	own := &l.rows[l.newest[at]]
+	if next := l.next[at]; next >= 0 {
+		list = appendDifference(list, r, own, &l.rows[l.newest[next]], true)
+	}
+	if before := l.before[at]; before >= 0 {
+		again := l.older[row] >= 0 || l.newer[row] >= 0
+		list = appendDifference(list, r, &l.rows[l.newest[before]], own, again)
 	}
 	return list
+}
+
+func appendDifference(list []difference, r, from, to *shown, again bool) []difference {
+	if to.ts-from.ts > counterGap {
+		return list
+	}
+	d := step(from, to)
+	d.arrival, d.offset, d.again = max(r.arrival, from.arrival, to.arrival), r.offset, again
+	return append(list, d)
+}
+
+// remove takes a row away, and its time with its last version.
+func (l *timeline) remove(row int32) {
+	at, older, newer := l.moment[row], l.older[row], l.newer[row]
+	if older >= 0 {
+		l.newer[older] = newer
+	}
+	if newer >= 0 {
+		l.older[newer] = older
+		return
+	}
+	if l.newest[at] = older; older >= 0 {
+		return
+	}
+	if l.before[at] >= 0 {
+		l.next[l.before[at]] = l.next[at]
+	}
+	if l.next[at] >= 0 {
+		l.before[l.next[at]] = l.before[at]
+	}
 }
 
 // step returns what was counted between two readings of the counters.

@@ -31,10 +31,8 @@ func (w *Warehouse) insertTotals(ctx context.Context, e *encoder, t *telemetry.T
 	var list []found
 	for id, k := range counters {
 		slices.SortFunc(k.rows, byTime)
-		for i := range k.batch {
-			for _, d := range differences(k.rows, &k.batch[i]) {
-				list = append(list, found{id, d})
-			}
+		for _, d := range differences(k.rows) {
+			list = append(list, found{id, d})
 		}
 	}
 	if err := w.putBehind(ctx, list); err != nil {
@@ -57,8 +55,8 @@ func (e *encoder) totals(t *telemetry.Totals) []proto.InputColumn {
 
 // counter is what a batch says of a device with cumulative counters.
 type counter struct {
-	batch        []shown // in the order of the log
-	rows         []shown // those and their neighbours
+	first        shown   // of the batch, in the order of the log
+	rows         []shown // the batch's and their neighbours
 	least, most  int64   // times in the batch
 	before, next bool    // whether there are rows before and after these times
 }
@@ -77,10 +75,10 @@ func countersOf(t *telemetry.Totals) map[telemetry.DeviceID]*counter {
 	for i, id := range t.Device {
 		k, r := counters[id], rowOf(t, i)
 		if k == nil {
-			k = &counter{least: r.ts, most: r.ts}
+			k = &counter{first: r, least: r.ts, most: r.ts}
 			counters[id] = k
 		}
-		k.batch, k.rows = append(k.batch, r), append(k.rows, r)
+		k.rows = append(k.rows, r)
 		k.least, k.most = min(k.least, r.ts), max(k.most, r.ts)
 	}
 	return counters
@@ -134,7 +132,7 @@ func (w *Warehouse) addRows(ctx context.Context, counters map[telemetry.DeviceID
 	for _, id := range ids {
 		k := counters[id]
 		from, to = min(from, k.least), max(to, k.most)
-		for name, v := range map[string]int64{"least": k.least, "most": k.most, "arrivals": k.batch[0].arrival, "offsets": k.batch[0].offset} {
+		for name, v := range map[string]int64{"least": k.least, "most": k.most, "arrivals": k.first.arrival, "offsets": k.first.offset} {
 			lists[name] = strconv.AppendInt(append(lists[name], ','), v, 10)
 		}
 	}

@@ -160,6 +160,30 @@ func TestTotalsMakeTheSameCountsInWhateverOrderTheyCome(t *testing.T) {
 	}
 }
 
+func TestManyTotalsOfOneDevice(t *testing.T) {
+	const n = 200_000 // each looking through all others would take minutes
+	for name, ts := range map[string]func(i int) int64{
+		"in order":          func(i int) int64 { return int64(i) * 60_000 },
+		"the newest first":  func(i int) int64 { return int64(n-i) * 60_000 },
+		"all for one time":  func(int) int64 { return 60_000 },
+		"two times in turn": func(i int) int64 { return int64(i%2) * 60_000 },
+	} {
+		rows := make([]shown, n)
+		for i := range rows {
+			rows[i] = shown{ts: ts(i), arrival: int64(i), offset: int64(i), in: ts(i) / 60_000, batch: true}
+		}
+		log := slices.Clone(rows)
+		slices.SortFunc(rows, byTime)
+		last := map[int64]difference{}
+		for _, d := range differences(rows) {
+			last[d.ts] = d
+		}
+		if got, want := show(last), show(naive(log, 1<<60)); got != want {
+			t.Errorf("%s: got %d bytes of counts, want %d", name, len(got), len(want))
+		}
+	}
+}
+
 func appendTotal(t *telemetry.Totals, id telemetry.DeviceID, s *shown) {
 	t.Device, t.TS, t.Arrival, t.Offset = append(t.Device, id), append(t.TS, s.ts), append(t.Arrival, s.arrival), append(t.Offset, s.offset)
 	t.In, t.Out, t.Modulus = append(t.In, s.in), append(t.Out, s.out), append(t.Modulus, s.modulus)
