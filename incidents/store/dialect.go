@@ -106,31 +106,56 @@ func (p *pool) QueryRowContext(ctx context.Context, query string, args ...any) *
 
 func (p *pool) begin(ctx context.Context, options *sql.TxOptions) (*txn, error) {
 	tx, err := p.BeginTx(ctx, options)
-	return &txn{tx, p.dialect}, err
+	return &txn{tx, p.dialect, p}, err
 }
 
 // txn is a sql.Tx that speaks the dialect.
 type txn struct {
 	*sql.Tx
 	*dialect
+	pool *pool
+}
+
+// prepared returns the statement as it is prepared; nil where it is not, or need
+// not be.
+func (t *txn) prepared(ctx context.Context, query string) *sql.Stmt {
+	if t.numbered || t.pool != t.pool.of.write {
+		return nil
+	}
+	if s := t.pool.of.statements.find(query); s != nil {
+		return t.StmtContext(ctx, s)
+	}
+	return nil
 }
 
 // QueryContext is that of sql.Tx.
 func (t *txn) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if s := t.prepared(ctx, query); s != nil {
+		return s.QueryContext(ctx, args...)
+	}
 	return t.Tx.QueryContext(ctx, t.rebind(query), t.args(args)...)
 }
 
 // QueryRowContext is that of sql.Tx.
 func (t *txn) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if s := t.prepared(ctx, query); s != nil {
+		return s.QueryRowContext(ctx, args...)
+	}
 	return t.Tx.QueryRowContext(ctx, t.rebind(query), t.args(args)...)
 }
 
 // ExecContext is that of sql.Tx.
 func (t *txn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if s := t.prepared(ctx, query); s != nil {
+		return s.ExecContext(ctx, args...)
+	}
 	return t.Tx.ExecContext(ctx, t.rebind(query), t.args(args)...)
 }
 
 // PrepareContext is that of sql.Tx. The statement's arguments go through args.
 func (t *txn) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s := t.prepared(ctx, query); s != nil {
+		return s, nil
+	}
 	return t.Tx.PrepareContext(ctx, t.rebind(query))
 }

@@ -37,6 +37,9 @@ type database struct {
 	path  string // of the file, or what tells a server's database from others
 	write *pool  // one connection
 	read  *pool
+
+	group      group      // of those who write
+	statements statements // prepared on the writing connection
 }
 
 // readers is how many queries run at once beside the writer.
@@ -122,21 +125,12 @@ func (db *database) update(ctx context.Context, fn func(*txn) error) error {
 	if u, ok := ctx.Value(undertakingKey{}).(*undertaking); ok {
 		return u.update(db, fn)
 	}
-	tx, err := db.beginAlone(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if err := tx.heldBy(ctx); err != nil {
-		return err
-	}
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	return nil
+	return db.do(ctx, func(tx *txn) error {
+		if err := tx.heldBy(ctx); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
 }
 
 // beginAlone begins a transaction that no other writer runs beside.
