@@ -65,7 +65,9 @@ func (b *scanBuilder) came(c analyzer.Column) string {
 // onArrivals writes one column over the arrays of heardWithin. Medians of an even
 // number lie halfway, other quantiles are values that occurred: see analyzer.Column.
 func onArrivals(c analyzer.Column) string {
-	quantile := func(array string) string { return fmt.Sprintf("arrayReduce('quantileExact(%g)', %s) / 1000", c.Share, array) }
+	quantile := func(array string) string {
+		return fmt.Sprintf("arrayReduce('quantileExact(%g)', %s) / 1000", c.Share, array)
+	}
 	switch c.Fn {
 	case analyzer.Skew:
 		return fmt.Sprintf("if(length(lags) < %d, NULL, midst / 1000)", analyzer.SkewLeast)

@@ -39,7 +39,7 @@ func TestReadRegistry(t *testing.T) {
 		}},
 		{"testdata/sites.csv", []telemetry.Site{{
 			ID: "kiosk", Name: "Kiosk", Zone: "UTC", Status: telemetry.SiteRefit,
-			Hours: telemetry.Hours{{{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}},
+			Hours:      telemetry.Hours{{{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}},
 			Exceptions: []telemetry.Exception{{Date: "05-01", As: "sun", NoAlarms: true}, {Date: "2026-12-24", Hours: "09:00-14:00", Learn: true}},
 		}}, nil},
 	} {
