@@ -198,6 +198,9 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 			continue // it is another analyzer's
 		}
 		*b.state(row) = s
+		if s.Capped {
+			b.capped++
+		}
 		b.tell(row, tellOf(&s))
 	}
 	for name, is := range changed {
@@ -405,7 +408,9 @@ func (a *Analyzer) now() time.Time {
 func (a *Analyzer) resolveOrphans(at time.Time) {
 	for _, o := range a.orphans {
 		s := o.state
-		if s.Phase != Pending {
+		if s.Capped {
+			a.outbox = append(a.outbox, manyGone(s, at, o.reason))
+		} else if s.Phase != Pending {
 			a.outbox = append(a.outbox, telemetry.Finding{Rule: s.Rule, RuleHash: s.RuleHash, Scope: s.Scope,
 				Condition: telemetry.Clear, At: at, Since: at, Reason: o.reason, Value: s.Value})
 		}

@@ -32,6 +32,7 @@ type bound struct {
 	slot   []int32 // by scope: place in states plus one; 0 is inactive
 	states []State
 	free   []int32
+	capped int     // scopes that the finding for many was last said to stand for
 	told   [3]int  // scopes by condition: clear, firing, unknown
 	tells  []uint8 // by scope: its condition plus one; 0: not in service
 }

@@ -30,12 +30,14 @@ func (p *pass) judge(t *task) (*judgement, error) {
 	}
 	columns = append(columns, b.varying...)
 	j := &judgement{pass: p, task: t, bound: b, columns: columns, begins: begins, presence: p.presence(t), masks: p.masks(t, b)}
+	from := len(p.outbox)
 	p.prepare(b.program, b.scopes)
 	for lo := 0; lo < b.scopes; lo += blockRows {
 		hi := min(lo+blockRows, b.scopes)
 		p.run(b.program, columns, lo, hi)
 		j.block(lo, hi)
 	}
+	j.holdBack(from)
 	return j, nil
 }
 
@@ -196,8 +198,11 @@ func (j *judgement) note(row, i int, s *State, m move, v verdict) {
 	if !j.portion.mine(j.bound, row) {
 		return
 	}
-	if m != moveSilent {
+	if m != moveSilent && !s.Capped {
 		j.outbox = append(j.outbox, j.finding(row, s, m, v, shown))
+	}
+	if s.Phase == Inactive {
+		s.Capped = false
 	}
 	j.dirty = append(j.dirty, *s)
 }

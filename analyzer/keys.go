@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,7 @@ func init() {
 		{"for", false, "how long `when` must hold, in event time", duration(0, func(r *Rule, v time.Duration) { r.For = v })},
 		{"keep_firing_for", false, "how long recovery must hold, in event time", duration(0, func(r *Rule, v time.Duration) { r.KeepFiringFor = v })},
 		{"category", true, "category of the incidents", (*draft).readCategory},
+		{"cap", false, "how many findings may be out at once; above it one finding stands for those that come after, with their number and their list", (*draft).readCap},
 		{"impact", false, "device, site or client", oneOf("device", []string{"device", "site", "client"}, func(r *Rule, v string) { r.Impact = v })},
 		{"urgency", false, "high, medium or low", oneOf("medium", []string{"high", "medium", "low"}, func(r *Rule, v string) { r.Urgency = v })},
 		{"renotify", false, "how often a notice may repeat", duration(time.Minute, func(r *Rule, v time.Duration) { r.Renotify = v })},
@@ -163,6 +165,18 @@ func isIdentifier(s, more string) bool {
 		}
 	}
 	return s != "" && len(s) <= 64
+}
+
+func (d *draft) readCap(e entry) {
+	text, _ := d.text(e)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1_000_000 {
+		d.fault(e.value, fmt.Sprintf("cap: %q is not a number of findings", text), "want a whole number from 1 to 1000000")
+		return
+	}
+	if d.rule.Cap = n; d.rule.Scope == telemetry.LevelTenant {
+		d.fault(e.value, "the rule has one scope, the tenant", "want a cap on a rule about devices, sites or groups")
+	}
 }
 
 func (d *draft) readCategory(e entry) {

@@ -53,6 +53,7 @@ type Rule struct {
 	Learned bool `json:"learned,omitempty"` // what is counted while it fires is learned as usual
 
 	Category  string        `json:"category"`
+	Cap       int           `json:"cap,omitempty"` // findings at once, before one stands for the others; 0: no matter how many
 	Impact    string        `json:"impact"`
 	Urgency   string        `json:"urgency"`
 	Renotify  time.Duration `json:"renotify,omitempty"`

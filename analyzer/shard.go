@@ -133,7 +133,7 @@ func later(a, b time.Time) time.Time {
 
 // shards returns the shard of each of a rule's scopes; nil when there are none.
 func (p portion) shards(b *bound, f *Fleet) []uint8 {
-	if p.held == nil || b.rule.Scope != telemetry.LevelDevice && b.rule.Scope != telemetry.LevelSite {
+	if p.held == nil || b.rule.Cap > 0 || b.rule.Scope != telemetry.LevelDevice && b.rule.Scope != telemetry.LevelSite {
 		return nil
 	}
 	site := make([]uint8, len(f.Sites))
@@ -155,7 +155,7 @@ func (p portion) mine(b *bound, row int) bool {
 	switch {
 	case p.held == nil:
 		return true
-	case b.shard == nil: // a group, or the tenant
+	case b.shard == nil: // a group, the tenant, or a rule that counts over the fleet
 		return p.held[0]
 	}
 	return p.held[b.shard[row]]

@@ -32,6 +32,7 @@ type State struct {
 	Calm     time.Time       `json:"calm,omitzero"`     // when recovery began; zero unless recovering
 	At       time.Time       `json:"at"`                // when the state last changed
 	Value    *float64        `json:"value,omitempty"`   // observed then
+	Capped   bool            `json:"capped,omitempty"`  // the rule's finding for many stands for it
 }
 
 // Progress is how far evaluation has come.

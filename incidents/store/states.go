@@ -20,11 +20,11 @@ type States struct{ *database }
 func (t *Tickets) States() States { return States{t.database} }
 
 var stateRows = bulk{
-	into:    "analyzer_states (rule, level, scope, rule_hash, phase, unknown, since, calm, at, value, began, fired)",
-	columns: 12,
+	into:    "analyzer_states (rule, level, scope, rule_hash, phase, unknown, since, calm, at, value, began, fired, capped)",
+	columns: 13,
 	suffix: `ON CONFLICT (rule, level, scope) DO UPDATE SET rule_hash = excluded.rule_hash, phase = excluded.phase, unknown = excluded.unknown,
 		since = excluded.since, calm = excluded.calm, at = excluded.at, value = excluded.value,
-		began = excluded.began, fired = excluded.fired`,
+		began = excluded.began, fired = excluded.fired, capped = excluded.capped`,
 }
 
 // Save keeps the changed states and the progress, together or not at all.
@@ -45,7 +45,7 @@ func (s States) Save(ctx context.Context, changed []analyzer.State, p analyzer.P
 		_, err := stateRows.insert(ctx, tx, len(kept), func(args []any, i int) ([]any, error) {
 			c := kept[i]
 			return append(args, c.Rule, string(c.Scope.Level), c.Scope.Name, c.RuleHash, string(c.Phase), c.Unknown,
-				nanos(c.Since), nanos(c.Calm), nanos(c.At), c.Value, nanos(c.Began), nanos(c.Fired)), nil
+				nanos(c.Since), nanos(c.Calm), nanos(c.At), c.Value, nanos(c.Began), nanos(c.Fired), c.Capped), nil
 		})
 		if err != nil {
 			return err
@@ -97,7 +97,7 @@ func (s States) Load(ctx context.Context) (list []analyzer.State, p analyzer.Pro
 	if p, err = loadProgress(ctx, tx); err != nil {
 		return nil, p, err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT rule, level, scope, rule_hash, phase, unknown, since, calm, at, value, began, fired FROM analyzer_states")
+	rows, err := tx.QueryContext(ctx, "SELECT rule, level, scope, rule_hash, phase, unknown, since, calm, at, value, began, fired, capped FROM analyzer_states")
 	if err != nil {
 		return nil, p, fmt.Errorf("load the analyzer's states: %w", err)
 	}
@@ -105,7 +105,7 @@ func (s States) Load(ctx context.Context) (list []analyzer.State, p analyzer.Pro
 	for rows.Next() {
 		var st analyzer.State
 		var since, calm, at, began, fired sql.NullInt64
-		if err := rows.Scan(&st.Rule, &st.Scope.Level, &st.Scope.Name, &st.RuleHash, &st.Phase, &st.Unknown, &since, &calm, &at, &st.Value, &began, &fired); err != nil {
+		if err := rows.Scan(&st.Rule, &st.Scope.Level, &st.Scope.Name, &st.RuleHash, &st.Phase, &st.Unknown, &since, &calm, &at, &st.Value, &began, &fired, &st.Capped); err != nil {
 			return nil, p, fmt.Errorf("load the analyzer's states: %w", err)
 		}
 		st.Since, st.Calm, st.At = fromNanos(since), fromNanos(calm), fromNanos(at)
