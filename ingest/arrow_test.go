@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	mathrand "math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"belfry/telemetry"
 
@@ -179,6 +181,30 @@ func TestPlainColumnsAreReadAsTheyAreRowByRow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The fuzzer gets few runs here: what it watches of the library costs more than
+// the runs. So some thousands of broken streams are tried at every test.
+func TestBrokenStreamsAreRefusedAndNeverMore(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	random := mathrand.New(mathrand.NewPCG(seed, 1))
+	whole := [][]byte{
+		stream(t, schemaOf("device:utf8 ts:ms in:uint32"), `[{"device":"a","ts":0,"in":1},{"device":"b","ts":0,"in":2}]`),
+		stream(t, schemaOf("device:dict ts:int64 in:uint32 temp:float64"), `[{"device":"a","ts":1774609200000,"in":1},{"device":"b","ts":1774609200000,"temp":2}]`),
+		stream(t, schemaOf("device:utf8 ts:int64 in:uint32"), `[{"device":"a","ts":1774609200000,"in":1}]`, ipc.WithZstd()),
+	}
+	for range 5000 {
+		broken := bytes.Clone(whole[random.IntN(len(whole))])
+		for range 1 + random.IntN(4) {
+			broken[random.IntN(len(broken))] = byte(random.Uint32())
+		}
+		if random.IntN(4) == 0 {
+			broken = broken[:random.IntN(len(broken))]
+		}
+		if b, rejects := decodeArrow(broken); b.Len() > MaxArrowRows || len(rejects) > MaxArrowRows+1 {
+			t.Fatalf("seed %d: %x is %d readings", seed, broken, b.Len())
+		}
+	}
 }
 
 func FuzzArrow(f *testing.F) {

@@ -105,10 +105,10 @@ func freePort() string {
 // eventually polls until the condition holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s in vain until %s", what)
+			t.Fatalf("waited 3 minutes in vain until %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
