@@ -143,3 +143,35 @@ func TestNobodyIsToldOfWhatIsHeldBackOrFlaps(t *testing.T) {
 		t.Error("who wants to know what opens is told when it is let go, and of nothing else")
 	}
 }
+
+// TestAClockThatIsSetAcrossAYear lets the machine's clock jump a year ahead and back.
+// What was promised is noted once, and what comes afterwards goes on.
+func TestAClockThatIsSetAcrossAYear(t *testing.T) {
+	store, ctx := newMemory(), context.Background()
+	d := NewDesk(store, Config{}, nil, nil)
+	receive(t, d, "f", noon)
+	must[int](t)(d.Tick(ctx, noon.Add(365*24*time.Hour)))
+	ahead := store.rows["INC-000001"]
+	if n := must[int](t)(d.Tick(ctx, noon.Add(time.Minute))); n != 0 {
+		t.Errorf("back at noon %d things were done", n)
+	}
+	if k := clockOf(t, store.rows["INC-000001"], "resolve"); len(k.Passed) != 2 {
+		t.Errorf("the thresholds are noted %d times, want 2", len(k.Passed))
+	}
+	ana := Actor{Name: "ana", Role: FirstLine, Source: ByAPI}
+	inc := must[Incident](t)(d.Transition(ctx, "INC-000001", Request{Transition: Take}, ana, noon.Add(time.Hour)))
+	if inc.State != InProgress || inc.UpdatedAt.Before(ahead.UpdatedAt) {
+		t.Errorf("taken with the clock set back it is %s, changed at %v", inc.State, inc.UpdatedAt)
+	}
+	for _, k := range inc.Clocks {
+		for _, s := range k.Segments {
+			if !s.To.IsZero() && s.To.Before(s.From) {
+				t.Errorf("clock %s has a segment from %v to %v", k.Name, s.From, s.To)
+			}
+		}
+	}
+	events := must[[]Event](t)(store.Events(ctx, "INC-000001", 0, 100))
+	if again, err := Replay(events); err != nil || again.Version != inc.Version {
+		t.Errorf("the timeline adds up to version %d, %v; want %d", again.Version, err, inc.Version)
+	}
+}
