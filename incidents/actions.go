@@ -88,6 +88,7 @@ func (c *change) askable() error {
 		if len(a.Assignee) > MaxName {
 			f.add(field+".assignee", "has %d bytes; at most %d", len(a.Assignee), MaxName)
 		}
+		f.year(field+".due", a.Due)
 		if !a.Due.After(c.at) {
 			f.add(field+".due", "is missing or in the past")
 		}

@@ -62,6 +62,8 @@ func (a *Announcement) check() error {
 	if len(a.Sites) > 10_000 {
 		f.add("sites", "has %d; at most 10000, or leave it out for all", len(a.Sites))
 	}
+	f.year("from", a.From)
+	f.year("to", a.To)
 	if a.Planned && (a.From.IsZero() || a.To.IsZero()) {
 		f.add("from", "and to are wanted for planned work")
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"belfry/telemetry"
 )
@@ -143,6 +144,13 @@ func (c *change) reported() error {
 func (f *faults) text(field, text string) {
 	if len(text) > MaxText {
 		f.add(field, "has %d bytes; at most %d", len(text), MaxText)
+	}
+}
+
+// year refuses a time that JSON can't hold.
+func (f *faults) year(field string, t time.Time) {
+	if y := t.UTC().Year(); y < 0 || y > 9999 {
+		f.add(field, "lies outside of the years 0 to 9999")
 	}
 }
 

@@ -229,3 +229,31 @@ func TestFiguresOfASpan(t *testing.T) {
 		t.Errorf("carl of paris sees figures of rome: %+v", list)
 	}
 }
+
+func TestAReminderGoesIntoTheOpenIncidentAndBumpsIt(t *testing.T) {
+	store, ctx := newMemory(), context.Background()
+	d := NewDesk(store, Config{}, nil, nil)
+	for range 2 {
+		must[Incident](t)(d.Report(ctx, NewReport{Summary: "still dark", Site: "paris"}, carl, noon))
+	}
+	reminder := does(t, d, "INC-000002", Request{Transition: Qualify, Kind: KindReminder, Into: "INC-000001"}, ana, noon.Add(time.Hour))
+	inc := store.rows["INC-000001"]
+	if reminder.State != Cancelled || reminder.DuplicateOf != inc.Ref || inc.Reminders != 1 || inc.Duplicates[0] != reminder.Ref || !inc.UpdatedAt.Equal(noon.Add(time.Hour)) {
+		t.Errorf("got %s of %s; and %d reminders, updated %v", reminder.State, reminder.DuplicateOf, inc.Reminders, inc.UpdatedAt)
+	}
+}
+
+func TestTimesThatCanNotBeWrittenAreRefused(t *testing.T) {
+	d, ctx := NewDesk(newMemory(), Config{}, nil, nil), context.Background()
+	never := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if _, err := d.Draft(ctx, Announcement{Title: "x", From: noon, To: never}, ana, noon); err == nil || !strings.Contains(err.Error(), "9999") {
+		t.Errorf("an announcement: got %v", err)
+	}
+	must[Incident](t)(d.Report(ctx, NewReport{Summary: "dark", Site: "paris"}, carl, noon))
+	does(t, d, "INC-000001", Request{Transition: Take}, ana, noon)
+	for _, req := range []Request{{Transition: Ask, Actions: []NewAction{{Text: "x", Due: never}}}, {Transition: Hold, Reason: "requester", Text: "x", Until: never}} {
+		if _, err := d.Transition(ctx, "INC-000001", req, ana, noon); err == nil || !strings.Contains(err.Error(), "9999") {
+			t.Errorf("%s: got %v", req.Transition, err)
+		}
+	}
+}

@@ -45,6 +45,7 @@ func (c *change) holdable() error {
 		f.add("text", "is missing; want what the requester is to know")
 	}
 	f.text("text", c.req.Text)
+	f.year("until", c.req.Until)
 	if !c.req.Until.After(c.at) {
 		f.add("until", "is missing or in the past; want when it wakes")
 	}

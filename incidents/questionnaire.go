@@ -192,6 +192,7 @@ func (q *Question) check(f *faults, field string, g Given, at time.Time) *Answer
 	case q.Kind == NumberQuestion && a == nil && len(q.Answers) > 0:
 		f.add(field+".value", "%s is beyond what can be", g.Value)
 	}
+	f.year(field+".until", g.Until)
 	if a != nil && a.Outcome.Mute && !g.Until.After(at) {
 		f.add(field+".until", "is missing or in the past; want until when")
 	}
