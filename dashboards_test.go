@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"belfry/dashboards"
+	"belfry/telemetry"
 )
 
 // mayBeEmpty are panels that show nothing while nothing is wrong, with what
@@ -167,6 +168,7 @@ func (p *program) known(t *testing.T, shown dashboards.Shown) {
 			WHERE d.status = 'active' AND s.status != 'closed' AND h.heard <= now() - INTERVAL 1 HOUR`),
 		"incidents: Open incidents": "[" + strings.Join(open, ",") + "]",
 	}
+	p.opens(t, queries, shown)
 	for _, q := range queries {
 		name := q.Dashboard + ": " + q.Panel
 		want, ok := truth[name]
@@ -182,6 +184,51 @@ func (p *program) known(t *testing.T, shown dashboards.Shown) {
 	if len(truth) > 0 {
 		t.Errorf("there are no panels %v", truth)
 	}
+}
+
+// opens holds the shading of a site's opening hours against the site's own calendar.
+func (p *program) opens(t *testing.T, queries []dashboards.Query, shown dashboards.Shown) {
+	t.Helper()
+	for _, q := range queries {
+		if q.Dashboard != "site" || q.Panel != "annotation Opening hours" {
+			continue
+		}
+		for _, id := range shown.Sites {
+			var site telemetry.Site
+			p.must(http.StatusOK, "GET", "/api/v1/sites/"+id, "", &site)
+			one := shown
+			one.Sites = []string{id}
+			got := p.answer("SELECT groupArray((toUnixTimestamp(time), toUnixTimestamp(timeEnd))) FROM (" + q.Expand(one) + ")")
+			var want []string
+			from, to := shown.From.Truncate(15*time.Minute), shown.To.Truncate(15*time.Minute)
+			for at := from; site.Hours.Known() && at.Before(to); {
+				day := site.Day(at)
+				for _, s := range day.Open {
+					if begin, end := latest(s.From, from), earliest(s.To, to); begin.Before(end) {
+						want = append(want, fmt.Sprintf("(%d,%d)", begin.Unix(), end.Unix()))
+					}
+				}
+				at = day.End
+			}
+			if list := "[" + strings.Join(want, ",") + "]"; got != list {
+				t.Errorf("opening hours of %s: the dashboard shades %s, want %s", id, got, list)
+			}
+		}
+	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // scrape starts a Prometheus over belfry's metrics and returns its address; ""

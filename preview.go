@@ -113,7 +113,7 @@ func fetch(req *http.Request, to any) error {
 	return json.Unmarshal(text, to)
 }
 
-// sql asks the door. Times come as seconds, the column "time" by its name.
+// sql asks the door. Times come as seconds, the columns "time" and "timeEnd" by their names.
 func (v *viewer) sql(ctx context.Context, text string) (dashboards.Answer, error) {
 	q := url.Values{"default_format": {"JSONCompact"}, "output_format_json_quote_64bit_integers": {"0"}, "date_time_output_format": {"simple"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.door+"/?"+q.Encode(), strings.NewReader(text))
@@ -131,7 +131,7 @@ func (v *viewer) sql(ctx context.Context, text string) (dashboards.Answer, error
 	out := dashboards.Answer{Rows: answer.Data}
 	for i, column := range answer.Meta {
 		out.Columns = append(out.Columns, column.Name)
-		if column.Name == "time" {
+		if column.Name == "time" || column.Name == "timeEnd" {
 			for _, row := range out.Rows {
 				row[i] = seconds(row[i])
 			}

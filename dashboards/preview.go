@@ -34,6 +34,15 @@ func Preview(shown Shown, ask Ask) (map[string]string, error) {
 	out := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(built)) {
 		var c canvas
+		for _, a := range built[name].Annotations.List {
+			q, err := queryOf(a.Target)
+			if err != nil {
+				return nil, fmt.Errorf("draw dashboard %s: %w", name, err)
+			}
+			// What can't be asked is not shaded: the panels say what is wrong.
+			answer, _ := ask(q, q.Expand(shown))
+			c.shade(a.Name, answer)
+		}
 		for _, p := range built[name].Panels {
 			if p.Panel == nil || p.Panel.GridPos == nil || len(p.Panel.Targets) == 0 {
 				continue
@@ -62,6 +71,25 @@ var colours = []string{"#2563eb", "#ea580c", "#16a34a", "#9333ea", "#dc2626", "#
 type canvas struct {
 	strings.Builder
 	height int
+	shades []shade
+}
+
+// shade is a stretch of time that annotations mark.
+type shade struct {
+	from, to float64
+	colour   string
+}
+
+// shade notes what an annotation marks: its answer has a time and a timeEnd.
+func (c *canvas) shade(name string, a Answer) {
+	colour := map[bool]string{true: "#eef4d4", false: "#fde2cf"}[name == "Opening hours"]
+	for _, row := range a.Rows {
+		from, ok := row[0].(float64)
+		to, there := row[1].(float64)
+		if ok && there {
+			c.shades = append(c.shades, shade{from, to, colour})
+		}
+	}
 }
 
 func (c *canvas) svg() string {
@@ -135,6 +163,10 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 	}
 	from, to := float64(shown.From.Unix()), float64(shown.To.Unix())
 	plot := frame{f.x + 50, f.y, f.w - 50, f.h - 20}
+	for _, s := range c.shades {
+		at := func(t float64) float64 { return plot.x + plot.w*min(max((t-from)/max(to-from, 1), 0), 1) }
+		fmt.Fprintf(c, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, at(s.from), plot.y, at(s.to)-at(s.from), plot.h, s.colour)
+	}
 	for i := range 3 {
 		v := low + (high-low)*float64(i)/2
 		y := plot.y + plot.h*(1-float64(i)/2)

@@ -11,6 +11,7 @@ import (
 func siteDashboard() *dashboard.DashboardBuilder {
 	return newPage("site", "One site: people in and out beside what is usual, how many are inside, whether IN and OUT agree by business day, and the devices that are silent or incomplete.", "now-7d").
 		WithVariable(oneOf("site", "Site", "SELECT DISTINCT site FROM devices ORDER BY site")).
+		Annotation(openingHours()).
 		Annotation(incidentMarks("site IN (${site:singlequote})")).
 		WithPanel(devicesAlive()).
 		WithPanel(devicesSilent()).

@@ -50,6 +50,31 @@ FROM incidents WHERE opened_at <= $__toTime AND (resolved_at < opened_at OR reso
 	return dashboard.NewAnnotationQueryBuilder().Name("Incidents").Datasource(clickhouse()).Enable(true).IconColor("orange").Target(query)
 }
 
+// openingHours shades when the site is open, by its own clock: each quarter of an
+// hour is looked up in the week of the site, or among its exceptions, and those
+// that follow one another are one stretch.
+func openingHours() *dashboard.AnnotationQueryBuilder {
+	query := sql(asTable, `SELECT min(at) AS time, max(at) + INTERVAL 15 MINUTE AS timeEnd, 'open' AS text, 'open' AS tags
+FROM (
+  SELECT at, sum(was = 0) OVER (ORDER BY at) AS stretch
+  FROM (
+    SELECT at, is, lagInFrame(is, 1, 0) OVER (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS was
+    FROM (
+      SELECT at, if(has(arrayMap(e -> tupleElement(e, 1), exceptions), date),
+        arrayExists(e -> tupleElement(e, 1) = date AND tupleElement(e, 2) <= minute AND minute < tupleElement(e, 3), exceptions),
+        arrayExists(h -> tupleElement(h, 1) = weekday AND tupleElement(h, 2) <= minute AND minute < tupleElement(h, 3), hours)) AS is
+      FROM (
+        SELECT t.at AS at, s.hours AS hours, s.exceptions AS exceptions, formatDateTime(t.at, '%F', s.zone) AS date, toUInt8(formatDateTime(t.at, '%u', s.zone)) AS weekday,
+          toUInt16(formatDateTime(t.at, '%H', s.zone)) * 60 + toUInt16(formatDateTime(t.at, '%i', s.zone)) AS minute
+        FROM (SELECT toDateTime(arrayJoin(range(intDiv(toUInt32($__fromTime), 900), intDiv(toUInt32($__toTime), 900))) * 900, 'UTC') AS at) AS t
+        CROSS JOIN (SELECT toString(zone) AS zone, hours, exceptions FROM sites WHERE site IN (${site:singlequote}) LIMIT 1) AS s
+      )
+    )
+  ) WHERE is = 1
+) GROUP BY stretch ORDER BY time LIMIT 400`)
+	return dashboard.NewAnnotationQueryBuilder().Name("Opening hours").Datasource(clickhouse()).Enable(true).IconColor("super-light-green").Target(query)
+}
+
 // completenessMap is each site's readings as a share of those expected, in
 // quarters of a day.
 func completenessMap() *statushistory.PanelBuilder {

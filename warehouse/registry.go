@@ -13,22 +13,49 @@ import (
 // the registry. A copy of an older revision does not replace a newer one.
 func (w *Warehouse) PutSites(ctx context.Context, sites []telemetry.Site, revision uint64) error {
 	type row struct {
-		Site     string            `json:"site"`
-		Name     string            `json:"name"`
-		Zone     string            `json:"zone"`
-		Status   string            `json:"status"`
-		Labels   map[string]string `json:"labels"`
-		Contact  string            `json:"contact"`
-		Revision uint64            `json:"revision"`
+		Site       string            `json:"site"`
+		Name       string            `json:"name"`
+		Zone       string            `json:"zone"`
+		Status     string            `json:"status"`
+		Labels     map[string]string `json:"labels"`
+		Contact    string            `json:"contact"`
+		Hours      [][3]int          `json:"hours"`      // weekday from Monday (1), minutes since midnight
+		Exceptions [][3]any          `json:"exceptions"` // date, minutes since midnight
+		Revision   uint64            `json:"revision"`
 	}
 	rows := make([]any, len(sites))
 	for i, s := range sites {
-		rows[i] = row{s.ID, s.Name, s.Zone, string(s.Status), labels(s.Labels), s.Contact, revision}
+		rows[i] = row{s.ID, s.Name, s.Zone, string(s.Status), labels(s.Labels), s.Contact, weekly(s.Hours), dated(s.Exceptions), revision}
 	}
 	if err := w.insertRows(ctx, "raw_sites", rows); err != nil {
 		return fmt.Errorf("copy %d sites: %w", len(sites), err)
 	}
 	return nil
+}
+
+// weekly lists the opening hours of a week.
+func weekly(h telemetry.Hours) [][3]int {
+	out := [][3]int{}
+	for day, spans := range h {
+		for _, s := range spans {
+			out = append(out, [3]int{(day+6)%7 + 1, s.From, s.To})
+		}
+	}
+	return out
+}
+
+// dated lists the hours of the days that have others; those of a closed day end as
+// they begin.
+func dated(list []telemetry.Exception) [][3]any {
+	out := [][3]any{}
+	for _, e := range list {
+		span, err := telemetry.ParseSpan(e.Hours)
+		if err != nil || e.Closed {
+			span = telemetry.Span{}
+		}
+		out = append(out, [3]any{e.Date, span.From, span.To})
+	}
+	return out
 }
 
 // PutDevices copies devices of the registry into the warehouse, as PutSites
