@@ -25,7 +25,7 @@ func siteDashboard() *dashboard.DashboardBuilder {
 		WithPanel(rows("Completeness by device", "Readings that are there in the time shown, of those expected; the least complete first, without closed sites. Devices whose reading interval nobody configured are taken to send each minute.", units.Short,
 			sql(asTable, completeness)).OverrideByName("complete", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})).
 		WithPanel(silentDevices().Span(12).Height(8)).
-		WithPanel(siteIncidents())
+		WithPanel(siteIncidents().Span(24))
 }
 
 const usual = `SELECT h.time AS time, h.people AS people, if(b.weekday = 0, NULL, b.middle) AS usual,
