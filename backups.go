@@ -220,5 +220,11 @@ func (ws *watches) restoreParts(ctx context.Context, dir string, t store.Tenant)
 	if err != nil {
 		return err
 	}
-	return errors.Join(into.Fill(ctx, filepath.Join(dir, "tickets.db")), into.Close(), copyFiles(filepath.Join(dir, "attachments"), w.attachmentsFolder()))
+	err = into.Fill(ctx, filepath.Join(dir, "tickets.db"))
+	if files := filepath.Join(dir, "attachments"); err == nil && w.attachmentsFolder() == "" {
+		err = into.TakeFiles(ctx, files)
+	} else if err == nil {
+		err = copyFiles(files, w.attachmentsFolder())
+	}
+	return errors.Join(err, into.Close())
 }

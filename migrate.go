@@ -113,6 +113,9 @@ func (m *migration) tickets(ctx context.Context) error {
 		if errors.Is(err, store.ErrOccupied) {
 			err = w.tickets.SameAs(ctx, tickets)
 		}
+		if err == nil {
+			err = tickets.TakeFiles(ctx, w.attachmentsFolder())
+		}
 		if err = errors.Join(err, tickets.Close()); err != nil {
 			return fmt.Errorf("tenant %s: %w", w.tenant, err)
 		}

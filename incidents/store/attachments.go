@@ -126,7 +126,8 @@ func (s *Attachments) Read(ctx context.Context, ref, id string) (a incidents.Att
 	}
 	if s.folder != "" {
 		data, err = os.ReadFile(filepath.Join(s.folder, a.Hash))
-	} else {
+	}
+	if s.folder == "" || errors.Is(err, os.ErrNotExist) { // restored from where it was in the database
 		err = s.db.read.QueryRowContext(ctx, "SELECT data FROM attachment_bytes WHERE hash = ?", a.Hash).Scan(&data)
 	}
 	if err != nil {

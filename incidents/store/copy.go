@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -334,4 +335,29 @@ func (c *Control) TakeTokens(ctx context.Context, file, name, as string) error {
 		}
 		return nil
 	})
+}
+
+// TakeFiles takes the bytes of attachments from a folder into the database, where
+// several processes share it. A folder that is not there has none.
+func (t *Tickets) TakeFiles(ctx context.Context, folder string) error {
+	list, err := os.ReadDir(folder)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, f := range list {
+		if err != nil || !f.Type().IsRegular() || strings.HasPrefix(f.Name(), "new-") {
+			continue
+		}
+		var data []byte
+		if data, err = os.ReadFile(filepath.Join(folder, f.Name())); err == nil {
+			err = t.update(ctx, func(tx *txn) error {
+				_, err := tx.ExecContext(ctx, "INSERT INTO attachment_bytes (hash, data) VALUES (?,?) ON CONFLICT (hash) DO NOTHING", f.Name(), data)
+				return err
+			})
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("take the attachments of %s in: %w", folder, err)
+	}
+	return nil
 }

@@ -26,8 +26,19 @@ func TestTicketsMoveBetweenDatabases(t *testing.T) {
 	if err := desk.Receive(ctx, findings(telemetry.Firing, 100, noon)); err != nil {
 		t.Fatal(err)
 	}
+	folder := t.TempDir()
+	photo, err := NewAttachments(file, folder).Add(ctx, incidents.Attachment{Ref: "INC-000001", Name: "door.jpg", Type: "image/jpeg", CreatedBy: "ana", CreatedAt: noon}, []byte("a door"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := file.CopyTo(ctx, there, quiet); err != nil {
 		t.Fatal(err)
+	}
+	if err := there.TakeFiles(ctx, folder); err != nil {
+		t.Fatal(err)
+	}
+	if _, data, err := NewAttachments(there, "").Read(ctx, photo.Ref, photo.ID); err != nil || string(data) != "a door" {
+		t.Errorf("the attachment is %q there, %v", data, err)
 	}
 	if err := file.CopyTo(ctx, there, quiet); !errors.Is(err, ErrOccupied) {
 		t.Errorf("a copy over other tickets: got %v, want ErrOccupied", err)
@@ -51,6 +62,9 @@ func TestTicketsMoveBetweenDatabases(t *testing.T) {
 	defer again.Close()
 	if diff := cmp.Diff(holds(t, there), holds(t, again)); diff != "" {
 		t.Errorf("what came back is something else (-PostgreSQL +SQLite):\n%s", diff)
+	}
+	if _, data, err := NewAttachments(again, t.TempDir()).Read(ctx, photo.Ref, photo.ID); err != nil || string(data) != "a door" {
+		t.Errorf("the attachment came back as %q, %v", data, err)
 	}
 	if occupied, err := again.Occupied(ctx); err != nil || !occupied {
 		t.Errorf("it says that it holds nothing: %v", err)
