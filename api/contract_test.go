@@ -195,7 +195,11 @@ func TestEveryDocumentedErrorCanBeProvoked(t *testing.T) {
 				return
 			}
 			provoked++
-			if got := ask(); fmt.Sprint(got.StatusCode) != code {
+			got := ask()
+			if got.StatusCode == 503 && strings.Contains(got.text, "this process does not") {
+				return // a part that this house has not
+			}
+			if fmt.Sprint(got.StatusCode) != code {
 				t.Errorf("%s %s: want %s, got %d %s", method, path, code, got.StatusCode, got.text)
 			}
 		}
@@ -231,13 +235,7 @@ func TestEveryDocumentedErrorCanBeProvoked(t *testing.T) {
 			if strings.HasSuffix(path, "/readings") {
 				query = "?from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z"
 			}
-			try("404", func() answer {
-				got := h.call("admin", method, none+query, "")
-				if got.StatusCode == 503 { // a part that this house has not
-					return got.is(404)
-				}
-				return got
-			})
+			try("404", func() answer { return h.call("admin", method, none+query, "") })
 		}
 		if method == "POST" {
 			try("409", func() answer {

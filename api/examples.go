@@ -34,6 +34,7 @@ var examples = map[string]any{
 	"post-devices":                   object{"name": "FC-10042", "site": "paris", "labels": object{"model": "m1"}, "reading_every": 900},
 	"patch-devices-name":             object{"status": "retired"},
 	"post-incidents":                 object{"summary": "door 2 counts nobody", "site": "paris", "urgency": "high"},
+	"patch-incidents-ref":            object{"urgency": "low"},
 	"post-incidents-bulk":            object{"refs": []string{"INC-000001", "INC-000002"}, "transition": "take"},
 	"post-incidents-ref-actions":     object{"actions": []any{object{"questionnaire": "offline", "language": "fr", "due": "2026-12-31T12:00:00Z"}}},
 	"post-incidents-ref-comments":    object{"text": "The electrician comes at two.", "internal": false},

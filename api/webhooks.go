@@ -156,11 +156,20 @@ func (a *app) patchWebhook(ctx context.Context, in *webhookPatch) (*webhookOut, 
 	return &webhookOut{etag(w.Version), w}, err
 }
 
-func (a *app) deleteWebhook(ctx context.Context, in *WebhookPath) (*struct{}, error) {
-	if _, err := a.seenWebhook(ctx, in.ID); err != nil {
+type webhookGone struct {
+	WebhookPath
+	IfMatch string `header:"If-Match" maxLength:"200" doc:"The ETag that it is meant for"`
+}
+
+func (a *app) deleteWebhook(ctx context.Context, in *webhookGone) (*struct{}, error) {
+	w, err := a.seenWebhook(ctx, in.ID)
+	if err != nil {
 		return nil, err
 	}
-	err := a.Notices.DeleteWebhook(ctx, in.ID, a.Now())
+	if _, err := needMatch(in.IfMatch, w.Version); err != nil {
+		return nil, err
+	}
+	err = a.Notices.DeleteWebhook(ctx, in.ID, a.Now())
 	if errors.Is(err, incidents.ErrNotFound) {
 		return nil, notFound("webhook", in.ID)
 	}

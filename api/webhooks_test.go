@@ -37,9 +37,9 @@ func TestWebhooks(t *testing.T) {
 	h.call("manager", "PATCH", "/api/v1/webhooks/"+id, `{"paused":true}`, "If-Match", tag).want(t, 200, `"paused":true`)
 	h.call("manager", "PATCH", "/api/v1/webhooks/"+id, `{"paused":false}`, "If-Match", tag).want(t, 412, "")
 	h.call("manager", "PATCH", "/api/v1/webhooks/"+id, `{"url":"file:///etc/passwd"}`, "If-Match", "*").want(t, 422, `"field":"url"`)
-	h.call("manager", "DELETE", "/api/v1/webhooks/"+id, "").want(t, 204, "")
+	h.call("manager", "DELETE", "/api/v1/webhooks/"+id, "", "If-Match", "*").want(t, 204, "")
 	h.call("manager", "GET", "/api/v1/webhooks/"+id, "").want(t, 404, "no webhook")
-	h.call("manager", "DELETE", "/api/v1/webhooks/"+id, "").want(t, 404, "no webhook")
+	h.call("manager", "DELETE", "/api/v1/webhooks/"+id, "", "If-Match", "*").want(t, 404, "no webhook")
 }
 
 func TestAWebhookOfASiteIsTheSitesAlone(t *testing.T) {
