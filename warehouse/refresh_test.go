@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"belfry/telemetry"
 )
 
@@ -108,7 +110,7 @@ func TestHoursAreRightAfterWhateverHappens(t *testing.T) {
 		register(t, w, "s", "UTC", "d0", "d1", "d2", "d3", "d4", "d5")
 		x := &world{t: t, w: w, random: rand.New(rand.NewPCG(seed, 5))}
 		var story []string
-		for range 40 {
+		for range 25 {
 			name, err := x.step()
 			if err != nil {
 				t.Fatal(err)
@@ -139,5 +141,63 @@ func TestAnHourThatIsStillTouchedIsLeftForLater(t *testing.T) {
 	}
 	if cells, err := w.Refresh(t.Context(), 0); cells != 1 || err != nil {
 		t.Errorf("made %d anew, %v; want 1", cells, err)
+	}
+}
+
+// TestNoHourIsCountedTwiceWhileItIsMadeAnew corrects readings and makes hours anew
+// all the while that somebody asks how many readings there are.
+func TestNoHourIsCountedTwiceWhileItIsMadeAnew(t *testing.T) {
+	const devices, hours = 50, 20
+	w := open(t)
+	var names []string
+	for d := range devices {
+		names = append(names, fmt.Sprintf("d%d", d))
+	}
+	register(t, w, "s", "UTC", names...)
+	offset := int64(0)
+	correct := func(b *telemetry.Batch) {
+		for i := range devices * hours {
+			offset++
+			ts := noon.Add(time.Duration(i/devices) * time.Hour)
+			count(b, names[i%devices], ts, ts.Add(time.Duration(offset)*time.Second), offset, uint32(offset), 1)
+		}
+	}
+	insert(t, w, correct)
+	group, ctx := errgroup.WithContext(t.Context())
+	ctx, stop := context.WithCancel(ctx)
+	group.Go(func() error {
+		for ctx.Err() == nil {
+			var b telemetry.Batch
+			correct(&b)
+			if err := w.Insert(context.Background(), &b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	group.Go(func() error {
+		for ctx.Err() == nil {
+			if _, err := w.Refresh(context.Background(), 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	before := ""
+	for range 15 {
+		got := tsv(t, w, "SELECT sum(readings), min(`in`) > 0, sum(`out`) FROM {db}.hourly")
+		if want := fmt.Sprintf("%[1]d\t1\t%[1]d", devices*hours); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		// A correction that was seen is never unseen again.
+		now := tsv(t, w, "SELECT leftPad(toString(sum(`in`)), 20, '0') FROM {db}.hourly")
+		if now < before {
+			t.Errorf("the sum went back from %s to %s", before, now)
+		}
+		before = now
+	}
+	stop()
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }

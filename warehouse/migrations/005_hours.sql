@@ -34,18 +34,30 @@ CREATE VIEW {db}.raw_stale AS
 SELECT hour, stripe, toUnixTimestamp(hour) * 64 + stripe AS cell, max(touched) AS touched, sum(weight) AS weight
 FROM {db}.raw_dirty GROUP BY hour, stripe HAVING weight != 0;
 
+-- The table of hours behind a view: the engine looks up which parts a table has
+-- when it meets its name, and a view's tables later than those beside the view. So
+-- whoever asks what is stale, and then this view, has the hours of all that is not.
+CREATE VIEW {db}.raw_ready AS
+SELECT device, hour, toUnixTimestamp(hour) * 64 + bitShiftRight(device, 58) AS cell, `in`, `out`, readings, arrival
+FROM {db}.raw_hours FINAL
+SETTINGS do_not_merge_across_partitions_select_final = 1;
+
 INSERT INTO {db}.raw_dirty (hour, stripe, weight)
 SELECT toStartOfHour(ts - toIntervalMillisecond(1)) AS hour, bitShiftRight(device, 58) AS stripe, bitOr(rand64(), 1)
 FROM {db}.raw_counts GROUP BY hour, stripe;
 
 -- A reading's time is the end of its interval: one at 11:00 is of the hour that
--- began at 10:00. Hours that are not up to date are made of their readings.
+-- began at 10:00. Hours that are not up to date are made of their readings. Which
+-- these are is asked once, as a value: asked twice, an hour could be counted twice,
+-- or not at all, when it is made anew in between. 0 is no hour; it is there because
+-- a list must not be empty.
 CREATE OR REPLACE VIEW {db}.hourly AS
+WITH (SELECT arrayPushBack(groupArray(cell), toUInt64(0)) FROM {db}.raw_stale) AS stale
 SELECT d.device AS device, d.site AS site, h.hour AS hour, h.i AS `in`, h.o AS `out`, h.n AS readings
 FROM (
     SELECT device AS id, hour, `in` AS i, `out` AS o, toUInt64(readings) AS n
-    FROM {db}.raw_hours FINAL
-    WHERE toUnixTimestamp(hour) * 64 + bitShiftRight(device, 58) NOT IN (SELECT cell FROM {db}.raw_stale)
+    FROM {db}.raw_ready
+    WHERE cell NOT IN (SELECT arrayJoin(stale))
     UNION ALL
     SELECT id, hour, sum(i) AS i, sum(o) AS o, count() AS n
     FROM (
@@ -54,15 +66,15 @@ FROM (
             SELECT device AS id, ts, `in` AS i, `out` AS o,
                    leadInFrame(1) OVER (PARTITION BY toDate(ts), device, ts ORDER BY delay, offset ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS later
             FROM {db}.raw_counts
-            WHERE toDate(ts) IN (SELECT toDate(arrayJoin([hour, hour + 3600])) FROM {db}.raw_stale)
-              AND toUnixTimestamp(toStartOfHour(ts - toIntervalMillisecond(1))) * 64 + bitShiftRight(device, 58) IN (SELECT cell FROM {db}.raw_stale)
+            WHERE toDate(ts) IN (SELECT toDate(toDateTime(intDiv(cell, 64) + arrayJoin([0, 3600]), 'UTC')) FROM (SELECT arrayJoin(stale) AS cell))
+              AND toUnixTimestamp(toStartOfHour(ts - toIntervalMillisecond(1))) * 64 + bitShiftRight(device, 58) IN (SELECT arrayJoin(stale))
         )
         WHERE later = 0
     )
     GROUP BY id, hour
 ) AS h
 INNER JOIN (SELECT id, device, site FROM {db}.raw_devices FINAL) AS d ON d.id = h.id
-SETTINGS query_plan_join_swap_table = 'false', do_not_merge_across_partitions_select_final = 1;
+SETTINGS query_plan_join_swap_table = 'false';
 
 -- The business day is the site's local day. Where an hour can be part of two days
 -- (zones that are not whole hours from UTC, now or at some time since 1970), it is
