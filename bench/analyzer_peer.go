@@ -244,7 +244,7 @@ func startPrometheus(ctx context.Context, dir, data string) (*prometheus, error)
 		}
 	}
 	p.stop()
-	return nil, errors.New("Prometheus was not ready within a minute")
+	return nil, errors.New("wait for Prometheus: it was not ready within a minute")
 }
 
 func (p *prometheus) stop() {
@@ -284,7 +284,7 @@ func (p *prometheus) hits(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		if answer.Error != "" {
-			return nil, fmt.Errorf("Prometheus: %s", answer.Error)
+			return nil, fmt.Errorf("ask Prometheus: %s", answer.Error)
 		}
 		for _, r := range answer.Data.Result {
 			names = append(names, r.Metric[q.label])
