@@ -12,6 +12,7 @@ import (
 	"belfry/api"
 	"belfry/incidents/store"
 	"belfry/ingest"
+	"belfry/telemetry"
 )
 
 // openLog opens the way in for readings.
@@ -87,11 +88,11 @@ func (w *watch) consumption() ingest.Options {
 
 // register notes devices that were heard of for the first time.
 func (w *watch) register(ctx context.Context, devices []ingest.NewDevice) error {
-	names, arrivals := make([]string, len(devices)), make([]time.Time, len(devices))
+	fresh := make([]telemetry.Device, len(devices))
 	for i, d := range devices {
-		names[i], arrivals[i] = d.Name, d.FirstArrival
+		fresh[i] = telemetry.Device{Name: d.Name, InServiceSince: d.FirstArrival, ReadingEvery: d.Interval}
 	}
-	added, err := w.tickets.RegisterDevices(ctx, names, arrivals)
+	added, err := w.tickets.RegisterDevices(ctx, fresh)
 	if added > 0 {
 		w.log.Info("devices registered themselves", "devices", added)
 	}

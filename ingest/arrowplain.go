@@ -94,7 +94,11 @@ func (w *walk) plain(p *plainCounts, rows int) bool {
 				c.Device = c.Device[:before]
 				return false
 			}
-			w.d.names.add(name, id, w.arrival)
+			var every uint32
+			if p.interval != nil {
+				every = p.interval[row]
+			}
+			w.d.names.add(name, id, w.arrival, every)
 		}
 		c.Device = append(c.Device, id)
 	}

@@ -200,7 +200,7 @@ func (w *walk) take(f *fields, from, to int) {
 			w.refuse(BadDevice, err.Error(), from, to)
 			return
 		}
-		w.d.names.add(f.device, id, w.arrival)
+		w.d.names.add(f.device, id, w.arrival, f.everySeconds())
 	}
 	switch {
 	case !f.isCount():
@@ -214,6 +214,14 @@ func (w *walk) take(f *fields, from, to int) {
 		*w.d.accepted = append(*w.d.accepted, span{from, to, f.device})
 	}
 	w.index++
+}
+
+// everySeconds returns the interval that a count names; 0 when it names none.
+func (f *fields) everySeconds() uint32 {
+	if f.isCount() && f.intervalState == good {
+		return f.interval
+	}
+	return 0
 }
 
 func (w *walk) count(f *fields, id telemetry.DeviceID) {

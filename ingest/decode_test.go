@@ -219,9 +219,11 @@ func TestNewDevicesAreNamedOnce(t *testing.T) {
 	d := NewDecoder(0)
 	var b telemetry.Batch
 	var r []Reject
-	record := []byte(`[{"device":"a","ts":1774609200000},{"device":"b","ts":1774609200000,"in":-1},{"device":"a","ts":1774609200001}]`)
+	record := []byte(`[{"device":"a","ts":1774609200000},{"device":"b","ts":1774609200000,"in":-1},{"device":"a","ts":1774609200001},` +
+		`{"device":"c","ts":1774609200000,"in":1,"interval":3600},{"device":"d","ts":1774609200000,"out_total":1,"interval":4294967295}]`)
 	d.Decode(record, noon, 0, &b, &r)
-	want := []NewDevice{{"a", telemetry.IDOf("a"), time.UnixMilli(noon).UTC()}}
+	want := []NewDevice{{"a", telemetry.IDOf("a"), time.UnixMilli(noon).UTC(), 0}, {"c", telemetry.IDOf("c"), time.UnixMilli(noon).UTC(), 3600},
+		{"d", telemetry.IDOf("d"), time.UnixMilli(noon).UTC(), longestInterval}}
 	if diff := cmp.Diff(want, d.NewDevices()); diff != "" {
 		t.Errorf("new devices (-want +got):\n%s", diff)
 	}

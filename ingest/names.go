@@ -12,6 +12,7 @@ type NewDevice struct {
 	Name         string
 	ID           telemetry.DeviceID
 	FirstArrival time.Time // of the record that named it, UTC
+	Interval     int       // seconds that its first count says it covers; 0: it says nothing
 }
 
 // Bounds of the decoder's memory: when one is reached, that memory starts anew.
@@ -21,6 +22,9 @@ const (
 	maxNames = 4 << 20
 	maxWords = 1 << 14
 )
+
+// longestInterval of a device in the registry, a year, in seconds.
+const longestInterval = 31536000
 
 // names remembers devices, and the words that repeat in every heartbeat, so
 // that neither costs an allocation the second time.
@@ -39,12 +43,12 @@ func (n *names) id(name []byte) (id telemetry.DeviceID, known bool) {
 }
 
 // add remembers a device whose name has been checked.
-func (n *names) add(name []byte, id telemetry.DeviceID, arrival int64) {
+func (n *names) add(name []byte, id telemetry.DeviceID, arrival int64, interval uint32) {
 	if n.devices.n >= maxNames {
 		n.devices.clear()
 	}
 	n.devices.add(id)
-	n.fresh = append(n.fresh, NewDevice{string(name), id, time.UnixMilli(arrival).UTC()})
+	n.fresh = append(n.fresh, NewDevice{string(name), id, time.UnixMilli(arrival).UTC(), int(min(interval, longestInterval))})
 }
 
 // word returns the text as a string.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"belfry/incidents"
 	"belfry/telemetry"
@@ -175,22 +174,20 @@ func haveUnassigned(ctx context.Context, tx *txn) error {
 	return putSites(ctx, tx, []telemetry.Site{site})
 }
 
-// RegisterDevices notes devices that have been heard of, with their first
-// arrival; those that are known are left alone. It returns how many were new.
-func (t *Tickets) RegisterDevices(ctx context.Context, names []string, firstArrival []time.Time) (added int, err error) {
-	if len(names) != len(firstArrival) {
-		return 0, fmt.Errorf("register devices: %d names with %d arrivals", len(names), len(firstArrival))
-	}
+// RegisterDevices notes devices that have been heard of: their names, the arrival
+// that they are in service since, and what they say of their interval. Those that
+// are known are left alone. It returns how many were new.
+func (t *Tickets) RegisterDevices(ctx context.Context, devices []telemetry.Device) (added int, err error) {
 	err = t.update(ctx, func(tx *txn) error {
-		first, err := draw(ctx, tx, "registry", int64(len(names)))
+		first, err := draw(ctx, tx, "registry", int64(len(devices)))
 		if err != nil {
 			return err
 		}
 		rows := deviceRows
 		rows.suffix = "ON CONFLICT (name) DO NOTHING"
-		n, err := rows.insert(ctx, tx, len(names), func(args []any, i int) ([]any, error) {
-			d := telemetry.Device{Name: names[i], HeartbeatEvery: telemetry.DefaultHeartbeatEvery,
-				InServiceSince: firstArrival[i], SelfRegistered: true}
+		n, err := rows.insert(ctx, tx, len(devices), func(args []any, i int) ([]any, error) {
+			d := telemetry.Device{Name: devices[i].Name, HeartbeatEvery: telemetry.DefaultHeartbeatEvery,
+				ReadingEvery: devices[i].ReadingEvery, InServiceSince: devices[i].InServiceSince, SelfRegistered: true}
 			if err := d.Check(); err != nil {
 				return nil, err
 			}
@@ -200,7 +197,7 @@ func (t *Tickets) RegisterDevices(ctx context.Context, names []string, firstArri
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("register %d devices: %w", len(names), err)
+		return 0, fmt.Errorf("register %d devices: %w", len(devices), err)
 	}
 	return added, nil
 }
