@@ -62,6 +62,7 @@ func TestEveryPanelHasData(t *testing.T) {
 	}
 	checkGolden(t, filepath.Join("dashboards", "testdata", "shapes.golden"), shapes)
 	p.known(t, shown)
+	p.counted(t, simulated, shown)
 	pictures := filepath.Join(t.TempDir(), "pictures")
 	if keep := os.Getenv("BELFRY_TEST_PICTURES"); keep != "" {
 		pictures = keep

@@ -80,6 +80,7 @@ func TestExportedDashboardsAreComplete(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkDashboard(t, filepath.Base(file), text)
+		checkSchema(t, filepath.Base(file), text)
 	}
 	before, _ := os.ReadFile(files[0])
 	if err := Export(dir); err != nil {
@@ -105,7 +106,7 @@ func checkDashboard(t *testing.T, name string, text []byte) {
 			Description string
 			Datasource  struct{ Type, UID string }
 			GridPos     dashboard.GridPos
-			FieldConfig struct{ Defaults struct{ Unit string } }
+			FieldConfig fieldConfig
 			Targets     []struct {
 				RefID      string
 				Datasource struct{ UID string }
@@ -126,6 +127,7 @@ func checkDashboard(t *testing.T, name string, text []byte) {
 		if p.Title == "" || p.Description == "" || p.Type == "" || p.FieldConfig.Defaults.Unit == "" || !strings.HasPrefix(p.Datasource.UID, "${") {
 			t.Errorf("%s: type %q, description %q, unit %q, data source %q; want all of them", where, p.Type, p.Description, p.FieldConfig.Defaults.Unit, p.Datasource.UID)
 		}
+		checkBounds(t, strings.TrimSuffix(name, ".json")+": "+p.Title, p.FieldConfig)
 		if len(p.Targets) == 0 {
 			t.Errorf("%s: no query", where)
 		}

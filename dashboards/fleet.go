@@ -34,9 +34,11 @@ func fleetDashboard() *dashboard.DashboardBuilder {
 		WithPanel(silentDevices()).
 		WithPanel(completenessMap()).
 		WithPanel(countsByHour()).
+		WithPanel(byModel()).
 		WithPanel(byFirmware()).
+		WithPanel(noisyDevices()).
 		WithPanel(worstDevices()).
-		WithPanel(worstSites().Span(24)).
+		WithPanel(worstSites().Height(9)).
 		WithPanel(readingsPerMinute()).
 		WithPanel(ingestLag()).
 		WithPanel(deadLetters())
@@ -56,29 +58,14 @@ func siteVariable() *dashboard.QueryVariableBuilder {
 		})
 }
 
-// steps colours a value: green, and from so much on yellow, and red.
-func steps(yellow, red float64) *dashboard.ThresholdsConfigBuilder {
-	return dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps([]dashboard.Threshold{
-		{Color: "green"},
-		{Color: "yellow", Value: cog.ToPtr(yellow)},
-		{Color: "red", Value: cog.ToPtr(red)},
-	})
-}
-
 func devicesAlive() *stat.PanelBuilder {
-	return stat.NewPanelBuilder().Title("Devices alive").
-		Description("Active devices of which something arrived in the last hour of the time shown.").
-		Datasource(clickhouse()).Unit(units.Short).Span(4).Height(7).
-		ColorMode(common.BigValueColorModeNone).GraphMode(common.BigValueGraphModeNone).
-		WithTarget(sql(asTable, "SELECT countIf(l.last_arrival > $__toTime - "+silentAfter+") AS alive\n"+heard))
+	return coloured(number("Devices alive", "Active devices of which something arrived in the last hour of the time shown.", units.Short,
+		sql(asTable, "SELECT countIf(l.last_arrival > $__toTime - "+silentAfter+") AS alive\n"+heard)).Height(7), atLeast(1))
 }
 
 func devicesSilent() *stat.PanelBuilder {
-	return stat.NewPanelBuilder().Title("Devices silent").
-		Description("Active devices of which nothing arrived in the last hour of the time shown, or ever.").
-		Datasource(clickhouse()).Unit(units.Short).Span(4).Height(7).
-		GraphMode(common.BigValueGraphModeNone).Thresholds(steps(1, 10)).
-		WithTarget(sql(asTable, "SELECT countIf(l.last_arrival <= $__toTime - "+silentAfter+") AS silent\n"+heard))
+	return coloured(number("Devices silent", "Active devices of which nothing arrived in the last hour of the time shown, or ever.", units.Short,
+		sql(asTable, "SELECT countIf(l.last_arrival <= $__toTime - "+silentAfter+") AS silent\n"+heard)).Height(7), steps(1, 10))
 }
 
 func openIncidents() *bargauge.PanelBuilder {
@@ -86,26 +73,25 @@ func openIncidents() *bargauge.PanelBuilder {
 		Description("Incidents that are neither resolved, closed nor cancelled, over all sites.").
 		Datasource(prometheusSource()).Unit(units.Short).Span(16).Height(7).
 		Orientation(common.VizOrientationHorizontal).DisplayMode(common.BarGaugeDisplayModeBasic).
-		Min(0).NoValue("none").
+		Min(0).NoValue("none").Thresholds(absolute(steps(20, 100))).
 		WithTarget(promqlNow(`sum by (category) (belfry_incidents{state=~"new|in_progress|pending"}) > 0`, "{{category}}"))
 }
 
 func sitesAlive() *table.PanelBuilder {
-	return rows("Alive and silent by site", "Active devices of each site by whether anything arrived in the last hour of the time shown; sites with most silent ones first.", units.Short,
+	return marked(rows("Alive and silent by site", "Active devices of each site by whether anything arrived in the last hour of the time shown; sites with most silent ones first.", units.Short,
 		sql(asTable, "SELECT d.site AS site, countIf(l.last_arrival > $__toTime - "+silentAfter+") AS alive, count() - alive AS silent\n"+
-			heard+"\nGROUP BY site ORDER BY silent DESC, site")).Span(8).Height(9)
+			heard+"\nGROUP BY site ORDER BY silent DESC, site")).Span(8).Height(9), "silent", "", steps(1, 5))
 }
 
 func silentDevices() *table.PanelBuilder {
-	seconds := []dashboard.DynamicConfigValue{{Id: "unit", Value: units.DurationSeconds}}
 	when := []dashboard.DynamicConfigValue{{Id: "unit", Value: units.DateTimeFromNow}, {Id: "noValue", Value: "never"}}
-	return rows("Silent devices", "The devices that have been silent longest, at most 200; silence is the time since the last message arrived, empty when none ever did.", units.Short,
+	return marked(rows("Silent devices", "The devices that have been silent longest, at most 200; silence is the time since the last message arrived, empty when none ever did.", units.Short,
 		sql(asTable, `SELECT d.device AS device, d.site AS site,
   if(toUnixTimestamp(l.last_arrival) > 0, l.last_arrival, NULL) AS "last heard",
   if(toUnixTimestamp(l.last_arrival) > 0, dateDiff('second', l.last_arrival, $__toTime), NULL) AS silence
 `+heard+` AND l.last_arrival <= $__toTime - `+silentAfter+`
 ORDER BY l.last_arrival, device LIMIT 200`)).Span(16).Height(9).Filterable(true).
-		OverrideByName("silence", seconds).OverrideByName("last heard", when)
+		OverrideByName("last heard", when), "silence", units.DurationSeconds, silences)
 }
 
 func countsByHour() *timeseries.PanelBuilder {
@@ -121,40 +107,23 @@ GROUP BY time ORDER BY time`))
 }
 
 func readingsPerMinute() *timeseries.PanelBuilder {
-	return timeseries.NewPanelBuilder().Title("Readings per minute").
-		Description("Readings accepted and written to the warehouse, by kind.").
-		Datasource(prometheusSource()).Unit(units.CountsPerMinute).Span(8).Height(8).Min(0).
-		WithTarget(promql(`sum by (kind) (rate(belfry_ingest_readings_total[$__rate_interval])) * 60`, "{{kind}}"))
+	return bounded(lines("Readings per minute", "Readings accepted and written to the warehouse, by kind.", units.CountsPerMinute,
+		promql(`sum by (kind) (rate(belfry_ingest_readings_total[$__rate_interval])) * 60`, "{{kind}}")).Span(8).Min(0), atLeast(1))
 }
 
 func ingestLag() *timeseries.PanelBuilder {
-	return timeseries.NewPanelBuilder().Title("Ingestion lag").
-		Description("How far the warehouse is behind the log. While it is far behind, conditions are unknown and no incident opens or clears.").
-		Datasource(prometheusSource()).Unit(units.Seconds).Span(8).Height(8).Min(0).
-		Thresholds(steps(30, 120)).
-		WithTarget(promql(`max(belfry_ingest_lag_seconds)`, "lag"))
+	return bounded(lines("Ingestion lag", "How far the warehouse is behind the log. While it is far behind, conditions are unknown and no incident opens or clears.", units.Seconds,
+		promql(`max(belfry_ingest_lag_seconds)`, "lag")).Span(8).Min(0), steps(30, 120))
 }
 
 func deadLetters() *timeseries.PanelBuilder {
-	return timeseries.NewPanelBuilder().Title("Dead letters per minute, by reason").
-		Description("Records and readings that were refused. They are kept in the dead-letter topic with their reason.").
-		Datasource(prometheusSource()).Unit(units.CountsPerMinute).Span(8).Height(8).Min(0).
-		WithTarget(promql(`sum by (reason) (rate(belfry_ingest_rejected_total[$__rate_interval])) * 60`, "{{reason}}"))
-}
-
-func byFirmware() *table.PanelBuilder {
-	return rows("By firmware", "Devices that sent heartbeats in the last six hours of the time shown, by their firmware and model (label model), and how warm they are.", units.Short,
-		sql(asTable, `SELECT h.fw AS firmware, d.labels['model'] AS model, count() AS devices, round(avgIf(h.temp, h.temp != 0), 1) AS "average temperature"
-FROM (
-  SELECT device, argMax(fw, ts) AS fw, argMax(measurements['temp'], ts) AS temp FROM heartbeats
-  WHERE ts > $__toTime - INTERVAL 6 HOUR AND ts <= $__toTime AND site IN (${site:singlequote}) GROUP BY device
-) AS h INNER JOIN devices AS d ON d.device = h.device GROUP BY firmware, model ORDER BY devices DESC`))
+	return bounded(lines("Dead letters per minute, by reason", "Records and readings that were refused. They are kept in the dead-letter topic with their reason.", units.CountsPerMinute,
+		promql(`sum by (reason) (rate(belfry_ingest_rejected_total[$__rate_interval])) * 60`, "{{reason}}")).Span(8).Min(0), steps(1, 7))
 }
 
 func worstSites() *table.PanelBuilder {
-	return rows("Sites where IN and OUT disagree", "The business days of the last week on which IN and OUT were furthest apart, among those with at least 200 people.", units.Short,
+	return marked(rows("Sites where IN and OUT disagree", "The business days of the last week on which IN and OUT were furthest apart, among those with at least 200 people.", units.Short,
 		sql(asTable, `SELECT site, day, sum("in") AS "IN", sum("out") AS "OUT", round(100 * abs("IN" - "OUT") / greatest("IN", "OUT"), 1) AS discrepancy
 FROM daily WHERE site IN (${site:singlequote}) AND day >= toDate($__toTime) - 7 AND day < toDate($__toTime)
-GROUP BY site, day HAVING "IN" + "OUT" >= 200 ORDER BY discrepancy DESC LIMIT 20`)).
-		OverrideByName("discrepancy", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})
+GROUP BY site, day HAVING "IN" + "OUT" >= 200 ORDER BY discrepancy DESC LIMIT 20`)), "discrepancy", units.Percent, discrepancies)
 }

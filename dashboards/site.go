@@ -3,6 +3,7 @@ package dashboards
 import (
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
@@ -18,12 +19,12 @@ func siteDashboard() *dashboard.DashboardBuilder {
 		WithPanel(countsByHour().Span(16).Height(7)).
 		WithPanel(lines("Beside what is usual", "People counted in and out in each hour, and the middle of the same weekday and hour (UTC) over the eight weeks before the time shown, with twice the spread around it.", units.Short,
 			sql(asSeries, usual)).Span(24).Height(9).Min(0)).
-		WithPanel(lines("People inside", "IN less OUT since the beginning of each business day of the site. A line that ends a day far from zero says that a door misses people.", units.Short,
-			sql(asSeries, occupancy))).
-		WithPanel(rows("IN and OUT by business day", "Sums of each local day, and how far they are apart in percent of the larger.", units.Short,
-			sql(asTable, discrepancy)).OverrideByName("discrepancy", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})).
-		WithPanel(rows("Completeness by device", "Readings that are there in the time shown, of those expected; the least complete first, without closed sites. Devices whose reading interval nobody configured are taken to send each minute.", units.Short,
-			sql(asTable, completeness)).OverrideByName("complete", []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}})).
+		WithPanel(bounded(lines("People inside", "IN less OUT since the beginning of each business day of the site. A line that ends a day far from zero, or goes below it, says that a door misses people.", units.Short,
+			sql(asSeries, occupancy)), atLeast(0))).
+		WithPanel(marked(rows("IN and OUT by business day", "Sums of each local day, and how far they are apart in percent of the larger.", units.Short,
+			sql(asTable, discrepancy)), "discrepancy", units.Percent, discrepancies)).
+		WithPanel(marked(rows("Completeness by device", "Readings that are there in the time shown, of those expected; the least complete first, without closed sites. Devices whose reading interval nobody configured are taken to send each minute.", units.Short,
+			sql(asTable, completeness)), "complete", units.Percent, complete)).
 		WithPanel(silentDevices().Span(12).Height(8)).
 		WithPanel(siteIncidents().Span(24))
 }
@@ -65,14 +66,14 @@ WHERE d.status = 'active' AND d.site IN (${site:singlequote}) AND d.site NOT IN 
 
 // deviceDashboard is one device: what it counts and what it says about itself.
 func deviceDashboard() *dashboard.DashboardBuilder {
-	beat := func(title, description, unit, value string) cogPanel {
+	beat := func(title, description, unit, value string) *timeseries.PanelBuilder {
 		return lines(title, description, unit, sql(asSeries, "SELECT ts AS time, "+value+"\nFROM heartbeats WHERE $__timeFilter(ts) AND device IN (${device:singlequote}) ORDER BY time"))
 	}
 	return newPage("device", "One device: its readings and heartbeats, temperature, signal and clock.", "now-2d").
 		WithVariable(oneOf("device", "Device", "SELECT device FROM devices ORDER BY device")).
 		Annotation(incidentMarks("device IN (${device:singlequote})")).
-		WithPanel(number("Last heard", "When anything of the device last arrived.", units.DateTimeFromNow,
-			sql(asTable, "SELECT toUnixTimestamp64Milli(last_arrival) AS heard FROM latest WHERE device IN (${device:singlequote})"))).
+		WithPanel(coloured(number("Silent for", "How long before the end of the time shown anything of the device last arrived.", units.Seconds,
+			sql(asTable, "SELECT greatest(dateDiff('second', last_arrival, $__toTime), 0) AS silence FROM latest WHERE device IN (${device:singlequote})")), silences)).
 		WithPanel(rows("The device", "What the registry has of it, and its newest firmware.", units.Short,
 			sql(asTable, `SELECT d.device AS device, d.site AS site, d.status AS status, d.labels AS labels, d.self_registered AS "registered itself", h.fw AS firmware
 FROM devices AS d LEFT JOIN (
@@ -88,9 +89,9 @@ FROM readings WHERE $__timeFilter(ts) AND device IN (${device:singlequote}) ORDE
   UNION ALL
   SELECT toStartOfHour(ts) AS time, 0 AS r, count() AS h FROM heartbeats WHERE $__timeFilter(ts) AND device IN (${device:singlequote}) GROUP BY time
 ) GROUP BY time ORDER BY time`)).Min(0).DrawStyle(common.GraphDrawStyleBars).FillOpacity(40)).
-		WithPanel(beat("Clock", "Arrival less the device's own time. A line off zero is a wrong clock; a slope is a buffer that was sent late.", units.Seconds,
-			"dateDiff('millisecond', ts, arrival) / 1000 AS skew")).
-		WithPanel(beat("Temperature", "As the heartbeats say.", units.Celsius, "if(mapContains(measurements, 'temp'), measurements['temp'], NULL) AS temperature")).
-		WithPanel(beat("Signal", "Strength of the radio signal, as the heartbeats say.", units.DecibelMilliWatt, "if(mapContains(measurements, 'rssi'), measurements['rssi'], NULL) AS signal")).
+		WithPanel(bounded(beat("Clock", "Arrival less the device's own time. A line off zero is a wrong clock; a slope is a buffer that was sent late.", units.Seconds,
+			"dateDiff('millisecond', ts, arrival) / 1000 AS skew"), around(60, 120))).
+		WithPanel(bounded(beat("Temperature", "As the heartbeats say.", units.Celsius, "if(mapContains(measurements, 'temp'), measurements['temp'], NULL) AS temperature"), steps(55, 70))).
+		WithPanel(bounded(beat("Signal", "Strength of the radio signal, as the heartbeats say.", units.DecibelMilliWatt, "if(mapContains(measurements, 'rssi'), measurements['rssi'], NULL) AS signal"), floor(-85, -75))).
 		WithPanel(deviceIncidents())
 }

@@ -82,9 +82,7 @@ func completenessMap() *statushistory.PanelBuilder {
 		Description("Readings that are there, in percent of those expected of the site's active devices, for each quarter of a day (UTC). Red rows are sites whose data nobody should plan with.").
 		Datasource(clickhouse()).Unit(units.Percent).Span(24).Height(9).Min(0).Max(100).ShowValue(common.VisibilityModeNever).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).
-		Thresholds(dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps([]dashboard.Threshold{
-			{Color: "red"}, {Color: "yellow", Value: cog.ToPtr(80.0)}, {Color: "green", Value: cog.ToPtr(95.0)},
-		})).
+		Thresholds(absolute(complete)).
 		WithTarget(sql(asSeries, `SELECT toStartOfInterval(h.hour, INTERVAL 6 HOUR) AS time, h.site AS site, round(least(100, 100 * sum(h.readings) / any(e.expected)), 1) AS complete
 FROM hourly AS h INNER JOIN (
   SELECT site, sum(21600 / if(reading_every = 0, 60, reading_every)) AS expected FROM devices WHERE status = 'active' GROUP BY site
@@ -94,8 +92,7 @@ GROUP BY time, site ORDER BY time, site`))
 }
 
 func worstDevices() *table.PanelBuilder {
-	percent := []dashboard.DynamicConfigValue{{Id: "unit", Value: units.Percent}}
-	return rows("Worst devices", "Active devices by how many incidents they had in the time shown, and by how few of the expected readings are there; at most 50.", units.Short,
+	return marked(marked(rows("Worst devices", "Active devices by how many incidents they had in the time shown, and by how few of the expected readings are there; at most 50.", units.Short,
 		sql(asTable, `SELECT d.device AS device, d.site AS site, coalesce(i.incidents, 0) AS incidents, coalesce(i.fired, 0) AS "times fired",
   round(least(100, 100 * coalesce(r.readings, 0) / greatest(1, dateDiff('second', $__fromTime, $__toTime) / if(d.reading_every = 0, 60, d.reading_every))), 1) AS complete
 FROM devices AS d
@@ -106,48 +103,48 @@ LEFT JOIN (
   SELECT device, toNullable(sum(readings)) AS readings FROM hourly WHERE $__timeFilter(hour) GROUP BY device
 ) AS r ON r.device = d.device
 WHERE d.status = 'active' AND d.site IN (${site:singlequote}) AND d.site NOT IN (SELECT site FROM sites WHERE status = 'closed')
-ORDER BY incidents DESC, complete, device LIMIT 50`)).Span(12).Height(9).OverrideByName("complete", percent)
+ORDER BY incidents DESC, complete, device LIMIT 50`)).Span(12).Height(9), "complete", units.Percent, complete), "incidents", "", steps(3, 10))
 }
 
 func siteIncidents() *table.PanelBuilder {
-	return incidentTable("Incidents", "Of the site in the time shown, the newest first.",
+	return marked(incidentTable("Incidents", "Of the site in the time shown, the newest first.",
 		`SELECT ref AS incident, summary, device, state, priority, opened_at AS opened FROM incidents
 WHERE site IN (${site:singlequote}) AND opened_at <= $__toTime AND (resolved_at < opened_at OR resolved_at >= $__fromTime) AND parent = ''
-ORDER BY opened_at DESC LIMIT 100`)
+ORDER BY opened_at DESC LIMIT 100`), "priority", "", priorities)
 }
 
 func deviceIncidents() *table.PanelBuilder {
-	return incidentTable("Incidents", "Of the device, the newest first. In the pictures above they are shaded.",
+	return marked(incidentTable("Incidents", "Of the device, the newest first. In the pictures above they are shaded.",
 		`SELECT ref AS incident, summary, rule, state, occurrences, opened_at AS opened, resolution FROM incidents
-WHERE device IN (${device:singlequote}) ORDER BY opened_at DESC LIMIT 100`).Span(24)
+WHERE device IN (${device:singlequote}) ORDER BY opened_at DESC LIMIT 100`).Span(24), "occurrences", "", steps(3, 10))
 }
 
 func clocksAtRisk() *table.PanelBuilder {
-	return incidentTable("Clocks at risk", "Open incidents whose next promise falls due within four hours, or has; the most urgent first.",
+	return marked(incidentTable("Clocks at risk", "Open incidents whose next promise falls due within four hours, or has; the most urgent first.",
 		`SELECT ref AS incident, summary, site, state, assignee, priority, if(toUnixTimestamp(respond_due) > 0, 'respond', 'resolve') AS promise,
-  if(toUnixTimestamp(respond_due) > 0, respond_due, resolve_due) AS due
-FROM incidents WHERE `+open+` AND toUnixTimestamp(due) > 0 AND due <= now64(3) + INTERVAL 4 HOUR ORDER BY due LIMIT 100`)
+  if(toUnixTimestamp(respond_due) > 0, respond_due, resolve_due) AS due, dateDiff('second', now64(3), due) AS left
+FROM incidents WHERE `+open+` AND toUnixTimestamp(due) > 0 AND due <= now64(3) + INTERVAL 4 HOUR ORDER BY due LIMIT 100`), "left", units.Seconds, floor(0, 3600))
 }
 
 func openIncidentsTable() *table.PanelBuilder {
-	return incidentTable("Open incidents", "What is open and not held back, the most urgent first, then the oldest.",
+	return marked(incidentTable("Open incidents", "What is open and not held back, the most urgent first, then the oldest.",
 		`SELECT ref AS incident, summary, site, device, state, condition, assignee, level, priority, opened_at AS opened
-FROM incidents WHERE `+open+` ORDER BY if(priority = 0, 9, priority), opened_at LIMIT 200`)
+FROM incidents WHERE `+open+` ORDER BY if(priority = 0, 9, priority), opened_at LIMIT 200`), "priority", "", priorities)
 }
 
 func ages() *table.PanelBuilder {
-	return rows("Ages of what is open", "How long open incidents have been open, by category.", units.Short,
+	return marked(rows("Ages of what is open", "How long open incidents have been open, by category.", units.Short,
 		sql(asTable, `SELECT category, count() AS open, countIf(age <= 3600) AS "under an hour", countIf(age > 3600 AND age <= 86400) AS "under a day",
   countIf(age > 86400 AND age <= 604800) AS "under a week", countIf(age > 604800) AS "a week or more"
 FROM (SELECT category, dateDiff('second', opened_at, now64(3)) AS age FROM incidents WHERE `+open+`)
-GROUP BY category ORDER BY open DESC`))
+GROUP BY category ORDER BY open DESC`)), "a week or more", "", steps(1, 10))
 }
 
 func recurring() *table.PanelBuilder {
-	return rows("Top recurring", "What came back most often in the time shown: incidents and occurrences of one rule for one device or site.", units.Short,
+	return marked(rows("Top recurring", "What came back most often in the time shown: incidents and occurrences of one rule for one device or site.", units.Short,
 		sql(asTable, `SELECT if(device = '', site, device) AS about, rule, count() AS incidents, sum(occurrences) AS "times fired", max(opened_at) AS "last opened"
 FROM incidents WHERE opened_at >= $__fromTime AND opened_at <= $__toTime AND origin = 'rule' AND rule != ''
-GROUP BY about, scope, rule ORDER BY incidents DESC, "times fired" DESC LIMIT 50`))
+GROUP BY about, scope, rule ORDER BY incidents DESC, "times fired" DESC LIMIT 50`)), "incidents", "", steps(3, 10))
 }
 
 func heldBack() *table.PanelBuilder {
@@ -157,8 +154,8 @@ FROM incidents WHERE state NOT IN ('resolved', 'closed', 'cancelled') AND (held_
 }
 
 func noisyRules() *table.PanelBuilder {
-	return rows("Findings by rule", "How often each rule fired in the time shown, for how many devices, and how many of its incidents ended as a false alarm.", units.Short,
+	return marked(rows("Findings by rule", "How often each rule fired in the time shown, for how many devices, and how many of its incidents ended as a false alarm.", units.Short,
 		sql(asTable, `SELECT f.rule AS rule, count() AS fired, uniqExact(f.ref) AS incidents, uniqExactIf(f.device, f.device != '') AS devices, uniqExactIf(f.ref, i.resolution = 'false_positive') AS "false alarms"
 FROM findings AS f INNER JOIN incidents AS i ON i.ref = f.ref
-WHERE f.kind IN ('open', 'repeat', 'reopen') AND f.at >= $__fromTime AND f.at <= $__toTime GROUP BY rule ORDER BY fired DESC LIMIT 50`))
+WHERE f.kind IN ('open', 'repeat', 'reopen') AND f.at >= $__fromTime AND f.at <= $__toTime GROUP BY rule ORDER BY fired DESC LIMIT 50`)), "false alarms", "", steps(1, 5))
 }
