@@ -127,6 +127,7 @@ func New(ctx context.Context, cfg Config) (*Analyzer, error) {
 	}
 	a.saved = a.progress.At
 	a.rebind(cfg.Rules, cfg.Fleet, states)
+	a.report() // also while nothing is evaluated yet, for whoever waits for it
 	return a, nil
 }
 

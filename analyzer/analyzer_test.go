@@ -258,6 +258,11 @@ func TestAFailingScanChangesNothingAndIsTriedAgain(t *testing.T) {
 	if got := metric(t, registry, "belfry_analyzer_rule_errors_total", "offline"); got != 1 {
 		t.Errorf("counted %v failed evaluations; want 1", got)
 	}
+	for rule, want := range map[string]time.Time{"offline": monday, "discrepancy": monday.Add(73 * time.Hour)} {
+		if got := metric(t, registry, "belfry_analyzer_evaluated_timestamp_seconds", rule); got != float64(want.Unix()) {
+			t.Errorf("%s is said to be evaluated up to %v; want %v", rule, got, want.Unix())
+		}
+	}
 	w.scanFail = nil
 	beat(w, "door", monday.Add(17*time.Hour)) // arrived meanwhile, and counts
 	w.expect(monday.Add(73*time.Hour + time.Minute))
