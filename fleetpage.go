@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"belfry/analyzer"
@@ -22,7 +23,7 @@ func (w *watch) addPage(parts *api.Parts) {
 	}
 	fleet := page.Fleet{Desk: w.desk, Registry: w.tickets, Now: time.Now, Log: w.log}
 	if w.warehouse != nil {
-		fleet.Health, fleet.Heard, fleet.Hours = w.pageHealth, w.pageHeard, w.pageHours
+		fleet.Health, fleet.Heard, fleet.Hours, fleet.Vitals = w.pageHealth, w.pageHeard, w.pageHours, w.pageVitals
 	}
 	if w.consumer != nil {
 		fleet.Lag = w.pageLag
@@ -95,6 +96,39 @@ func (w *watch) pageHours(ctx context.Context, d telemetry.Device, s telemetry.S
 		hours[i] = page.Hour{End: h.End, Known: h.Known, In: h.In, Out: h.Out, Usual: h.Base, Spread: h.Spread}
 	}
 	return hours, nil
+}
+
+// pageVitals returns what a device said of itself, by hour.
+func (w *watch) pageVitals(ctx context.Context, device string, from, to time.Time) (v page.Vitals, err error) {
+	rows, err := asked[struct {
+		Hour, Last                         int64
+		Beats                              float64
+		Temp, Signal, LastTemp, LastSignal *float64
+		Firmware                           string
+	}](w.warehouse.Query(ctx, "page_vitals", `
+SELECT toUnixTimestamp(toStartOfHour(ts)) AS Hour, toUnixTimestamp64Milli(max(ts)) AS Last, count() AS Beats, argMax(fw, ts) AS Firmware,
+       avgIf(measurements['temp'], mapContains(measurements, 'temp')) AS Temp, avgIf(measurements['rssi'], mapContains(measurements, 'rssi')) AS Signal,
+       if(isNaN(Temp), nan, argMaxIf(measurements['temp'], ts, mapContains(measurements, 'temp'))) AS LastTemp,
+       if(isNaN(Signal), nan, argMaxIf(measurements['rssi'], ts, mapContains(measurements, 'rssi'))) AS LastSignal
+FROM {db}.heartbeats
+WHERE device = {device:String} AND ts >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND ts < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
+GROUP BY Hour ORDER BY Hour SETTINGS output_format_json_quote_64bit_integers = 0`, "JSONEachRow", map[string]string{
+		"device": device, "from": fmt.Sprint(from.UnixMilli()), "to": fmt.Sprint(to.UnixMilli())}))
+	v.Temp, v.Signal = math.NaN(), math.NaN()
+	for _, r := range rows {
+		v.Hours = append(v.Hours, page.VitalHour{Start: time.Unix(r.Hour, 0).UTC(), Beats: r.Beats, Temp: known(r.Temp, math.NaN()), Signal: known(r.Signal, math.NaN())})
+		v.Last, v.Firmware = time.UnixMilli(r.Last).UTC(), r.Firmware
+		v.Temp, v.Signal = known(r.LastTemp, v.Temp), known(r.LastSignal, v.Signal)
+	}
+	return v, err
+}
+
+// known is a number that is there, or else another.
+func known(v *float64, otherwise float64) float64 {
+	if v == nil {
+		return otherwise
+	}
+	return *v
 }
 
 // asked reads rows that came as one JSON object each.

@@ -76,6 +76,9 @@ func TestTheFleetPageInABrowser(t *testing.T) {
 		if got := look(b, chromedp.TextContent(chromedp.CSS("main"))); !strings.Contains(got, "what is usual") {
 			t.Errorf("the %s has no picture: %s", name, got)
 		}
+		if got := look(b, chromedp.TextContent(chromedp.CSS("main"))); name == "device" && !(strings.Contains(got, "firmware 5.") && strings.Contains(got, " °C") && strings.Contains(got, " dBm")) {
+			t.Errorf("the device does not say how it is: %s", got)
+		}
 	}
 	b.signsOut()
 	p.stop()

@@ -12,7 +12,8 @@ type deviceView struct {
 	deviceRow
 	Site    siteRow
 	Zone    *time.Location
-	Picture *picture // nil: there are no readings, or nobody knows
+	Picture *picture    // nil: there are no readings, or nobody knows
+	Vitals  *vitalsView // nil: nobody knows
 	Open    openList
 	Earlier []incidents.Incident
 }
@@ -24,6 +25,7 @@ func devicePage(v *visit) (*sheet, error) {
 	}
 	view := deviceView{deviceRow: v.deviceRow(row, v.heard(site.ID, row.Name)), Site: siteRow{Site: site}, Zone: site.Location()}
 	view.Picture = v.picture(row, site, v.at, view.Heard)
+	view.Vitals = v.vitals(row, site, view.Heard)
 	if view.Open, err = v.open("", row.Name); err != nil {
 		return nil, err
 	}
@@ -46,16 +48,22 @@ func (v *visit) device(name string) (telemetry.Device, telemetry.Site, error) {
 	return row.Device, site, err
 }
 
+// lastDays returns the instant before which days are shown, and whether it is that
+// at which a device fell silent.
+func lastDays(at, heard time.Time) (until time.Time, ends bool) {
+	if !heard.IsZero() && heard.Add(48*time.Hour).Before(at) {
+		return heard.Add(24 * time.Hour), true
+	}
+	return at, false
+}
+
 // picture returns what a device counted in the days before an instant, or before
 // it fell silent; nil when there is nothing to draw.
 func (v *visit) picture(d telemetry.Device, s telemetry.Site, at, heard time.Time) *picture {
 	if v.Hours == nil {
 		return nil
 	}
-	ends := !heard.IsZero() && heard.Add(48*time.Hour).Before(at)
-	if ends {
-		at = heard.Add(24 * time.Hour)
-	}
+	at, ends := lastDays(at, heard)
 	hours, err := v.Hours(v.ctx(), d, s, at)
 	if err != nil {
 		v.Log.Warn("the page could not draw a device", "error", err)

@@ -46,6 +46,8 @@ type Fleet struct {
 	// Hours returns what a device counted in each of the last hours before an
 	// instant, and what is usual.
 	Hours func(ctx context.Context, d telemetry.Device, s telemetry.Site, at time.Time) ([]Hour, error)
+	// Vitals returns what a device said of itself in a span of whole hours.
+	Vitals func(ctx context.Context, device string, from, to time.Time) (Vitals, error)
 	// Lag says how far the warehouse is behind the log.
 	Lag func() time.Duration
 

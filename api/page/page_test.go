@@ -58,7 +58,8 @@ func twoSites(t *testing.T) (f Fleet, refs map[string]string) {
 		Heard: func(context.Context, string, string) (map[string]time.Time, error) {
 			return map[string]time.Time{"counter-paris": noon.Add(-time.Minute)}, nil
 		},
-		Hours: func(context.Context, telemetry.Device, telemetry.Site, time.Time) ([]Hour, error) { return week(), nil },
+		Hours:  func(context.Context, telemetry.Device, telemetry.Site, time.Time) ([]Hour, error) { return week(), nil },
+		Vitals: func(_ context.Context, _ string, from, _ time.Time) (Vitals, error) { return weekOfBeats(from), nil },
 	}, refs
 }
 

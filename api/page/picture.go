@@ -154,6 +154,12 @@ func (c *plot) grid() {
 		fmt.Fprintf(c, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`,
 			c.left, c.w-4, c.y(v), c.y(v), c.left-5, c.y(v)+4, short(v))
 	}
+	c.dayLines()
+}
+
+// dayLines draws where days begin in the site's zone, and names those for which
+// there is room.
+func (c *plot) dayLines() {
 	form, width := "Mon 2 Jan", 68.0
 	if c.w/float64(c.Days()+1) < width {
 		form, width = "Mon", 30
