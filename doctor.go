@@ -35,7 +35,7 @@ const (
 // fails when something is missing that belfry does not run without.
 func (c *doctorCommand) Run(ctx context.Context, t *terminal) error {
 	list := []diagnosis{
-		checkEngine(t.config), checkFolder(t.config), checkDisk(t.config),
+		checkEngine(t.config), checkFolder(t.config), checkDisk(t.config), checkParts(t.config),
 		checkAddress(ctx, "API address", t.config.Listen, t.config.Data, "listen"),
 	}
 	if len(t.config.Log.Brokers) == 0 {
@@ -119,6 +119,21 @@ func checkDisk(c Config) diagnosis {
 		d.Status, d.Remedy = diagnosisNote, "make room, or choose another folder with --data"
 	}
 	return d
+}
+
+// checkParts looks for parts that the engine has set aside because they were not
+// whole, as after a disk that was full to the last byte.
+func checkParts(c Config) diagnosis {
+	const what = "parts set aside"
+	if len(c.Warehouse.Addresses) > 0 {
+		return diagnosis{what, diagnosisOK, "the ClickHouse servers' own matter", ""}
+	}
+	broken, err := filepath.Glob(filepath.Join(c.Data, "warehouse", "store", "*", "*", "detached", "broken*"))
+	if err != nil || len(broken) == 0 {
+		return diagnosis{what, diagnosisOK, "none", ""}
+	}
+	return diagnosis{what, diagnosisNote, fmt.Sprintf("%d that were not whole, the first %s", len(broken), broken[0]),
+		"compare the counts of their days with a backup or the log (ingest/DESIGN.md, A full disk); then delete these folders"}
 }
 
 // checkAddress says whether the address can be listened on, or is that of the

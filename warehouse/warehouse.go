@@ -73,7 +73,7 @@ func Open(o Options) (*Server, error) {
 	if len(o.Addresses) > 0 {
 		s.engine, err = cluster.Open(cluster.Options{Addresses: o.Addresses, User: o.User, Password: o.Password, TLS: o.TLS})
 	} else {
-		s.engine, err = chdb.Open(chdb.Options{Library: o.Library, Path: o.Path, Conns: o.Conns, Readers: o.Readers})
+		s.engine, err = chdb.Open(chdb.Options{Library: o.Library, Path: o.Path, Conns: o.Conns, Readers: o.Readers, Log: s.log})
 	}
 	if err != nil {
 		return nil, err

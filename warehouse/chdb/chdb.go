@@ -12,10 +12,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -24,6 +26,8 @@ type Options struct {
 	Library string // path of the shared library; "" looks in the usual places (see Find)
 	Path    string // data folder; created when missing; absolute or relative to the working folder
 	Conns   int    // statements that run at once; default 4
+
+	Log *slog.Logger // nil: discard
 
 	// Readers are the databases that Engine.Reader can be asked for; each gets a
 	// role with the right to read it and nothing else. They are fixed when the
@@ -42,7 +46,10 @@ type Engine struct {
 
 	killMu  sync.Mutex // guards killer, which runs one statement at a time
 	killer  *conn
+	keeper  *conn // of the guard
 	closing sync.Once
+	guarded chan struct{} // closed when the guard is to end
+	guards  sync.WaitGroup
 }
 
 // conn is one connection: it runs one statement at a time.
@@ -52,8 +59,7 @@ type conn struct {
 }
 
 // MinFree is how many bytes of the disk inserts leave free: with less they are
-// refused. A merge under way when the disk has nothing left at all can leave a
-// part behind that is not whole, so it must not come to that by our own doing.
+// refused, and merges stop (see guard).
 const MinFree = 128 << 20
 
 // open is true while an Engine is open: the library boots one engine a process.
@@ -95,19 +101,23 @@ func boot(path string, o Options) (*Engine, error) {
 		return nil, err
 	}
 	defer remove()
-	for i := range o.Conns + 1 {
+	for i := range o.Conns + 2 {
 		c, err := e.connect(o.Path, fmt.Sprintf("belfry-%d", i), access...)
 		if err != nil {
 			e.closeAll()
 			return nil, fmt.Errorf("open the ClickHouse data in %s: %w", o.Path, err)
 		}
-		if i == o.Conns {
+		switch i {
+		case o.Conns:
 			e.killer = c
-			break
+		case o.Conns + 1:
+			e.keeper = c
+		default:
+			e.all = append(e.all, c)
+			e.idle <- c
 		}
-		e.all = append(e.all, c)
-		e.idle <- c
 	}
+	e.watch(o.Log)
 	return e, nil
 }
 
@@ -123,12 +133,24 @@ func (e *Engine) connect(path, mark string, more ...string) (*conn, error) {
 	return &conn{handle: handle, mark: mark}, nil
 }
 
+// watch starts the guard, which ends when the engine is closed.
+func (e *Engine) watch(log *slog.Logger) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	g := &guard{engine: e, log: log, roomy: time.Now(), absent: map[string]bool{}}
+	e.guarded = make(chan struct{})
+	e.guards.Go(func() { g.run(e.guarded) })
+}
+
 // raw returns the chdb_connection that the statements take.
 func (c *conn) raw() unsafe.Pointer { return *(*unsafe.Pointer)(c.handle) }
 
 // Close waits for the statements that run, disconnects and shuts the engine down.
 func (e *Engine) Close() {
 	e.closing.Do(func() {
+		close(e.guarded)
+		e.guards.Wait()
 		for range e.all {
 			<-e.idle
 		}
@@ -141,8 +163,10 @@ func (e *Engine) closeAll() {
 	for _, c := range e.all {
 		e.lib.closeConn(c.handle)
 	}
-	if e.killer != nil {
-		e.lib.closeConn(e.killer.handle)
+	for _, c := range []*conn{e.killer, e.keeper} {
+		if c != nil {
+			e.lib.closeConn(c.handle)
+		}
 	}
 }
 
