@@ -7,10 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
-	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
 // Answer is what a query answers. Of values over time the first column is the
@@ -122,28 +120,25 @@ func (c *canvas) panel(p dashboard.Panel, q Query, a Answer, err error, shown Sh
 		last := a.Rows[len(a.Rows)-1]
 		c.stat(f, p, last[len(last)-1])
 	case p.Type == "timeseries":
-		c.series(f, a, shown, q.SQL && strings.Contains(q.Text, "GROUP BY time"))
+		c.series(f, p, a, shown, q.SQL && strings.Contains(q.Text, "GROUP BY time"))
 	case p.Type == "status-history" && len(a.Columns) == 3:
-		c.squares(f, a, shown)
+		c.squares(f, p, a, shown)
 	case p.Type == "bargauge":
 		c.bars(f, a)
 	default:
-		c.table(f, a)
+		c.table(f, p, a)
 	}
 }
 
-// stat draws one large value; a time is written as one.
+// stat draws one large value in the colour of its bounds.
 func (c *canvas) stat(f frame, p dashboard.Panel, v any) {
-	text, size := cell(v), 34
-	ms, number := v.(float64)
-	if c := p.FieldConfig; number && c != nil && c.Defaults.Unit != nil && *c.Defaults.Unit == units.DateTimeFromNow {
-		text, size = time.UnixMilli(int64(ms)).UTC().Format(time.DateTime), 22
-	}
-	c.text(f.x, f.y+f.h/2+14, fmt.Sprintf(`font-size="%d"`, size), text)
+	l := lookOf(p, "")
+	c.text(f.x, f.y+f.h/2+14, `font-size="34" fill="`+l.ink(v)+`"`, l.says(v))
 }
 
-// series draws values over time as lines, each column with its colour.
-func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
+// series draws values over time as lines, each column with its colour, and those
+// bounds that lie among the values.
+func (c *canvas) series(f frame, p dashboard.Panel, a Answer, shown Shown, fromZero bool) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, row := range a.Rows {
 		for _, v := range row[1:] {
@@ -162,7 +157,7 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 		low, high = 0, 1
 	}
 	from, to := float64(shown.From.Unix()), float64(shown.To.Unix())
-	plot := frame{f.x + 50, f.y, f.w - 50, f.h - 20}
+	plot, l := frame{f.x + 60, f.y + 4, f.w - 60, f.h - 24}, lookOf(p, "")
 	for _, s := range c.shades {
 		at := func(t float64) float64 { return plot.x + plot.w*min(max((t-from)/max(to-from, 1), 0), 1) }
 		fmt.Fprintf(c, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, at(s.from), plot.y, at(s.to)-at(s.from), plot.h, s.colour)
@@ -171,7 +166,13 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 		v := low + (high-low)*float64(i)/2
 		y := plot.y + plot.h*(1-float64(i)/2)
 		fmt.Fprintf(c, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="#e5e7eb"/>`, plot.x, plot.x+plot.w, y, y)
-		c.text(plot.x-4, y+4, `text-anchor="end" fill="#6b7280" font-size="10"`, cell(v))
+		c.text(plot.x-4, y+4, `text-anchor="end" fill="#6b7280" font-size="10"`, l.says(v))
+	}
+	for _, bound := range l.bounds {
+		if bound.Value != nil && *bound.Value > low && *bound.Value <= high {
+			y := plot.y + plot.h*(1-(*bound.Value-low)/(high-low))
+			fmt.Fprintf(c, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="%s" stroke-dasharray="6 4"/>`, plot.x, plot.x+plot.w, y, y, inks[bound.Color])
+		}
 	}
 	x := plot.x
 	for i, name := range a.Columns[1:] {
@@ -181,7 +182,7 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 		for _, row := range a.Rows {
 			t, ok := row[0].(float64)
 			v, there := finite(row[i+1])
-			if !ok || !there {
+			if !ok || !there || t < from {
 				down = false
 				continue
 			}
@@ -189,7 +190,7 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 			fmt.Fprintf(&path, map[bool]string{true: "L%.1f %.1f", false: "M%.1f %.1fh0"}[down], plot.x+plot.w*(t-from)/max(to-from, 1), plot.y+plot.h*(1-(v-low)/(high-low)))
 			down = true
 		}
-		fmt.Fprintf(c, `<path d="%s" fill="none" stroke="%s" stroke-width="1.5" stroke-linecap="round"/>`, path.String(), colour)
+		fmt.Fprintf(c, `<path d="%s" fill="none" stroke="%s" stroke-width="2" stroke-linecap="round"/>`, path.String(), colour)
 		if x < f.x+f.w-60 {
 			c.text(x, f.y+f.h-2, `fill="`+colour+`" font-size="11"`, name)
 			x += float64(8*len(name) + 16)
@@ -199,7 +200,7 @@ func (c *canvas) series(f frame, a Answer, shown Shown, fromZero bool) {
 
 // squares draws one row for each name and one square for each time, in the colour
 // of its value in percent.
-func (c *canvas) squares(f frame, a Answer, shown Shown) {
+func (c *canvas) squares(f frame, p dashboard.Panel, a Answer, shown Shown) {
 	var names []string
 	for _, row := range a.Rows {
 		if name := cell(row[1]); !slices.Contains(names, name) {
@@ -210,15 +211,8 @@ func (c *canvas) squares(f frame, a Answer, shown Shown) {
 	height := min(f.h/float64(len(names)), 30)
 	for _, row := range a.Rows {
 		t, _ := row[0].(float64)
-		v, _ := row[2].(float64)
-		colour := "#dc2626"
-		if v >= 95 {
-			colour = "#16a34a"
-		} else if v >= 80 {
-			colour = "#eab308"
-		}
 		x, width := 180+(f.w-180)*max(0, t-from)/max(to-from, 1), (f.w-180)*6*3600/max(to-from, 1)
-		fmt.Fprintf(c, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, f.x+x, f.y+float64(slices.Index(names, cell(row[1])))*height, max(1, min(width-1, f.w-x)), height-2, colour)
+		fmt.Fprintf(c, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s"/>`, f.x+x, f.y+float64(slices.Index(names, cell(row[1])))*height, max(1, min(width-1, f.w-x)), height-2, fills[lookOf(p, "").colour(row[2])])
 	}
 	for i, name := range names {
 		c.text(f.x, f.y+float64(i)*height+height/2+4, "", short(name, 24))
@@ -251,7 +245,7 @@ func (c *canvas) bars(f frame, a Answer) {
 }
 
 // table draws as many rows as there is room for.
-func (c *canvas) table(f frame, a Answer) {
+func (c *canvas) table(f frame, p dashboard.Panel, a Answer) {
 	width := f.w / float64(len(a.Columns))
 	for i, name := range a.Columns {
 		c.text(f.x+float64(i)*width, f.y+12, `fill="#6b7280"`, short(name, int(width/7)))
@@ -259,7 +253,8 @@ func (c *canvas) table(f frame, a Answer) {
 	room := int((f.h - 20) / 17)
 	for r, row := range a.Rows[:min(room, len(a.Rows))] {
 		for i, v := range row {
-			c.text(f.x+float64(i)*width, f.y+12+float64(r+1)*17, "", short(cell(v), int(width/7)))
+			l := lookOf(p, a.Columns[i])
+			c.text(f.x+float64(i)*width, f.y+12+float64(r+1)*17, `fill="`+l.ink(v)+`"`, short(l.says(v), int(width/7)))
 		}
 	}
 }

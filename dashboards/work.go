@@ -79,7 +79,7 @@ FROM (
 // quarters of a day.
 func completenessMap() *statushistory.PanelBuilder {
 	return statushistory.NewPanelBuilder().Title("Completeness by site").
-		Description("Readings that are there, in percent of those expected of the site's active devices, for each quarter of a day (UTC). Red rows are sites whose data nobody should plan with.").
+		Description("Readings that are there, in percent of those expected of the site's active devices, for each whole quarter of a day (UTC). Red rows are sites whose data nobody should plan with.").
 		Datasource(clickhouse()).Unit(units.Percent).Span(24).Height(9).Min(0).Max(100).ShowValue(common.VisibilityModeNever).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).
 		Thresholds(absolute(complete)).
@@ -87,7 +87,7 @@ func completenessMap() *statushistory.PanelBuilder {
 FROM hourly AS h INNER JOIN (
   SELECT site, sum(21600 / if(reading_every = 0, 60, reading_every)) AS expected FROM devices WHERE status = 'active' GROUP BY site
 ) AS e ON e.site = h.site
-WHERE $__timeFilter(h.hour) AND h.site IN (${site:singlequote})
+WHERE h.hour >= toStartOfInterval(toTimeZone($__fromTime, 'UTC'), INTERVAL 6 HOUR) AND h.hour < toStartOfInterval(toTimeZone($__toTime, 'UTC'), INTERVAL 6 HOUR) AND h.site IN (${site:singlequote})
 GROUP BY time, site ORDER BY time, site`))
 }
 
