@@ -122,7 +122,11 @@ func (p *program) counted(t *testing.T, simulated string, shown dashboards.Shown
 	}
 	s := p.sum(simulated, shown)
 	s.faulty(t, simulated, shown)
+	noisy := map[string]int{}
 	for _, inc := range p.list("/api/v1/incidents?limit=500") {
+		if device, is := inc["device"].(string); is && device != "" && inc["rule"] != nil && inc["rule"] != "" {
+			noisy[device]++
+		}
 		if i := slices.IndexFunc(s.devices, func(d sentDevice) bool { return d.name == inc["device"] }); i >= 0 {
 			s.devices[i].incidents++
 			s.devices[i].fired += inc["occurrences"].(float64)
@@ -141,6 +145,7 @@ func (p *program) counted(t *testing.T, simulated string, shown dashboards.Shown
 		"fleet: Alive and silent by site":     {"site, alive, silent", s.alive(shown, func(d sentDevice) string { return d.site })},
 		"fleet: Alive and silent by model":    {"model, alive, silent", s.alive(shown, func(d sentDevice) string { return d.model })},
 		"fleet: Alive and silent by firmware": {"firmware, alive, silent", s.alive(shown, func(d sentDevice) string { return cmp.Or(d.firmware, "not known") })},
+		"fleet: Noisy devices":                {"device, incidents", tally(noisy)},
 	} {
 		i := slices.IndexFunc(queries, func(q dashboards.Query) bool { return q.Dashboard+": "+q.Panel == panel })
 		if i < 0 {
@@ -203,6 +208,13 @@ func mustTime(t *testing.T, text string) time.Time {
 		t.Fatal(err)
 	}
 	return at
+}
+
+func tally(counts map[string]int) (rows []string) {
+	for name, n := range counts {
+		rows = append(rows, fmt.Sprint(name, "\t", n))
+	}
+	return rows
 }
 
 func (s *sent) each(row func(sentDevice) string) (rows []string) {
