@@ -29,6 +29,7 @@ type benchIngestCommand struct {
 	Rounds   int           `help:"Rounds; medians are printed." default:"3"`
 	Formats  []string      `help:"Forms of the records: objects, ndjson, arrow, and backfill, in which devices send days at once. All of them unless some are named."`
 	Delivery time.Duration `help:"How long 50,000 readings a second are sent to see when they can be queried; 0 leaves it out." default:"10s"`
+	Backlog  int           `help:"Readings that lie in the log before those, as when a fleet sends what it has kept for days."`
 	NoEngine bool          `help:"Leave the warehouse out: decode, and throw away."`
 	NoPeer   bool          `help:"Leave ClickHouse's own Kafka table engine out."`
 	NoIntake bool          `help:"Leave the HTTP intake out."`
@@ -42,7 +43,7 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return fmt.Errorf("make a folder for the measurement: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Dir: dir, JSON: c.JSON, NoPeer: c.NoPeer}
+	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Backlog: c.Backlog, Dir: dir, JSON: c.JSON, NoPeer: c.NoPeer}
 	if c.Delivery == 0 {
 		o.Delivery = -1
 	}

@@ -67,10 +67,11 @@ func (c *replayCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
+	way := &share{log: intake, status: api.ingest}
 	began := time.Now()
 	var sum replayed
 	for _, file := range c.Files {
-		if err := c.file(ctx, t, intake, file, speed, &sum); err != nil {
+		if err := c.file(ctx, t, way, file, speed, &sum); err != nil {
 			return fmt.Errorf("replay %s: %w", file, err)
 		}
 	}
@@ -126,7 +127,7 @@ func (c *replayCommand) options(file string, now time.Time) (recording.Options, 
 // appendSize is how many records are given to the log at once.
 const appendSize = 5000
 
-func (c *replayCommand) file(ctx context.Context, t *terminal, log *ingest.Intake, file string, speed float64, sum *replayed) error {
+func (c *replayCommand) file(ctx context.Context, t *terminal, log *share, file string, speed float64, sum *replayed) error {
 	o, err := c.options(file, time.Now())
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func (c *replayCommand) file(ctx context.Context, t *terminal, log *ingest.Intak
 	pace := pacer{speed: speed}
 	var batch []ingest.Record
 	flush := func() error {
-		if err := log.Append(ctx, batch); err != nil {
+		if err := log.append(ctx, batch); err != nil {
 			return err
 		}
 		sum.Sent += int64(len(batch))

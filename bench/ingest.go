@@ -27,6 +27,7 @@ type IngestOptions struct {
 	Rounds     int           // each measures all ways, in turn: 3
 	Formats    []string      // some of Formats; none: all of them
 	Delivery   time.Duration // how long 50,000 readings a second are sent to see when they can be queried: 10 s; below 0: not at all
+	Backlog    int           // readings, of days kept by devices, that lie in the log before those of the delivery: none
 	Dir        string        // for the log; "": a temporary folder
 	JSON       bool          // print the report as JSON
 	Sink       ingest.Sink   // where readings go; nil: into the Warehouse, or without one nowhere

@@ -14,6 +14,7 @@ import (
 // queried, while they came at a steady pace.
 type DeliveryReport struct {
 	Readings  int     `json:"readings"`
+	Backlog   int     `json:"backlog,omitempty"`   // readings that lay in the same partitions before them
 	PerSecond float64 `json:"readings_per_second"` // that were sent
 	P50Millis float64 `json:"p50_ms"`
 	P99Millis float64 `json:"p99_ms"`
@@ -31,13 +32,17 @@ type delivery struct {
 	o          IngestOptions
 	connection ingest.Connection
 
+	filled chan struct{} // closed when the backlog is in the log; nothing is carried on before
+
 	mu     sync.Mutex
 	millis [60_001]int // how many readings took so long; the last for all that took longer
-	seen   int
+	live   int64       // when the first of what is measured was sent, in milliseconds
+	counts int         // of what is measured
+	seen   int         // readings, the backlog's included
 }
 
 func deliver(ctx context.Context, o IngestOptions, connection ingest.Connection) (*DeliveryReport, error) {
-	d := &delivery{o: o, connection: connection}
+	d := &delivery{o: o, connection: connection, filled: make(chan struct{})}
 	memory := watchMemory()
 	sent, took, err := d.run(ctx)
 	peak := memory()
@@ -49,7 +54,7 @@ func deliver(ctx context.Context, o IngestOptions, connection ingest.Connection)
 			return nil, err
 		}
 	}
-	return &DeliveryReport{Readings: sent, PerSecond: float64(sent) / took.Seconds(), P50Millis: d.quantile(0.5), P99Millis: d.quantile(0.99), MaxMillis: d.quantile(1), Memory: peak}, nil
+	return &DeliveryReport{Readings: sent, Backlog: o.Backlog, PerSecond: float64(sent) / took.Seconds(), P50Millis: d.quantile(0.5), P99Millis: d.quantile(0.99), MaxMillis: d.quantile(1), Memory: peak}, nil
 }
 
 // run sends for the time that the options say and waits until all is there.
@@ -70,7 +75,7 @@ func (d *delivery) run(ctx context.Context) (sent int, took time.Duration, err e
 	go func() { done <- c.Run(running) }()
 	sent, took, err = d.send(ctx, topic.Name, c)
 	if err == nil {
-		err = d.await(ctx, sent)
+		err = d.await(ctx, sent+d.o.Backlog)
 	}
 	stop()
 	if ended := <-done; err == nil {
@@ -82,6 +87,11 @@ func (d *delivery) run(ctx context.Context) (sent int, took time.Duration, err e
 // sink notes when the warehouse has answered: what an insert has put in can be
 // queried from then on.
 func (d *delivery) sink(ctx context.Context, b *telemetry.Batch) error {
+	select {
+	case <-d.filled:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	if err := d.o.Sink(ctx, b); err != nil {
 		return err
 	}
@@ -89,6 +99,10 @@ func (d *delivery) sink(ctx context.Context, b *telemetry.Batch) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, arrival := range b.Counts.Arrival {
+		if arrival < d.live {
+			continue // of the backlog
+		}
+		d.counts++
 		d.millis[min(max(now-arrival, 0), int64(len(d.millis)-1))]++
 	}
 	d.seen += b.Len()
@@ -108,6 +122,13 @@ func (d *delivery) send(ctx context.Context, topic string, c *ingest.Consumer) (
 	for ctx.Err() == nil && !ready(c, d.o.Partitions) {
 		<-tick.C
 	}
+	d.mu.Lock()
+	d.live = time.Now().UnixMilli() // the backlog's records are months older
+	d.mu.Unlock()
+	if err := d.backlog(ctx, in); err != nil {
+		return 0, 0, err
+	}
+	close(d.filled)
 	b := ingestBench{o: d.o}
 	begin := time.Now()
 	for time.Since(begin) < d.o.Delivery {
@@ -125,6 +146,25 @@ func (d *delivery) send(ctx context.Context, topic string, c *ingest.Consumer) (
 		}
 	}
 	return sent, time.Since(begin), ctx.Err()
+}
+
+// backlog sends what devices have kept for days, all at once.
+func (d *delivery) backlog(ctx context.Context, in *ingest.Intake) error {
+	b := ingestBench{o: d.o, format: formats[len(formats)-1]}
+	for i := 0; i < d.o.Backlog; {
+		var records []ingest.Record
+		for ; len(records) < 200 && i < d.o.Backlog; i += b.format.per {
+			r, err := b.record(i, min(b.format.per, d.o.Backlog-i))
+			if err != nil {
+				return err
+			}
+			records = append(records, r)
+		}
+		if err := in.Append(ctx, records); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func ready(c *ingest.Consumer, partitions int) bool {
@@ -161,7 +201,7 @@ func (d *delivery) await(ctx context.Context, sent int) error {
 
 // quantile returns the time within which a share of the readings were there.
 func (d *delivery) quantile(q float64) float64 {
-	left := int(q*float64(d.seen) + 0.5)
+	left := int(q*float64(d.counts) + 0.5)
 	for millis, n := range d.millis {
 		if left -= n; left <= 0 {
 			return float64(millis)

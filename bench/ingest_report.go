@@ -14,7 +14,7 @@ func (r *IngestReport) print(out io.Writer, asJSON bool) error {
 		r.Formats[i].print(out, r.Readings)
 	}
 	if d := r.Delivery; d != nil {
-		fmt.Fprintf(out, "delivery: %d readings, %.0f a second (%.0f wanted)\n", d.Readings, d.PerSecond, float64(deliveryPace))
+		fmt.Fprintf(out, "delivery: %d readings, %.0f a second (%.0f wanted), behind a backlog of %d\n", d.Readings, d.PerSecond, float64(deliveryPace), d.Backlog)
 		fmt.Fprintf(out, "  %-36s %9.0f ms\n  %-36s %9.0f ms\n  %-36s %9.0f ms\n  %-36s %9d MB\n",
 			"appended to queryable, half", d.P50Millis, "99 of 100", d.P99Millis, "at most", d.MaxMillis, "resident", d.Memory>>20)
 	}

@@ -51,7 +51,7 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	r, err := Ingest(t.Context(), IngestOptions{Readings: 10_000, Devices: 300, Rounds: 1, Formats: []string{"objects", "arrow"}, Dir: t.TempDir(), Warehouse: w, Delivery: time.Second / 2}, &out)
+	r, err := Ingest(t.Context(), IngestOptions{Readings: 10_000, Devices: 300, Rounds: 1, Formats: []string{"objects", "arrow"}, Dir: t.TempDir(), Warehouse: w, Delivery: time.Second / 2, Backlog: 5000}, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 			t.Errorf("report %+v", f)
 		}
 	}
-	for _, line := range []string{"read and thrown away", "inserted, decoded before", "ClickHouse's Kafka table engine", "log to sink", "objects: ", "arrow: ", "delivery: "} {
+	for _, line := range []string{"read and thrown away", "inserted, decoded before", "ClickHouse's Kafka table engine", "log to sink", "objects: ", "arrow: ", "delivery: ", "a backlog of 5000"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is not in\n%s", line, out.String())
 		}
