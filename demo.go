@@ -271,6 +271,7 @@ func (d *demo) greet(sent int, took time.Duration) {
 	p := d.process
 	fmt.Fprintf(d.out, `belfry watches %d simulated devices on %d sites in %d time zones; %d readings loaded in %.1f s
 
+  page   %s/     sign in with the token
   API    %s      documents at /docs, metrics at /metrics
   log    %s      Kafka, topic %s
   token  %s
@@ -282,7 +283,7 @@ try, in another terminal:
 
 what happens (Ctrl-C ends it):
 `, len(d.fleet.Devices()), len(d.fleet.Sites()), len(zones), sent, took.Seconds(),
-		p.url(), p.connection().Brokers[0], p.config.Log.Topic, p.token, p.token, p.url(), p.token, p.url(), d.back, p.config.Data)
+		p.url(), p.url(), p.connection().Brokers[0], p.config.Log.Topic, p.token, p.token, p.url(), p.token, p.url(), d.back, p.config.Data)
 }
 
 // follow prints what becomes of incidents, and now and then the rate of readings.
