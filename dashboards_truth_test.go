@@ -256,16 +256,15 @@ func (s *sent) worst() []string {
 
 // alive counts devices of a kind by whether they were heard of in the last hour.
 func (s *sent) alive(shown dashboards.Shown, kind func(sentDevice) string) (rows []string) {
-	alive, silent := map[string]int{}, map[string]int{}
+	all, alive := map[string]int{}, map[string]int{}
 	for _, d := range s.devices {
-		if k := kind(d); d.heard.After(shown.To.Add(-time.Hour)) {
-			alive[k], silent[k] = alive[k]+1, silent[k]
-		} else {
-			alive[k], silent[k] = alive[k], silent[k]+1
+		k := kind(d)
+		if all[k]++; d.heard.After(shown.To.Add(-time.Hour)) {
+			alive[k]++
 		}
 	}
-	for k := range alive {
-		rows = append(rows, fmt.Sprint(k, "\t", alive[k], "\t", silent[k]))
+	for k, n := range all {
+		rows = append(rows, fmt.Sprint(k, "\t", alive[k], "\t", n-alive[k]))
 	}
 	return rows
 }

@@ -1,14 +1,10 @@
 package dashboards
 
 import (
-	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/common"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
-
-// cogPanel is a panel of any kind.
-type cogPanel = cog.Builder[dashboard.Panel]
 
 // incidentsDashboard is the helpdesk from above.
 func incidentsDashboard() *dashboard.DashboardBuilder {
