@@ -42,20 +42,13 @@ func (c *rulesBacktestCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer client.close()
-	bar := t.progress(-1, "backtest")
-	var answer json.RawMessage
-	err = client.call(ctx, "POST", "/api/v1/rules/backtest", ask, &answer)
-	_ = bar.Finish()
+	answer, report, err := client.backtest(ctx, t, "backtest", ask)
 	if err != nil {
 		return err
 	}
 	if c.JSON && c.Labels == "" && c.HTML == "" {
 		_, err := t.out.Write(append(answer, '\n'))
 		return err
-	}
-	var report analyzer.Report
-	if err := json.Unmarshal(answer, &report); err != nil {
-		return fmt.Errorf("read the report: %w", err)
 	}
 	if c.Labels != "" {
 		if err := c.score(ctx, client, &report); err != nil {
@@ -266,4 +259,19 @@ func unlabelled(r *analyzer.Report) string {
 		return ""
 	}
 	return fmt.Sprintf("; %d of them in no labelled span", len(r.Unlabelled))
+}
+
+// backtest asks for a report, shows that it takes its time, and returns the
+// report as it came and as it reads.
+func (c *client) backtest(ctx context.Context, t *terminal, what string, ask api.BacktestQuery) (answer json.RawMessage, report analyzer.Report, err error) {
+	bar := t.progress(-1, what)
+	err = c.call(ctx, "POST", "/api/v1/rules/backtest", ask, &answer)
+	_ = bar.Finish()
+	if err != nil {
+		return nil, report, err
+	}
+	if err := json.Unmarshal(answer, &report); err != nil {
+		return nil, report, fmt.Errorf("read the report: %w", err)
+	}
+	return answer, report, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -37,20 +36,13 @@ func (c *rulesDryRunCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer client.close()
-	bar := t.progress(-1, "dry run")
-	var answer json.RawMessage
-	err = client.call(ctx, "POST", "/api/v1/rules/backtest", ask, &answer)
-	_ = bar.Finish()
+	answer, report, err := client.backtest(ctx, t, "dry run", ask)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		_, err := t.out.Write(append(answer, '\n'))
 		return err
-	}
-	var report analyzer.Report
-	if err := json.Unmarshal(answer, &report); err != nil {
-		return fmt.Errorf("read the report: %w", err)
 	}
 	return t.printDryRun(&report)
 }
