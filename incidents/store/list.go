@@ -53,6 +53,12 @@ func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents
 	if q.Q != "" {
 		return t.withWords(ctx, q)
 	}
+	// Of several sorts that never meet each index would be walked to its end.
+	if sort := t.sort(q); len(sort.terms) > 1 {
+		if n, err := t.tallied(ctx, sort); err != nil || n == 0 {
+			return nil, err
+		}
+	}
 	return t.listed(ctx, t.conditions(q), q.Limit)
 }
 

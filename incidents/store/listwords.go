@@ -109,7 +109,17 @@ func (t *Tickets) narrow(ctx context.Context, q incidents.Query) (bool, error) {
 	if q.Clock == "breached" || q.Clock == "at_risk" || q.Clock == "paused" {
 		return true, nil
 	}
-	f := filter{dialect: t.dialect}
+	f := t.sort(q)
+	if len(f.terms) == 0 {
+		return false, nil
+	}
+	n, err := t.tallied(ctx, f)
+	return n <= fewRows, err
+}
+
+// sort is the part of a query that tallies are kept of.
+func (d *dialect) sort(q incidents.Query) filter {
+	f := filter{dialect: d}
 	f.text("category", q.Category)
 	f.text("state", string(q.State))
 	if q.Level > 0 {
@@ -118,12 +128,14 @@ func (t *Tickets) narrow(ctx context.Context, q incidents.Query) (bool, error) {
 	if q.Priority > 0 {
 		f.add("priority = ?", q.Priority)
 	}
-	if len(f.terms) == 0 {
-		return false, nil
+	return f
+}
+
+// tallied counts the incidents of some sorts.
+func (t *Tickets) tallied(ctx context.Context, f filter) (n int64, err error) {
+	err = t.read.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies"+f.where(), f.args...).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count what a filter lets through: %w", err)
 	}
-	var n int64
-	if err := t.read.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies"+f.where(), f.args...).Scan(&n); err != nil {
-		return false, fmt.Errorf("count what a filter lets through: %w", err)
-	}
-	return n <= fewRows, nil
+	return n, nil
 }
