@@ -17,13 +17,17 @@ import (
 // renewEvery is how often the lease on a share of the scopes is renewed.
 const renewEvery = 5 * time.Second
 
+// ripenEvery is how often it is asked whether there is history enough for more rules.
+const ripenEvery = time.Minute
+
 // evaluation is the analyzer at work: each second it looks whether its share, the
 // registry or the rules have changed, and evaluates what is due.
 type evaluation struct {
 	*watch
 	lease   store.Lease
 	renewed time.Time
-	laid    struct { // what the analyzer goes on with
+	ripened time.Time // when it last looked whether there is history enough for more rules
+	laid    struct {  // what the analyzer goes on with
 		fleet *analyzer.Fleet
 		rules *analyzer.RuleSet
 	}
@@ -61,6 +65,7 @@ func (w *watch) runAnalyzer(ctx context.Context) error {
 // step is one tick.
 func (e *evaluation) step(ctx context.Context, at time.Time) error {
 	before := e.lease
+	e.ripen(ctx, at)
 	if at.Sub(e.renewed) >= renewEvery {
 		lease, err := e.tickets.RenewLease(ctx, e.lease, analyzer.Shards, at)
 		if err != nil {
@@ -78,6 +83,21 @@ func (e *evaluation) step(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	return err
+}
+
+// ripen looks, now and then, whether rules that wait for history run from now on.
+func (e *evaluation) ripen(ctx context.Context, at time.Time) {
+	if at.Sub(e.ripened) < ripenEvery {
+		return
+	}
+	e.ripened = at
+	begun, err := e.rules.ripen(ctx, at, e.warehouse.FirstCount)
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("it is not known whether there is history enough for more rules", "error", err)
+	}
+	if len(begun) > 0 {
+		e.log.Info("rules run by themselves from now on", "rules", begun, "why", laterWhy)
+	}
 }
 
 // follow lets the analyzer go on with another share, registry or rules when they have

@@ -134,7 +134,7 @@ func (w *watch) openAPI(context.Context) error {
 	parts := api.Parts{
 		Tenant: w.tenant, Desk: w.desk, Registry: w.tickets, Tokens: w.control, Feed: w.tickets, Audit: w.tickets, Notices: w.tickets, Tenants: w.watches, Backups: w.watches,
 		Rate: api.RateLimit{PerSecond: w.config.API.Rate, Burst: w.config.API.Burst}, Live: api.LiveLimits{Streams: w.config.API.Streams},
-		Rules: w.rules.list, PutRule: w.rules.put, RuleHistory: w.rules.history, CheckRules: w.checkRules, Ready: w.process.ready,
+		Rules: w.rules.list, LaterRules: w.laterRules, PutRule: w.rules.put, RuleHistory: w.rules.history, CheckRules: w.checkRules, Ready: w.process.ready,
 		Metrics:    http.HandlerFunc(w.showMetrics),
 		Registerer: w.metrics, Version: buildVersion(), Now: time.Now, Log: w.log,
 	}

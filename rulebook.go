@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"belfry/analyzer"
+	"belfry/analyzer/catalogue"
 	"belfry/api"
 	"belfry/incidents"
 	"belfry/incidents/store"
@@ -19,6 +20,7 @@ import (
 // through the API. Every process of a tenant follows the changes by their revision.
 type ruleBook struct {
 	base    ruleFiles
+	later   ruleFiles // shipped rules that run by themselves some day; none where rules were chosen
 	tickets *store.Tickets
 
 	mu       sync.Mutex
@@ -31,6 +33,9 @@ type ruleBook struct {
 func (w *watch) openRules(ctx context.Context) (err error) {
 	b := &ruleBook{base: w.options.rules, tickets: w.tickets, revision: -1}
 	if b.base == nil {
+		if len(w.config.Analyzer.Rules) == 0 {
+			b.later = catalogue.Later()
+		}
 		if b.base, err = readRuleFiles(w.config.Analyzer.Rules); err != nil {
 			return err
 		}
@@ -79,7 +84,11 @@ func (b *ruleBook) look(ctx context.Context) (*analyzer.RuleSet, error) {
 func (b *ruleBook) with(changed map[string]store.RuleVersion) (*analyzer.RuleSet, error) {
 	var over ruleFiles
 	for name, r := range changed {
-		over = append(over, analyzer.File{Name: apiFile(name), Data: []byte(r.Text)})
+		if !byItself(r) {
+			over = append(over, analyzer.File{Name: apiFile(name), Data: []byte(r.Text)})
+		} else if f, ships := laterFile(name); ships && len(b.later) > 0 {
+			over = append(over, f)
+		}
 	}
 	slices.SortFunc(over, func(a, b analyzer.File) int { return strings.Compare(a.Name, b.Name) })
 	return analyzer.LoadOver(b.base, over)
@@ -134,7 +143,7 @@ func (b *ruleBook) matches(q api.RuleChange) error {
 	r := b.set.Rule(q.Name)
 	_, changed := b.changed[q.Name]
 	switch {
-	case q.Drop && !changed:
+	case q.Drop && !changed && !b.waits(q.Name):
 		return incidents.ErrNotFound
 	case r != nil && q.Match == "":
 		return api.ErrNoMatch
@@ -196,11 +205,15 @@ func (b *ruleBook) rule(name string) (api.Rule, bool) {
 		return api.Rule{}, false
 	}
 	out := ruleOf(r)
-	if c, ok := b.changed[name]; ok && r.File == apiFile(name) {
+	c, ok := b.changed[name]
+	switch {
+	case ok && r.File == apiFile(name):
 		out.Text, out.Version, out.Actor, out.ChangedAt = c.Text, c.Version, c.Actor, c.At
-		return out, true
+	case ok && byItself(c) && b.waits(name):
+		out.Text, out.Version, out.Actor, out.ChangedAt, out.Why = shippedText(name), c.Version, c.Actor, c.At, laterWhy
+	default:
+		out.Text = b.textOf(r)
 	}
-	out.Text = b.textOf(r)
 	return out, true
 }
 
@@ -251,6 +264,9 @@ func (b *ruleBook) history(ctx context.Context, name string) ([]api.RuleVersion,
 	}
 	out := []api.RuleVersion{}
 	for _, r := range list {
+		if byItself(r) {
+			r.Text = shippedText(r.Name)
+		}
 		out = append(out, api.RuleVersion{Version: r.Version, Text: r.Text, Dropped: r.Dropped, Actor: r.Actor, At: r.At})
 	}
 	return out, nil

@@ -131,7 +131,7 @@ func TestRuleTestsAsJSON(t *testing.T) {
 
 // TestTheListHoldsTheCatalogueAndOnesOwn lays running rules over the shipped ones.
 func TestTheListHoldsTheCatalogueAndOnesOwn(t *testing.T) {
-	all, err := catalogued([]api.Rule{{Name: "feed-outage"}, {Name: "my-own"}})
+	all, err := catalogued([]api.Rule{{Name: "feed-outage"}, {Name: "my-own"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

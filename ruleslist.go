@@ -1,10 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"belfry/analyzer/catalogue"
 	"belfry/api"
@@ -18,8 +18,11 @@ type rulesListCommand struct {
 // listedRule is a line of the list: a rule of the catalogue, or one that runs.
 type listedRule struct {
 	Number  int    `json:"number,omitempty"`  // in the catalogue; 0: not of it
-	Default string `json:"default,omitempty"` // yes; later: to be chosen when there are four weeks of history; no
+	Default string `json:"default,omitempty"` // yes; later: once there are four weeks of history; no
 	Running bool   `json:"running"`
+	// From is when a rule of default "later" began to run by itself, or will; zero while
+	// there is no history, and when somebody else decided.
+	From time.Time `json:"from,omitzero"`
 	api.Rule
 }
 
@@ -32,12 +35,13 @@ func (c *rulesListCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	defer client.close()
 	var running struct {
-		Items []api.Rule `json:"items"`
+		Items []api.Rule      `json:"items"`
+		Later []api.LaterRule `json:"later"`
 	}
 	if err := client.call(ctx, "GET", "/api/v1/rules", nil, &running); err != nil {
 		return err
 	}
-	all, err := catalogued(running.Items)
+	all, err := catalogued(running.Items, running.Later)
 	if err != nil {
 		return err
 	}
@@ -56,7 +60,7 @@ func (c *rulesListCommand) Run(ctx context.Context, t *terminal) error {
 		if r.Running {
 			runs = "yes"
 		}
-		rows = append(rows, []string{number, r.Name, cmp.Or(r.Default, "-"), runs, r.Scope, r.Category, r.Schedule, judgedAs(r.Rule)})
+		rows = append(rows, []string{number, r.Name, r.when(), runs, r.Scope, r.Category, r.Schedule, judgedAs(r.Rule)})
 	}
 	return t.printTable("NUMBER RULE DEFAULT RUNS SCOPE CATEGORY SCHEDULE FALSE-POSITIVES", rows)
 }
@@ -70,7 +74,7 @@ func judgedAs(r api.Rule) string {
 }
 
 // catalogued lays the running rules over the catalogue.
-func catalogued(running []api.Rule) ([]listedRule, error) {
+func catalogued(running []api.Rule, later []api.LaterRule) ([]listedRule, error) {
 	shipped, err := catalogue.Rules()
 	if err != nil {
 		return nil, err
@@ -89,9 +93,29 @@ func catalogued(running []api.Rule) ([]listedRule, error) {
 			i = len(all)
 			all = append(all, listedRule{})
 		}
-		all[i].Rule, all[i].Running = r, true
+		if all[i].Rule, all[i].Running = r, true; r.Why != "" {
+			all[i].From = r.ChangedAt
+		}
+	}
+	for _, r := range later {
+		if i := slices.IndexFunc(all, func(l listedRule) bool { return l.Name == r.Name }); i >= 0 {
+			all[i].From, all[i].Why = r.From, r.Why
+		}
 	}
 	return all, nil
+}
+
+// when says when a rule runs where nobody chose.
+func (r listedRule) when() string {
+	switch {
+	case r.Why != "" && !r.From.IsZero():
+		return "from " + r.From.Format(time.DateOnly) + ", " + r.Why
+	case r.Why != "":
+		return r.Why
+	case r.Default == "later", r.Default == "":
+		return "-" // somebody chose
+	}
+	return r.Default
 }
 
 func whenDefault(e catalogue.Entry) string {

@@ -166,33 +166,41 @@ var evidence = flag.Bool("evidence", false, "run the catalogue over all of the p
 var defaultRules = []string{"copied-day", "feed-outage", "in-out-discrepancy", "incomplete-day", "never-reported",
 	"one-direction-dead", "runaway", "suspected-offline", "zero-in-opening-hours", "clock-skew", "resent-readings"}
 
-// TestEvidence prints the numbers of EVIDENCE.md:
+// TestEvidence prints the numbers of EVIDENCE.md, all of them or a part:
 // go test ./analyzer -run Evidence -evidence -v
+// go test ./analyzer -run Evidence/default/seattle -evidence -v
 func TestEvidence(t *testing.T) {
 	if !*evidence {
 		t.Skip("the whole of the public data is run with -evidence")
 	}
-	for _, set := range []struct {
-		name  string
-		rules []string
-	}{{"default set", defaultRules}, {"whole catalogue", nil}} {
-		t.Log(set.name)
-		fleet, batch := melbourne(t)
-		report := judged(t, "melbourne_pedestrian", shipped(t, set.rules...), fleet, batch, "2012-01-02 00:00", "2015-02-14 16:00")
-		if set.rules != nil {
-			lookedUp(t, report, batch, oneZone(fleet)(""))
-		} else {
-			onHolidays(t, report, oneZone(fleet)(""))
-		}
-		fleet, batch = seattle(t)
-		judged(t, "seattle_counters", shipped(t, set.rules...), fleet, batch, "2014-01-02 00:00", "2018-07-01 00:00")
-		fleet, batch = calit2(t)
-		judged(t, "uci_calit2", shipped(t, set.rules...), fleet, batch, "2005-07-25 00:00", "2005-11-07 00:00")
-		fleet, batch = fremont(t)
-		report = judged(t, "fremont, held out", shipped(t, set.rules...), fleet, batch, "2012-10-04 00:00", "2015-10-01 00:00")
-		deadSides(t, report, batch)
-		fleet, batch = vendor(t)
-		judged(t, "the vendor's data, held out", shipped(t, set.rules...), fleet, batch, "2015-05-02 00:00", "2018-05-01 00:00")
+	for set, names := range map[string][]string{"default": defaultRules, "whole": nil} {
+		t.Run(set, func(t *testing.T) {
+			t.Run("melbourne", func(t *testing.T) {
+				fleet, batch := melbourne(t)
+				report := judged(t, "melbourne_pedestrian", shipped(t, names...), fleet, batch, "2012-01-02 00:00", "2015-02-14 16:00")
+				if set == "default" {
+					lookedUp(t, report, batch, oneZone(fleet)(""))
+				} else {
+					onHolidays(t, report, oneZone(fleet)(""))
+				}
+			})
+			t.Run("seattle", func(t *testing.T) {
+				fleet, batch := seattle(t)
+				judged(t, "seattle_counters", shipped(t, names...), fleet, batch, "2014-01-02 00:00", "2018-07-01 00:00")
+			})
+			t.Run("irvine", func(t *testing.T) {
+				fleet, batch := calit2(t)
+				judged(t, "uci_calit2", shipped(t, names...), fleet, batch, "2005-07-25 00:00", "2005-11-07 00:00")
+			})
+			t.Run("fremont", func(t *testing.T) {
+				fleet, batch := fremont(t)
+				deadSides(t, judged(t, "fremont, held out", shipped(t, names...), fleet, batch, "2012-10-04 00:00", "2015-10-01 00:00"), batch)
+			})
+			t.Run("vendor", func(t *testing.T) {
+				fleet, batch := vendor(t)
+				judged(t, "the vendor's data, held out", shipped(t, names...), fleet, batch, "2015-05-02 00:00", "2018-05-01 00:00")
+			})
+		})
 	}
 }
 

@@ -44,6 +44,8 @@ type Parts struct {
 	Readings func(ctx context.Context, q ReadingsQuery) ([]Reading, error)
 	// Rules returns the running rules, in the order of their names.
 	Rules func(ctx context.Context) ([]Rule, error)
+	// LaterRules returns the rules that are to run by themselves some day.
+	LaterRules func(ctx context.Context, at time.Time) ([]LaterRule, error)
 	// PutRule writes a rule, or drops what was written of it: a FaultyRules error says
 	// that it can't run, ErrNoMatch that the change names no ETag.
 	PutRule func(ctx context.Context, q RuleChange) (Rule, error)
@@ -146,11 +148,19 @@ type Rule struct {
 	Version   int64     `json:"version,omitempty" doc:"Of a rule that was changed through the API"`
 	Actor     string    `json:"actor,omitempty" doc:"Who changed it"`
 	ChangedAt time.Time `json:"changed_at,omitzero"`
+	Why       string    `json:"why,omitempty" doc:"Why it runs from changed_at on though nobody chose it, such as: after four weeks of history"`
 
 	// What people made of its incidents in the last 90 days; the API fills it in.
 	Judged             int      `json:"judged,omitempty" doc:"Incidents of the last 90 days that people have ended"`
 	FalsePositives     int      `json:"false_positives,omitempty" doc:"Of these, those behind which nothing was wrong"`
 	FalsePositiveShare *float64 `json:"false_positive_share,omitempty" doc:"Of those that people have ended"`
+}
+
+// LaterRule is a rule that will run by itself, unless somebody writes or drops it before.
+type LaterRule struct {
+	Name string    `json:"name"`
+	From time.Time `json:"from,omitzero" doc:"From when on; missing while there is no history at all"`
+	Why  string    `json:"why" doc:"What it waits for"`
 }
 
 // RuleVersion is a rule as it once was.

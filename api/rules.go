@@ -9,7 +9,14 @@ import (
 	"time"
 )
 
-func (a *app) listRules(ctx context.Context, _ *struct{}) (*listOut[Rule], error) {
+type rulesOut struct {
+	Body struct {
+		Items []Rule      `json:"items"`
+		Later []LaterRule `json:"later,omitempty" doc:"Rules that will run by themselves, unless somebody writes or drops them before"`
+	}
+}
+
+func (a *app) listRules(ctx context.Context, _ *struct{}) (*rulesOut, error) {
 	if a.Rules == nil {
 		return nil, notHere("rules")
 	}
@@ -20,7 +27,11 @@ func (a *app) listRules(ctx context.Context, _ *struct{}) (*listOut[Rule], error
 	if rules, err = a.judge(ctx, rules); err != nil {
 		return nil, err
 	}
-	return listed(rules, ""), nil
+	out := &rulesOut{}
+	if out.Body.Items = rules; a.LaterRules != nil {
+		out.Body.Later, err = a.LaterRules(ctx, a.Now())
+	}
+	return out, err
 }
 
 // RulePath is where a rule is.

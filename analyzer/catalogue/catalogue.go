@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"belfry/analyzer"
 )
@@ -40,7 +41,7 @@ type Entry struct {
 	Number int
 	File   string // without its ending
 	// Default rules run on any fleet. Later ones look at what is usual and say
-	// nothing before there are four weeks of it; they are there to be chosen.
+	// nothing before there are four weeks of it; then they run by themselves.
 	Default, Later bool
 }
 
@@ -95,6 +96,18 @@ func Defaults() []analyzer.File {
 		return !ok || !e.Default
 	})
 }
+
+// Later returns the files of the rules that run where nobody chose once there are four
+// weeks of history. Each holds one rule, named as its file is.
+func Later() []analyzer.File {
+	return slices.DeleteFunc(Files(), func(f analyzer.File) bool {
+		e, ok := Of(f.Name)
+		return !ok || !e.Later
+	})
+}
+
+// NameOf returns the name of a shipped file without folder and ending.
+func NameOf(f analyzer.File) string { return strings.TrimSuffix(path.Base(f.Name), ".yaml") }
 
 // Rules returns the shipped rules, checked.
 func Rules() (*analyzer.RuleSet, error) { return analyzer.Load(Files()...) }
