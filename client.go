@@ -119,7 +119,17 @@ func (c *client) call(ctx context.Context, method, path string, body, into any) 
 	return nil
 }
 
-func (c *client) send(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
+// refusal is an answer of the API that is none, in its words.
+type refusal struct {
+	status int
+	text   string
+}
+
+// Error returns the words.
+func (r *refusal) Error() string { return r.text }
+
+// send asks for something; headers are names and values.
+func (c *client) send(ctx context.Context, method, path string, body io.Reader, headers ...string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err
@@ -130,6 +140,9 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader) 
 	}
 	if method == http.MethodPatch {
 		req.Header.Set("If-Match", "*") // a command changes what there is
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -145,7 +158,7 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader) 
 		if json.Unmarshal(answer, &p) != nil || p.String() == "" {
 			p.Detail = strings.TrimSpace(string(answer))
 		}
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, p)
+		return nil, &refusal{resp.StatusCode, fmt.Sprintf("%s %s: %s: %s", method, path, resp.Status, p)}
 	}
 	return answer, nil
 }

@@ -17,6 +17,10 @@ func TestTheHelpdesksPageRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, registry := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "registry.yaml")
+	photo := filepath.Join(t.TempDir(), "door.jpg")
+	if err := os.WriteFile(photo, []byte("\xff\xd8\xff a door"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(registry, []byte("sites:\n  - id: paris\ndevices:\n  - name: FC-1\n    site: paris\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +33,7 @@ func TestTheHelpdesksPageRuns(t *testing.T) {
 		}
 		ran++
 		var out bytes.Buffer
-		args := append([]string{"--data", data}, words(strings.ReplaceAll(call, "registry.yaml", registry))...)
+		args := append([]string{"--data", data}, words(strings.NewReplacer("registry.yaml", registry, " door.jpg", " "+photo).Replace(call))...)
 		if err := run(context.Background(), args, &out, &out); err != nil {
 			t.Fatalf("belfry %s: %v\n%s", call, err, out.String())
 		}

@@ -34,6 +34,8 @@ type incidentsCommand struct {
 	Merge    incidentsMergeCommand    `cmd:"" help:"Put incidents into another one that covers them."`
 	Cancel   incidentsCancelCommand   `cmd:"" help:"End incidents that should not be."`
 	Comment  incidentsCommentCommand  `cmd:"" help:"Say something about an incident."`
+	Attach   incidentsAttachCommand   `cmd:"" help:"Attach a file to an incident."`
+	History  incidentsHistoryCommand  `cmd:"" help:"What happened at a site, to a device, or to what a person reported, on every channel."`
 }
 
 type incidentsListCommand struct {
@@ -43,6 +45,7 @@ type incidentsListCommand struct {
 	State    string `help:"In this state: new, in_progress, pending, resolved, closed or cancelled."`
 	SLA      string `name:"sla" help:"Against what was promised: ok, at_risk, breached, paused or met."`
 	Assignee string `help:"Of this owner." placeholder:"NAME"`
+	Reporter string `help:"Reported by this person." placeholder:"NAME"`
 	Level    int    `help:"At this level of support: 1, 2 or 3."`
 	Priority int    `help:"Of this priority: 1 to 4."`
 	Q        string `name:"search" short:"q" help:"With these words in the summary." placeholder:"WORDS"`
@@ -59,7 +62,7 @@ func (c *incidentsListCommand) Run(ctx context.Context, t *terminal) error {
 	defer door.close()
 	query := url.Values{"limit": {strconv.Itoa(c.Limit)}}
 	for name, value := range map[string]string{"site": c.Site, "device": c.Device, "category": c.Category, "state": c.State,
-		"sla": c.SLA, "assignee": c.Assignee, "level": number(c.Level), "priority": number(c.Priority), "q": c.Q} {
+		"sla": c.SLA, "assignee": c.Assignee, "reporter": c.Reporter, "level": number(c.Level), "priority": number(c.Priority), "q": c.Q} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -197,6 +200,9 @@ type incidentsReportCommand struct {
 	Category    string `help:"Default: user_report/other."`
 	Impact      string `help:"client, site or device."`
 	Urgency     string `help:"high, medium or low."`
+	Kind        string `help:"incident, service_request, question or other."`
+	Channel     string `help:"By which it came: api, portal, email, phone, visit or scan."`
+	Reporter    string `help:"On whose behalf." placeholder:"NAME"`
 	JSON        bool   `help:"Print JSON."`
 }
 
@@ -209,7 +215,7 @@ func (c *incidentsReportCommand) Run(ctx context.Context, t *terminal) error {
 	defer door.close()
 	ask := map[string]string{"summary": c.Summary}
 	for name, value := range map[string]string{"description": c.Description, "site": c.Site, "device": c.Device,
-		"category": c.Category, "impact": c.Impact, "urgency": c.Urgency} {
+		"category": c.Category, "impact": c.Impact, "urgency": c.Urgency, "kind": c.Kind, "channel": c.Channel, "reporter": c.Reporter} {
 		if value != "" {
 			ask[name] = value
 		}
@@ -225,6 +231,8 @@ type incidentsCommentCommand struct {
 	Ref      string `arg:"" help:"Its reference."`
 	Text     string `arg:"" help:"What is to be said."`
 	Internal bool   `help:"For the desk's eyes only."`
+	Shared   bool   `help:"For the desk's and the supplier's eyes only."`
+	Channel  string `help:"By which it came: api, portal, email, phone, visit or scan."`
 }
 
 // Run adds a comment.
@@ -234,6 +242,9 @@ func (c *incidentsCommentCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	defer door.close()
-	return door.call(ctx, "POST", "/api/v1/incidents/"+url.PathEscape(c.Ref)+"/comments",
-		map[string]any{"text": c.Text, "internal": c.Internal}, nil)
+	said := map[string]any{"text": c.Text, "internal": c.Internal, "shared": c.Shared}
+	if c.Channel != "" {
+		said["channel"] = c.Channel
+	}
+	return door.call(ctx, "POST", "/api/v1/incidents/"+url.PathEscape(c.Ref)+"/comments", said, nil)
 }

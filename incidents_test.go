@@ -15,6 +15,13 @@ func TestIncidentsAreWorkedOnFromTheCommandLine(t *testing.T) {
 	if err := os.WriteFile(registry, []byte("sites:\n  - id: paris\ndevices:\n  - name: FC-1\n    site: paris\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	photo, silence, contact := filepath.Join(t.TempDir(), "p.jpg"), filepath.Join(t.TempDir(), "s.yaml"), filepath.Join(t.TempDir(), "c.yaml")
+	for name, text := range map[string]string{photo: "a door", silence: "site: paris\nfrom: 2026-12-01T00:00:00Z\nto: 2026-12-02T00:00:00Z\nreason: refit\n",
+		contact: "email: mia@belfry.example\nlanguage: fr\ntopics: [escalations]\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	story := []struct{ say, want string }{
 		{"devices import " + registry, ""},
 		{"incidents report silence --device FC-1", "INC-000001 is new, level 1, owner -"},
@@ -45,11 +52,29 @@ func TestIncidentsAreWorkedOnFromTheCommandLine(t *testing.T) {
 		{"incidents actions", "Un dispozitiv este defect"},
 		{"incidents answer INC-000003 --action 1 --say lights=green", `"green" is no answer; want one of lit, dark`},
 		{"incidents answer INC-000003 --action 1 --say lights=dark", "is pending"},
+		{"incidents answer INC-000003 --action 1 --say power=still_dark --say damage=burnt --say photo=p.jpg", `no "p.jpg" is attached to INC-000003`},
+		{"incidents attach INC-000003 " + photo, "p.jpg is attached to INC-000003 (text/plain"},
 		{"incidents answer INC-000003 --action 1 --say power=still_dark --say damage=burnt --say photo=p.jpg", "in_progress, level 2"},
 		{"incidents resolve INC-000003 --code replaced --summary exchanged --item FC-1", "is resolved"},
 		{"incidents rate INC-000003 --points 5", "somebody else says how well"},
-		{"incidents close INC-000003", "is closed"},
+		{"incidents close INC-000003", "asked for approval 0 of 2 times"},
+		{"incidents approve INC-000003", "is closed"},
 		{"incidents show INC-000001", "INC-000003"},
+		{"incidents history --device FC-1", "INC-000003"},
+		{"incidents history", "want --site, --device or --requester"},
+		{"incidents report dim --device FC-1 --channel phone --reporter paula", "INC-000004"},
+		{"incidents comment INC-000004 again --channel phone", ""},
+		{"incidents history --requester paula", "phone  comment"},
+		{"desk list categories", "suspected_offline"},
+		{"desk list articles --language fr", "device-offline"},
+		{"desk show questionnaires broken-device", "id: broken-device"},
+		{"desk put silences s " + silence, "s is laid down among the silences"},
+		{"desk put silences s " + silence, "s is laid down among the silences"},
+		{"desk put contacts mia " + contact, "mia is laid down among the contacts"},
+		{"desk list contacts", "mia@belfry.example  mia"},
+		{"desk show contacts mia", "- escalations"},
+		{"desk retire silences s", "s is retired from the silences"},
+		{"desk retire silences s", "404"},
 		{"search EXCHANGED", "INC-000003"},
 		{"search lumière", ""},
 		{"search debranche", "device-offline"},

@@ -42,6 +42,7 @@ type commands struct {
 	Rules     rulesCommand         `cmd:"" help:"Check rule files, and try them on stored readings."`
 	Incidents incidentsCommand     `cmd:"" help:"List incidents and work on them."`
 	Search    searchCommand        `cmd:"" help:"Search articles, known errors and solved incidents."`
+	Desk      deskCommand          `cmd:"" help:"What the desk has laid down: categories, questionnaires, articles, agreements, silences, contacts, ..."`
 	Problems  problemsCommand      `cmd:"" help:"The causes behind incidents: what is proposed, known errors."`
 	Announce  announcementsCommand `cmd:"" name:"announcements" help:"Tell the people at the sites what is under way or planned."`
 	Reports   reportsCommand       `cmd:"" help:"Figures of the incidents of a span: times, breaches, false positives, satisfaction."`

@@ -19,6 +19,7 @@ func (j *judgement) finding(row int, s *State, m move, v verdict, shown shown) t
 		Category: r.Category, Impact: r.Impact, Urgency: r.Urgency, Renotify: r.Renotify,
 	}
 	if j.columns != nil {
+		f.Completeness = j.completeness(row)
 		f.Evidence = append(j.why(m, shown), j.evidence(row)...)
 	}
 	if shown.value != nil && shown.threshold != nil && *shown.threshold != 0 {
@@ -38,6 +39,17 @@ func (j *judgement) finding(row int, s *State, m move, v verdict, shown shown) t
 	f.Reason = j.reason(row, m, v)
 	f.Summary = summarise(r, &f)
 	return f
+}
+
+// completeness returns how much there was of what a row was judged by, where the
+// rule asks for that.
+func (j *judgement) completeness(row int) *float64 {
+	for i, u := range j.bound.program.uses {
+		if u.sig.name == "completeness" {
+			return number(j.columns[i][row])
+		}
+	}
+	return nil
 }
 
 // why says in one plain sentence why a rule fired.

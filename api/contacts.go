@@ -3,7 +3,9 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/mail"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +21,8 @@ type Contact struct {
 	Language string            `json:"language,omitempty" enum:"en,fr,ro" doc:"en when left out"`
 	Zone     string            `json:"zone,omitempty" maxLength:"64" example:"Europe/Rome" doc:"UTC when left out"`
 	Hours    map[string]string `json:"hours,omitempty" doc:"No message outside them, such as {\"mon-fri\":\"09:00-17:00\"}; at any time when left out"`
+	Topics   []incidents.Topic `json:"topics,omitempty" maxItems:"2" doc:"What the person is told of besides: escalations (what managers are told: priority 1, major, agreements at risk and broken), announcements"`
+	Sites    []string          `json:"sites,omitempty" maxItems:"1000" doc:"Of the topics: at these sites alone; at all when left out"`
 }
 
 type contactOut struct {
@@ -27,7 +31,7 @@ type contactOut struct {
 }
 
 func contactView(c incidents.Contact) Contact {
-	return Contact{c.Name, c.Email, c.Language, c.Zone, siteView(telemetry.Site{Hours: c.Hours}).Hours}
+	return Contact{c.Name, c.Email, c.Language, c.Zone, siteView(telemetry.Site{Hours: c.Hours}).Hours, c.Topics, c.Sites}
 }
 
 type contactsIn struct {
@@ -111,7 +115,7 @@ func (a *app) putContact(ctx context.Context, in *contactIn) (*contactOut, error
 
 // contact reads what a person wrote.
 func (c Contact) contact(name string) (incidents.Contact, error) {
-	out := incidents.Contact{Name: name, Email: c.Email, Language: orElse(c.Language, incidents.Languages[0]), Zone: c.Zone}
+	out := incidents.Contact{Name: name, Email: c.Email, Language: orElse(c.Language, incidents.Languages[0]), Zone: c.Zone, Topics: c.Topics, Sites: c.Sites}
 	if name == "" || len(name) > 128 {
 		return out, oneFault("name", "want 1 to 128 bytes")
 	}
@@ -120,6 +124,11 @@ func (c Contact) contact(name string) (incidents.Contact, error) {
 	}
 	if _, err := time.LoadLocation(c.Zone); err != nil || c.Zone == "Local" {
 		return out, oneFault("zone", "no time zone "+strconv.Quote(c.Zone)+"; want an IANA name such as Europe/Paris")
+	}
+	for i, topic := range c.Topics {
+		if !slices.Contains(incidents.Topics, topic) {
+			return out, oneFault(fmt.Sprintf("topics[%d]", i), fmt.Sprintf("no topic %q; want one of %v", topic, incidents.Topics))
+		}
 	}
 	var hours telemetry.Hours
 	for days, span := range c.Hours {

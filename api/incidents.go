@@ -57,6 +57,7 @@ type Incident struct {
 	Threshold     *float64               `json:"threshold,omitempty" doc:"What it was held against"`
 	Score         *float64               `json:"score,omitempty"`
 	Expected      string                 `json:"expected,omitempty"`
+	Completeness  *float64               `json:"completeness,omitempty" doc:"Readings present over readings expected, when the rule asks for it"`
 	Occurrences   int                    `json:"occurrences" doc:"How often the rule has fired"`
 	LastFiredAt   time.Time              `json:"last_fired_at,omitzero"`
 	Late          bool                   `json:"late,omitempty" doc:"Found after data arrived late"`
@@ -80,7 +81,7 @@ func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
 		Ref: i.Ref, Version: i.Version, Origin: i.Origin, State: i.State, Condition: i.Condition, Since: i.Since,
 		EvaluatedAt: i.EvaluatedAt, Category: i.Category, Priority: i.Priority, Impact: i.Impact, Urgency: i.Urgency,
 		Level: i.Level, Summary: i.Summary, Description: i.Description, Site: i.Site, Device: i.Device, Rule: i.Rule,
-		RuleHash: i.RuleHash, Value: i.Value, Threshold: i.Threshold, Score: i.Score, Expected: i.Expected,
+		RuleHash: i.RuleHash, Value: i.Value, Threshold: i.Threshold, Score: i.Score, Expected: i.Expected, Completeness: i.Complete,
 		Occurrences: i.Occurrences, LastFiredAt: i.LastFiredAt, Late: i.Late, Muted: i.Muted, Reporter: i.Reporter,
 		Assignee: i.Assignee, Reopened: i.Reopened, RecurrenceOf: i.RecurrenceOf, OpenedAt: i.OpenedAt,
 		UpdatedAt: i.UpdatedAt, FirstResponse: i.FirstResponse, ResolvedAt: i.ResolvedAt, ClosedAt: i.ClosedAt,
@@ -269,13 +270,14 @@ type Event struct {
 	After   map[string]any       `json:"after" doc:"The same fields, as they became"`
 	Text    string               `json:"text,omitempty"`
 	Private bool                 `json:"internal,omitempty" doc:"For the desk's eyes only"`
+	Shared  bool                 `json:"shared,omitempty" doc:"An internal note that the supplier reads too"`
 }
 
 // bookkeeping are fields that only the machine reads.
-var bookkeeping = []string{"key", "open_key", "evaluated", "touched", "timer_at", "clocks", "flips"}
+var bookkeeping = []string{"key", "open_key", "evaluated", "touched", "timer_at", "clocks", "flips", "told_at", "renotify", "digest"}
 
 func eventView(e incidents.Event) (Event, error) {
-	v := Event{Seq: e.Seq, At: e.At, Actor: e.Actor, Source: e.Source, Request: e.Request, Kind: e.Kind, Text: e.Text, Private: e.Internal}
+	v := Event{Seq: e.Seq, At: e.At, Actor: e.Actor, Source: e.Source, Request: e.Request, Kind: e.Kind, Text: e.Text, Private: e.Internal, Shared: e.Shared}
 	for _, side := range []struct {
 		text json.RawMessage
 		into *map[string]any
@@ -346,6 +348,7 @@ type commentIn struct {
 	Body struct {
 		Text     string `json:"text" minLength:"1" maxLength:"20000"`
 		Internal bool   `json:"internal,omitempty" doc:"For the desk's eyes only"`
+		Shared   bool   `json:"shared,omitempty" doc:"An internal note that the supplier reads and writes too"`
 
 		Channel incidents.Source `json:"channel,omitempty" enum:"api,portal,email,phone,visit,scan" doc:"By which it came"`
 	}
@@ -354,7 +357,7 @@ type commentIn struct {
 type commentOut struct{ Body Event }
 
 func (a *app) postComment(ctx context.Context, in *commentIn) (*commentOut, error) {
-	event, err := a.Desk.Comment(ctx, in.Ref, incidents.Request{Text: in.Body.Text, Internal: in.Body.Internal, Channel: in.Body.Channel}, actorOf(ctx), a.Now())
+	event, err := a.Desk.Comment(ctx, in.Ref, incidents.Request{Text: in.Body.Text, Internal: in.Body.Internal, Shared: in.Body.Shared, Channel: in.Body.Channel}, actorOf(ctx), a.Now())
 	if err != nil {
 		return nil, in.missing(err)
 	}

@@ -20,6 +20,7 @@ const (
 type Targets struct {
 	Respond int `json:"respond_minutes,omitempty" minimum:"0" maximum:"1000000" doc:"To the first human response (sla)"`
 	Resolve int `json:"resolve_minutes,omitempty" minimum:"0" maximum:"1000000" doc:"To the resolution, or to the level's or supplier's own end"`
+	Update  int `json:"update_minutes,omitempty" minimum:"0" maximum:"1000000" doc:"Between two words to whoever reported it, in the hours of the office (sla)"`
 }
 
 // Agreement is a promise of how fast. A change makes another version; clocks that
@@ -64,7 +65,7 @@ func (a *Agreement) Check() error {
 		if priority < 1 || priority > 4 {
 			f.add("targets", "no priority %d; want 1 to 4", priority)
 		}
-		if t.Respond < 0 || t.Resolve < 0 {
+		if t.Respond < 0 || t.Resolve < 0 || t.Update < 0 {
 			f.add("targets", "of priority %d are below 0", priority)
 		}
 	}

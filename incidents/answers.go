@@ -55,6 +55,32 @@ func (c *change) answersFit(a *Action, f *faults) {
 	}
 }
 
+// noPhoto answers for a photo that can't be taken.
+const noPhoto = "none"
+
+// photosThere refuses answers that name photos which are not attached to the
+// incident. Those for the desk's eyes only are not there for others.
+func photosThere(tx Tx, b *Book, inc *Incident, req *Request, actor Actor) error {
+	a, f := inc.Action(req.Action), faults{}
+	if req.Transition != Reply || a == nil || a.Questionnaire == "" {
+		return nil
+	}
+	q := b.questionnaire(a.Questionnaire)
+	for i, g := range req.Answers {
+		if q.question(g.Question).Kind != PhotoQuestion || g.Value == noPhoto {
+			continue
+		}
+		there, err := tx.Attached(inc.Ref, FileName(g.Value), actor.Role.OnDesk())
+		if err != nil {
+			return err
+		}
+		if !there {
+			f.add(fmt.Sprintf("answers[%d].value", i), "no %q is attached to %s; attach it first, or answer %s", g.Value, inc.Ref, noPhoto)
+		}
+	}
+	return f.err()
+}
+
 // give takes in the answers; at the last one the action ends.
 func (c *change) give() {
 	c.inc.Actions = slices.Clone(c.inc.Actions)
@@ -96,15 +122,14 @@ func (o *Conclusion) add(from Consequence, g Given) {
 func (q *Questionnaire) retell(given []Given, language string) string {
 	var lines []string
 	for _, g := range given {
-		i := slices.IndexFunc(q.Questions, func(x Question) bool { return x.ID == g.Question })
-		value := g.Value
-		if a := q.Questions[i].choice(g.Value); a != nil && q.Questions[i].Kind == ChoiceQuestion {
+		x, value := q.question(g.Question), g.Value
+		if a := x.choice(g.Value); a != nil && x.Kind == ChoiceQuestion {
 			value = a.Text.In(language)
 		}
 		if !g.Until.IsZero() {
 			value += " (" + g.Until.Format("2006-01-02 15:04") + ")"
 		}
-		lines = append(lines, q.Questions[i].Text.In(language)+" "+value)
+		lines = append(lines, x.Text.In(language)+" "+value)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -140,6 +140,20 @@ func (c *Calendar) AddDays(from time.Time, n int) time.Time {
 	return time.Time{}
 }
 
+// Opening returns the first instant from at on that counts, or the zero time when
+// that is more than three years ahead.
+func (c *Calendar) Opening(at time.Time) time.Time {
+	if at.IsZero() {
+		return at
+	}
+	const moment = time.Millisecond
+	open := c.Add(at, moment)
+	if open.IsZero() {
+		return open
+	}
+	return open.Add(-moment)
+}
+
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b

@@ -141,7 +141,7 @@ func TestAPolicyThatIsEditedDoesNotTouchRunningClocks(t *testing.T) {
 	store, ctx := newMemory(), context.Background()
 	d := NewDesk(store, Config{}, nil, nil)
 	receive(t, d, "f", noon)
-	edited := document(AgreementDocument, "client", Agreement{ID: "client", Kind: SLA, Calendar: "24x7", Targets: map[int]Targets{3: {1, 2}}})
+	edited := document(AgreementDocument, "client", Agreement{ID: "client", Kind: SLA, Calendar: "24x7", Targets: map[int]Targets{3: {Respond: 1, Resolve: 2}}})
 	if _, err := d.PutDocument(ctx, edited, Expected{}, noon); err != nil {
 		t.Fatal(err)
 	}
@@ -209,8 +209,12 @@ func TestNobodyApproves(t *testing.T) {
 		day    int
 		chased int
 		state  State
-	}{{30, 0, Resolved}, {31, 0, Resolved}, {32, 1, Resolved}, {34, 2, Resolved}, {35, 2, Closed}} {
-		must[int](t)(d.Tick(ctx, time.Date(2026, 3, tt.day, 0, 0, 0, 0, time.UTC)))
+	}{{31, 0, Resolved}, {32, 1, Resolved}, {33, 1, Resolved}, {34, 2, Resolved}, {36, 2, Resolved}, {37, 2, Closed}} {
+		must[int](t)(d.Tick(ctx, time.Date(2026, 3, tt.day, 7, 59, 0, 0, time.UTC))) // nobody is reminded at night or on a weekend
+		if got := store.rows["INC-000001"]; got.Chased == tt.chased && tt.day == 32 {
+			t.Error("asked before the office opens")
+		}
+		must[int](t)(d.Tick(ctx, time.Date(2026, 3, tt.day, 8, 0, 0, 0, time.UTC)))
 		if got := store.rows["INC-000001"]; got.Chased != tt.chased || got.State != tt.state {
 			t.Errorf("March %d: asked %d times, %s; want %d, %s", tt.day, got.Chased, got.State, tt.chased, tt.state)
 		}

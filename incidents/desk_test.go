@@ -117,7 +117,7 @@ func TestWhatIsResolvedByForceIsSilentUntilClear(t *testing.T) {
 	if got := series(t, reg)["belfry_incidents_suppressed_total by=silence"]; got != 2 {
 		t.Errorf("held back %v findings, want 2", got)
 	}
-	must[Incident](t)(d.Transition(ctx, "INC-000001", Request{Transition: Close}, bob, noon.Add(41*time.Hour)))
+	must[Incident](t)(d.Transition(ctx, "INC-000001", Request{Transition: Approve}, carl, noon.Add(41*time.Hour)))
 	receive(t, d, "fcf", noon.Add(50*time.Hour))
 	want := []string{"INC-000002 new firing ×1 after INC-000001", "INC-000001 closed clear ×1"}
 	if diff := cmp.Diff(want, shown(store)); diff != "" {
@@ -225,7 +225,11 @@ func TestInternalNotesStayOnTheDesk(t *testing.T) {
 	d := NewDesk(store, Config{}, nil, nil)
 	receive(t, d, "f", noon)
 	must[Event](t)(d.Comment(ctx, "INC-000001", Request{Text: "they never answer", Internal: true}, ana, noon))
-	for actor, want := range map[Actor]int{ana: 2, carl: 1} {
+	must[Event](t)(d.Comment(ctx, "INC-000001", Request{Text: "the lens was exchanged in May", Shared: true}, ana, noon))
+	raised := store.rows["INC-000001"]
+	raised.Level = 3
+	store.rows["INC-000001"] = raised
+	for actor, want := range map[Actor]int{ana: 3, mona: 3, sven: 2, carl: 1} {
 		events, _, err := d.Timeline(ctx, "INC-000001", 0, 10, actor)
 		if err != nil || len(events) != want {
 			t.Errorf("%s sees %d events, %v; want %d", actor.Name, len(events), err, want)

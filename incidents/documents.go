@@ -50,7 +50,7 @@ var defaults = append([]Document{
 	document(CalendarDocument, businessCalendar, Calendar{ID: businessCalendar, Name: "Office hours", Zone: "UTC",
 		Hours: map[string]string{"mon-fri": "08:00-18:00"}}),
 	document(AgreementDocument, "client", Agreement{ID: "client", Name: "Every client", Kind: SLA, Calendar: "24x7",
-		Targets: map[int]Targets{1: {60, 24 * 60}, 2: {120, 24 * 60}, 3: {180, 24 * 60}, 4: {180, 24 * 60}}}),
+		Targets: map[int]Targets{1: {60, 24 * 60, 2 * 60}, 2: {120, 24 * 60, 4 * 60}, 3: {180, 24 * 60, 10 * 60}, 4: {180, 24 * 60, 20 * 60}}}),
 	document(AgreementDocument, "level-1", Agreement{ID: "level-1", Name: "First line", Kind: OLA, Level: 1,
 		Calendar: businessCalendar, Escalate: true, Targets: levelTargets(4, 8)}),
 	document(AgreementDocument, "level-2", Agreement{ID: "level-2", Name: "Second line", Kind: OLA, Level: 2,

@@ -20,7 +20,7 @@ func (c *change) see() {
 		inc.Since = millis(f.Since)
 	}
 	if f.Condition != telemetry.Unknown {
-		inc.Value, inc.Threshold, inc.Score, inc.Expected = f.Value, f.Threshold, f.Score, f.Expected
+		inc.Value, inc.Threshold, inc.Score, inc.Expected, inc.Complete = f.Value, f.Threshold, f.Score, f.Expected, f.Completeness
 	}
 }
 
@@ -82,6 +82,10 @@ func (c *change) fire() {
 	}
 	c.inc.Occurrences++
 	c.inc.LastFiredAt = later(c.inc.LastFiredAt, c.at)
+	c.inc.Renotify = c.req.finding.Renotify
+	if c.inc.Renotify > 0 && c.inc.Held.By == "" && !c.at.Before(c.inc.ToldAt.Add(c.inc.Renotify)) {
+		c.inc.ToldAt = c.at
+	}
 }
 
 func (c *change) report() {
@@ -167,7 +171,7 @@ func (c *change) close() {
 }
 
 func (c *change) comment() {
-	if c.actor.Role.OnDesk() && !c.req.Internal {
+	if c.actor.Role.OnDesk() && !c.req.Internal && !c.req.Shared {
 		c.respond()
 	}
 }

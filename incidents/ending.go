@@ -65,4 +65,16 @@ func (c *change) undo() {
 	c.inc.Satisfaction = Score{}
 }
 
+// concerns reports whether somebody is asked whether the resolution is good.
+func (inc *Incident) concerns() bool { return inc.Touched || inc.Origin == FromPerson }
+
+// unanswered keeps people from closing what those concerned were not asked about
+// twice: to close is not to approve.
+func (c *change) unanswered() error {
+	if c.actor.automatic() || !c.inc.concerns() || c.inc.Chased >= chases {
+		return nil
+	}
+	return c.conflict("approval-open", "%s was asked for approval %d of %d times; wait, or approve it on behalf of the people concerned", c.inc.Ref, c.inc.Chased, chases)
+}
+
 func (c *change) chase() { c.inc.Chased++ }

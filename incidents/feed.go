@@ -9,7 +9,7 @@ type FeedEvent struct {
 }
 
 // Reads reports whether the actor may read an event of an incident that it sees:
-// internal notes are for the desk and the NOC.
+// internal notes are for the desk and the NOC, and the shared ones for the supplier.
 func (a Actor) Reads(e *Event) bool {
-	return !e.Internal || a.automatic() || a.Role.OnDesk() || a.Role == NOC
+	return !e.Internal || a.automatic() || a.Role.OnDesk() || a.Role == NOC || e.Shared && a.Role == ThirdLine
 }

@@ -112,7 +112,8 @@ func (c *change) speaking() error {
 		f.add("text", "is missing")
 	}
 	f.text("text", c.req.Text)
-	if c.req.Internal && !c.actor.automatic() && !c.actor.Role.OnDesk() {
+	internal, shared := c.req.Internal || c.req.Shared, c.req.Shared && c.actor.Role == ThirdLine
+	if internal && !shared && !c.actor.automatic() && !c.actor.Role.OnDesk() {
 		return &ForbiddenError{"internal-notes", fmt.Sprintf("the role %q writes no internal notes", c.actor.Role)}
 	}
 	return f.err()

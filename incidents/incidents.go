@@ -68,10 +68,13 @@ type Incident struct {
 	Threshold   *float64            `json:"threshold,omitempty"`
 	Score       *float64            `json:"score,omitempty"`
 	Expected    string              `json:"expected,omitempty"`
-	Occurrences int                 `json:"occurrences,omitempty"` // how often the rule has fired
+	Complete    *float64            `json:"completeness,omitempty"` // readings present over readings expected; nil when the rule does not ask
+	Occurrences int                 `json:"occurrences,omitempty"`  // how often the rule has fired
 	LastFiredAt time.Time           `json:"last_fired_at,omitzero"`
-	Late        bool                `json:"late,omitempty"`  // found after data arrived late
-	Muted       bool                `json:"muted,omitempty"` // resolved by force: findings are held back until the condition is clear
+	Renotify    time.Duration       `json:"renotify,omitempty"` // the rule's: that it fires again is told at most so often
+	ToldAt      time.Time           `json:"told_at,omitzero"`   // when that it fires was last told, where renotify limits it
+	Late        bool                `json:"late,omitempty"`     // found after data arrived late
+	Muted       bool                `json:"muted,omitempty"`    // resolved by force: findings are held back until the condition is clear
 
 	// What it is about.
 	Key      string          `json:"key,omitempty"`      // fingerprint: rule and scope; "" when a person reported it
@@ -95,6 +98,7 @@ type Incident struct {
 	Held          Held        `json:"held,omitzero"`          // why it is kept from people's attention
 	Flips         []time.Time `json:"flips,omitempty"`        // when its condition last changed to and fro, the newest last
 	Flapping      bool        `json:"flapping,omitempty"`     // it changes too often to be told of each time
+	Digest        Digest      `json:"digest,omitzero"`        // while it flaps: what is told instead
 	DuplicateOf   string      `json:"duplicate_of,omitempty"` // the incident that it was merged into
 	Duplicates    []string    `json:"duplicates,omitempty"`   // the incidents that were merged into it
 	Reminders     int         `json:"reminders,omitempty"`    // how often people came back to it
@@ -119,6 +123,7 @@ type Incident struct {
 	OpenedAt      time.Time   `json:"opened_at,omitzero"`
 	UpdatedAt     time.Time   `json:"updated_at,omitzero"` // newest time on the timeline
 	FirstResponse time.Time   `json:"first_response,omitzero"`
+	LastWord      time.Time   `json:"last_word,omitzero"` // when its reporter was last told something
 	ResolvedAt    time.Time   `json:"resolved_at,omitzero"`
 	ClosedAt      time.Time   `json:"closed_at,omitzero"`
 	Clocks        []Clock     `json:"clocks,omitempty"`
@@ -139,6 +144,12 @@ const (
 
 // Kinds are the kinds that an incident can be qualified as.
 var Kinds = []Kind{KindIncident, KindRequest, KindReminder, KindQuestion, KindOther}
+
+// Digest is what is told each day of an incident that flaps.
+type Digest struct {
+	Due   time.Time `json:"due"`
+	Fired int       `json:"fired"` // occurrences when it was last told
+}
 
 // VendorCase is a supplier's side of an incident.
 type VendorCase struct {

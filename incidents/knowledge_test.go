@@ -20,7 +20,7 @@ func closeOne(t *testing.T, d *Desk, r NewReport, code string, at time.Time) str
 		item = r.Site
 	}
 	does(t, d, inc.Ref, Request{Transition: Resolve, Code: code, Cause: "power", Summary: "fuse", Item: item, Workaround: "x"}, ana, at.Add(time.Hour))
-	does(t, d, inc.Ref, Request{Transition: Close}, ana, at.Add(2*time.Hour))
+	does(t, d, inc.Ref, Request{Transition: Approve}, ana, at.Add(2*time.Hour))
 	return inc.Ref
 }
 

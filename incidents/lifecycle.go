@@ -50,6 +50,8 @@ const (
 	Adopt       Transition = "adopt"     // a site incident stands for it
 	Detach      Transition = "detach"    // it stands for itself again
 	Calm        Transition = "calm"      // it flaps no longer
+	Summarise   Transition = "summarise" // what a day of flapping came to
+	NoNews      Transition = "no_news"   // its reporter has heard nothing for long
 	Comment     Transition = "comment"
 )
 
@@ -81,6 +83,7 @@ type Request struct {
 	Points     int         // approve, rate: 1 to 5
 	Text       string      // what is said
 	Internal   bool        // comment: for the desk's eyes only
+	Shared     bool        // comment: internal, and for the supplier's eyes too
 
 	Channel Source // by which it came; "" for the actor's own
 
@@ -150,7 +153,7 @@ var moves = []move{
 	{Reject, []State{Resolved}, InProgress, concerned, guards((*change).reasoned), (*change).reject},
 	{Rate, []State{Resolved, Closed}, "", concerned, guards((*change).rated, (*change).ratable), (*change).rate},
 	{Chase, []State{Resolved}, "", nil, nil, (*change).chase},
-	{Close, []State{Resolved}, Closed, desk, nil, (*change).close},
+	{Close, []State{Resolved}, Closed, desk, guards((*change).unanswered), (*change).close},
 	{Merge, open, Cancelled, desk, guards((*change).mergeable), (*change).merge},
 	{Absorb, open, "", nil, nil, (*change).absorb},
 	{Cancel, open, Cancelled, desk, guards((*change).cancellable), (*change).cancel},
@@ -161,6 +164,8 @@ var moves = []move{
 	{Adopt, open, "", nil, nil, (*change).adopt},
 	{Detach, open, "", nil, nil, (*change).detach},
 	{Calm, States, "", nil, nil, (*change).calm},
+	{Summarise, States, "", nil, nil, (*change).summarise},
+	{NoNews, open, "", nil, nil, (*change).noNews},
 	{Comment, States, "", reporters, guards((*change).speaking), (*change).comment},
 }
 
@@ -256,6 +261,7 @@ func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Inci
 		next.State = m.to
 	}
 	m.effect(c)
+	c.hear(&inc)
 	c.runClocks(&inc)
 	if !actor.automatic() {
 		next.Touched = next.Touched || m.name != Report
@@ -285,7 +291,7 @@ func (c *change) event(kind Transition, before, after []byte) Event {
 	e := Event{
 		Ref: c.inc.Ref, Seq: c.inc.Version, At: c.at, Kind: kind, Before: before, After: after,
 		Actor: c.actor.Name, Source: c.actor.Source, Request: c.actor.Request,
-		Text: c.req.Text, Internal: c.req.Internal,
+		Text: c.req.Text, Internal: c.req.Internal || c.req.Shared, Shared: c.req.Shared,
 	}
 	if e.Text == "" {
 		e.Text = c.req.Reason

@@ -62,6 +62,8 @@ func (m *memory) Make(device string) (model, firmware string, err error) {
 	return m.makes[device][0], m.makes[device][1], nil
 }
 
+func (m *memory) Attached(_, name string, _ bool) (bool, error) { return name == "p.jpg", nil }
+
 func (m *memory) PutEntry(e Entry) error { m.entries = append(slices.Clone(m.entries), e); return nil }
 
 func (m *memory) Index(int) (int, error) { return 0, nil }

@@ -199,6 +199,7 @@ const (
 	flapsAt     = 6
 	flapsWithin = 24 * time.Hour
 	calmAfter   = 12 * time.Hour
+	digestEvery = 24 * time.Hour
 )
 
 // flip notes that the condition changes between firing and clear. Losing sight of
@@ -216,11 +217,20 @@ func (inc *Incident) flip(f *telemetry.Finding) {
 	}
 	kept = append(kept, at)
 	inc.Flips = kept[max(0, len(kept)-flapsAt):]
-	inc.Flapping = inc.Flapping || len(inc.Flips) == flapsAt
+	if !inc.Flapping && len(inc.Flips) == flapsAt {
+		inc.Flapping, inc.Digest = true, Digest{Due: at.Add(digestEvery), Fired: inc.Occurrences + one(f.Condition == telemetry.Firing)}
+	}
 }
 
 // calm ends the flapping with a digest.
 func (c *change) calm() {
 	c.req.Text = fmt.Sprintf("calm for %d hours; it has fired %d times in all", int(calmAfter.Hours()), c.inc.Occurrences)
-	c.inc.Flapping, c.inc.Flips = false, nil
+	c.inc.Flapping, c.inc.Flips, c.inc.Digest = false, nil, Digest{}
+}
+
+// summarise tells of what flaps what has come together since it was last told of.
+func (c *change) summarise() {
+	d := &c.inc.Digest
+	c.req.Text = fmt.Sprintf("it still comes and goes: it has fired %d times since the last notice, and %d times in all", c.inc.Occurrences-d.Fired, c.inc.Occurrences)
+	*d = Digest{Due: c.at.Add(digestEvery), Fired: c.inc.Occurrences}
 }

@@ -2,6 +2,7 @@ package incidents
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -139,6 +140,36 @@ func TestFlapping(t *testing.T) {
 	must[int](t)(d.Tick(ctx, last.Add(calmAfter)))
 	if got := store.rows["INC-000001"]; got.Flapping || got.Flips != nil {
 		t.Errorf("after 12 h of calm: %v, %v", got.Flapping, got.Flips)
+	}
+}
+
+// TestWhatFlapsIsToldOfOnceADay lets a device flap for three days.
+func TestWhatFlapsIsToldOfOnceADay(t *testing.T) {
+	store, ctx := newMemory(), context.Background()
+	d := NewDesk(store, Config{}, nil, nil)
+	for h := range 36 {
+		receive(t, d, "fc", noon.Add(time.Duration(2*h)*time.Hour))
+		must[int](t)(d.Tick(ctx, noon.Add(time.Duration(2*h+1)*time.Hour+time.Minute)))
+	}
+	must[int](t)(d.Tick(ctx, noon.Add(120*time.Hour))) // a downtime: what was due in it is told once
+	var told []string
+	for _, e := range store.events["INC-000001"] {
+		if e.Kind == Summarise || e.Kind == Calm {
+			told = append(told, fmt.Sprintf("%.0f h: %s", e.At.Sub(noon).Hours(), e.Text))
+		}
+		if s := (Step{Before: Incident{Flapping: true}, After: Incident{Flapping: true}, Event: e}); e.Kind == Summarise && (s.quiet() || !s.concernsAssignee()) {
+			t.Error("the digest is kept from whoever works on it")
+		}
+	}
+	want := []string{"31 h: it still comes and goes: it has fired 12 times since the last notice, and 16 times in all",
+		"55 h: it still comes and goes: it has fired 12 times since the last notice, and 28 times in all",
+		"120 h: it still comes and goes: it has fired 8 times since the last notice, and 36 times in all",
+		"120 h: calm for 12 hours; it has fired 36 times in all"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if inc := store.rows["INC-000001"]; inc.Digest != (Digest{}) {
+		t.Errorf("calm, and yet %+v", inc.Digest)
 	}
 }
 

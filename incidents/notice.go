@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"belfry/telemetry"
@@ -27,6 +28,8 @@ const (
 	YouAreOn     Reason = "assigned_to_you"
 	YourSite     Reason = "contact_of_the_site"
 	YouSubscribe Reason = "subscription"
+	YouManage    Reason = "escalations"   // a person's own subscription
+	YouFollow    Reason = "announcements" // likewise
 )
 
 // Notice is one event that one recipient is to be told of. It is written in the
@@ -117,6 +120,30 @@ type Contact struct {
 	Language string          `json:"language"` // one of Languages
 	Zone     string          `json:"zone,omitempty"`
 	Hours    telemetry.Hours `json:"hours,omitempty"` // no message outside them; none: at any time
+
+	Topics []Topic  `json:"topics,omitempty"` // what the person is told of besides
+	Sites  []string `json:"sites,omitempty"`  // at these sites alone; none: at all
+}
+
+// Topic is what a person may want to be told of without having part in it.
+type Topic string
+
+// The topics.
+const (
+	Escalations   Topic = "escalations"   // what managers are told of
+	Announcements Topic = "announcements" // each update of each announcement
+)
+
+// Topics are all topics.
+var Topics = []Topic{Escalations, Announcements}
+
+// follows reports whether the person wants to hear of a topic at one of the sites;
+// none stands for all of them.
+func (c *Contact) follows(topic Topic, sites ...string) bool {
+	if !slices.Contains(c.Topics, topic) {
+		return false
+	}
+	return len(c.Sites) == 0 || len(sites) == 0 || slices.ContainsFunc(sites, func(s string) bool { return slices.Contains(c.Sites, s) })
 }
 
 // Languages are those that messages are written in.
@@ -136,12 +163,7 @@ func (c *Contact) Reachable(at time.Time) (time.Time, error) {
 	if _, err := time.LoadLocation(zone); err != nil {
 		return at, fmt.Errorf("hours of %s: %w", c.Name, err)
 	}
-	const moment = time.Millisecond
-	open := calendar.Add(at, moment)
-	if open.IsZero() {
-		return open, nil
-	}
-	return open.Add(-moment), nil
+	return calendar.Opening(at), nil
 }
 
 // Outbox is what the transaction of a store that keeps notices can do besides.
@@ -155,6 +177,8 @@ type Outbox interface {
 	// SiteContacts returns how the managers of sites are reached; of all sites when
 	// none is named. Sites without a contact are left out.
 	SiteContacts(sites []string) ([]Contact, error)
+	// Followers returns how those are reached who want to hear of some topic.
+	Followers() ([]Contact, error)
 	// Enqueue writes notices. One whose key is there already changes nothing.
 	Enqueue([]Notice) error
 }
@@ -205,9 +229,14 @@ func (n *noticing) write(box Outbox, steps []Step) error {
 		return err
 	}
 	var list []Notice
+	followers := sync.OnceValues(box.Followers)
 	for i := range steps {
 		s := &steps[i]
-		if s.quiet() {
+		managers, err := n.managers(followers, s)
+		if err != nil {
+			return err
+		}
+		if list = append(list, managers...); s.quiet() {
 			continue
 		}
 		for _, w := range hooks {
@@ -215,7 +244,7 @@ func (n *noticing) write(box Outbox, steps []Step) error {
 				list = append(list, n.notice(s, ByWebhook, w.ID, "", YouSubscribe))
 			}
 		}
-		people, err := n.people(box, s)
+		people, err := n.people(box, s, managers)
 		if err != nil {
 			return err
 		}
@@ -241,7 +270,7 @@ func (n *noticing) notice(s *Step, by Channel, to, language string, why Reason) 
 // state, else by the state that it led to.
 func (s *Step) template() string {
 	switch s.Event.Kind {
-	case Comment, Report, Open, Reopen, Assign, Ask, Reject, Remind, Expire:
+	case Comment, Report, Open, Reopen, Assign, Ask, Reject, Remind, Expire, Chase, NoNews, Summarise, Calm:
 		return string(s.Event.Kind)
 	case Observe:
 		return "recovered"
@@ -251,14 +280,41 @@ func (s *Step) template() string {
 	return string(s.After.State)
 }
 
+// managers returns the notices to those who want to hear of escalations. The key of
+// each holds what it tells of and no event, so that nobody hears twice of it.
+func (n *noticing) managers(followers func() ([]Contact, error), s *Step) (list []Notice, err error) {
+	alarms := s.alarms()
+	if !n.email || len(alarms) == 0 {
+		return nil, nil
+	}
+	all, err := followers()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		if c.Name == s.Event.Actor || !c.follows(Escalations, s.After.Site) {
+			continue
+		}
+		for _, what := range alarms {
+			told := n.notice(s, ByEmail, c.Email, c.Language, YouManage)
+			told.Template, told.Key = what, fmt.Sprintf("%s/%s/%s/%s", s.Event.Ref, what, ByEmail, c.Email)
+			list = append(list, told)
+		}
+	}
+	return list, nil
+}
+
 // people returns the notices to persons: to the reporter and the site's contact
 // what is public, to the assignee what asks for attention; to nobody their own
 // acts, and each only once.
-func (n *noticing) people(box Outbox, s *Step) (list []Notice, err error) {
+func (n *noticing) people(box Outbox, s *Step, already []Notice) (list []Notice, err error) {
 	if !n.email || s.Event.Internal {
 		return nil, nil
 	}
 	told := map[string]bool{}
+	for i := range already {
+		told[already[i].Recipient] = true
+	}
 	tell := func(why Reason, contact Contact, err error) error {
 		if isMissing(err) || contact.Email == "" || contact.Name == s.Event.Actor || told[contact.Email] {
 			return nil

@@ -16,6 +16,7 @@ func (w *Webhook) hears(a *Announcement) bool {
 
 // Announce implements Shelf: the newest update is written down for each
 // subscriber, once. Subscribers are the managers of the sites that it concerns,
+// whoever reported the incident that it is about, those who follow announcements,
 // and webhooks.
 func (t *noticingTx) Announce(a *Announcement) error {
 	box, ok := t.Tx.(Outbox)
@@ -34,20 +35,55 @@ func (t *noticingTx) Announce(a *Announcement) error {
 		}
 	}
 	if t.email {
-		people, err := box.SiteContacts(a.Sites)
+		people, err := t.subscribers(box, a, u)
 		if err != nil {
 			return err
 		}
-		for _, c := range people {
-			if c.Name != u.By || c.Name == "" {
-				list = append(list, t.update(a, u, ByEmail, c.Email, c.Language, YourSite))
-			}
-		}
+		list = append(list, people...)
 	}
 	if len(list) == 0 {
 		return nil
 	}
 	return box.Enqueue(list)
+}
+
+// subscribers returns the notices of an update to persons, one to each address.
+func (t *noticingTx) subscribers(box Outbox, a *Announcement, u *AnnouncementUpdate) (list []Notice, err error) {
+	told := map[string]bool{"": true}
+	tell := func(c Contact, why Reason) {
+		if own := c.Name == u.By && c.Name != ""; !own && !told[c.Email] {
+			told[c.Email] = true
+			list = append(list, t.update(a, u, ByEmail, c.Email, c.Language, why))
+		}
+	}
+	people, err := box.SiteContacts(a.Sites)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range people {
+		tell(c, YourSite)
+	}
+	if a.Incident != "" {
+		inc, err := t.Get(a.Incident)
+		if err != nil {
+			return nil, err
+		}
+		c, err := box.Contact(inc.Reporter)
+		if err != nil && !isMissing(err) {
+			return nil, err
+		}
+		tell(c, YouReported)
+	}
+	followers, err := box.Followers()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range followers {
+		if c.follows(Announcements, a.Sites...) {
+			tell(c, YouFollow)
+		}
+	}
+	return list, nil
 }
 
 // update is the notice of one update to one subscriber.

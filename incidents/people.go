@@ -141,6 +141,9 @@ func (d *Desk) Transition(ctx context.Context, ref string, req Request, actor Ac
 			return inc, nil, err
 		}
 		s, err := d.step(b, inc, req, actor, at)
+		if err == nil {
+			err = photosThere(tx, b, &inc, &req, actor)
+		}
 		if err != nil {
 			return inc, nil, err
 		}

@@ -147,4 +147,11 @@ func (c *change) minor() error {
 	return nil
 }
 
-func (c *change) major() { c.inc.Major, c.inc.Priority = true, 1 }
+// major puts the incident first; what waits wakes, for it got worse.
+func (c *change) major() {
+	c.inc.Major, c.inc.Priority = true, 1
+	if c.inc.State == Pending {
+		c.inc.State = InProgress
+		c.wake()
+	}
+}

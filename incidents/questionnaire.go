@@ -127,11 +127,21 @@ func (f *faults) consequence(field string, o Consequence) {
 // Given is an answer that somebody gave.
 type Given struct {
 	Question string    `json:"question"`
-	Value    string    `json:"value"`          // the answer's id, the number, the text, or what the photo is called
+	Value    string    `json:"value"`          // the answer's id, the number, the text, or what the attached photo is called (none for none)
 	Until    time.Time `json:"until,omitzero"` // of an answer that mutes
 	Hint     string    `json:"hint,omitempty"` // what it told the person
 	By       string    `json:"by,omitempty"`
 	At       time.Time `json:"at,omitzero"`
+}
+
+// question returns a question by its id; the zero Question when there is none.
+func (q *Questionnaire) question(id string) Question {
+	for i := range q.Questions {
+		if q.Questions[i].ID == id {
+			return q.Questions[i]
+		}
+	}
+	return Question{}
 }
 
 // next returns the question that comes after the given answers; nil at the end.

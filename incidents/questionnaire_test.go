@@ -242,6 +242,20 @@ func TestWhoIsAskedIsRemindedTwiceAndThenItIsOver(t *testing.T) {
 	}
 }
 
+func TestAPhotoIsAttachedOrCanNotBeTaken(t *testing.T) {
+	ctx := context.Background()
+	for value, want := range map[string]string{"p.jpg": "in_progress", "none": "in_progress", "q.jpg": "pending"} {
+		d, store := askedDesk(t)
+		_, err := d.Transition(ctx, "INC-000001", Request{Transition: Reply, Action: 1, Answers: says("site=open lights=dark power=still_dark photo=" + value)}, carl, noon)
+		if got := store.rows["INC-000001"].State; string(got) != want || (err == nil) != (want == "in_progress") {
+			t.Errorf("photo %s: got %s, %v; want %s", value, got, err, want)
+		}
+		if err != nil && !strings.Contains(err.Error(), `answers[3].value: no "q.jpg" is attached to INC-000001; attach it first, or answer none`) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestCategoriesInheritAndChoose(t *testing.T) {
 	store, ctx := newMemory(), context.Background()
 	d := NewDesk(store, Config{}, nil, nil)
@@ -255,7 +269,7 @@ func TestCategoriesInheritAndChoose(t *testing.T) {
 	if err := put(document(CategoryDocument, "lift/door", Category{ID: "lift/door", Urgency: UrgencyLow}), Expected{New: true}); err != nil {
 		t.Fatal(err)
 	}
-	if err := put(document(AgreementDocument, "gold", Agreement{ID: "gold", Kind: SLA, Calendar: "24x7", Class: "gold", Targets: map[int]Targets{3: {7, 70}}}), Expected{New: true}); err != nil {
+	if err := put(document(AgreementDocument, "gold", Agreement{ID: "gold", Kind: SLA, Calendar: "24x7", Class: "gold", Targets: map[int]Targets{3: {Respond: 7, Resolve: 70}}}), Expected{New: true}); err != nil {
 		t.Fatal(err)
 	}
 	inc := must[Incident](t)(d.Report(ctx, NewReport{Summary: "stuck", Category: "lift/door", Site: "paris"}, ana, noon))

@@ -53,6 +53,9 @@ type Shelf interface {
 	Closings(q ClosingQuery) ([]string, error)
 	// Make returns what the registry says of a device's make; "" when it says nothing.
 	Make(device string) (model, firmware string, err error)
+	// Attached reports whether a file of that name is attached to an incident; without
+	// internal those for the desk alone don't count.
+	Attached(ref, name string, internal bool) (bool, error)
 	// PutEntry puts an article or a known error into the index of texts, anew when
 	// it is there; one without texts is taken out.
 	PutEntry(e Entry) error

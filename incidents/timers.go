@@ -16,6 +16,7 @@ func (inc *Incident) timer(b *Book) (at time.Time, req Request) {
 	}
 	if inc.Flapping {
 		first(inc.Flips[len(inc.Flips)-1].Add(calmAfter), Request{Transition: Calm})
+		first(inc.Digest.Due, Request{Transition: Summarise})
 	}
 	switch {
 	case inc.State.Ended():
@@ -27,6 +28,7 @@ func (inc *Incident) timer(b *Book) (at time.Time, req Request) {
 		first(inc.WakeAt, Request{Transition: Wake, Reason: "it is time"})
 	}
 	first(inc.Held.Until, Request{Transition: Release})
+	first(inc.silentUntil(b), Request{Transition: NoNews})
 	for i := range inc.Actions {
 		switch a := &inc.Actions[i]; {
 		case !a.Ended.IsZero():
@@ -60,15 +62,17 @@ func (inc *Incident) overdueAt(b *Book, k *Clock) bool {
 const (
 	chaseEvery = 2
 	closeAfter = 5
+	chases     = 2
 )
 
-// ending asks for approval twice and then closes. What resolved by itself, with
-// nobody concerned, is only closed.
+// ending asks for approval twice and then closes, each when the office opens: nobody
+// is reminded at midnight. What resolved by itself, with nobody concerned, is only
+// closed.
 func (inc *Incident) ending(b *Book) (time.Time, Request) {
 	calendar := b.business()
-	if concerned := inc.Touched || inc.Origin == FromPerson; concerned && inc.Chased < 2 {
-		return calendar.AddDays(inc.ResolvedAt, chaseEvery*(inc.Chased+1)), Request{Transition: Chase}
+	if inc.concerns() && inc.Chased < chases {
+		return calendar.Opening(calendar.AddDays(inc.ResolvedAt, chaseEvery*(inc.Chased+1))), Request{Transition: Chase}
 	}
-	return calendar.AddDays(inc.ResolvedAt, closeAfter),
+	return calendar.Opening(calendar.AddDays(inc.ResolvedAt, closeAfter)),
 		Request{Transition: Close, Reason: fmt.Sprintf("nobody objected for %d business days", closeAfter)}
 }

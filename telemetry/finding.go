@@ -67,6 +67,8 @@ type Finding struct {
 	Score     *float64 `json:"score"`     // value over threshold
 	Expected  string   `json:"expected,omitempty"`
 
+	Completeness *float64 `json:"completeness,omitempty"` // readings present over readings expected; nil when the rule does not ask
+
 	Category string        `json:"category"`
 	Impact   string        `json:"impact"`  // device, site or client
 	Urgency  string        `json:"urgency"` // high, medium or low

@@ -2,6 +2,7 @@ package notices
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,5 +60,34 @@ func TestEachSubscriberIsToldOnceOfEachUpdate(t *testing.T) {
 	}
 	if _, err := o.desk.Tell(ctx, a.Ref, 0, "more", false, anna, o.now); err == nil {
 		t.Error("what is over can be told more of")
+	}
+}
+
+// TestWhoHearsOfAnAnnouncement tells of a major incident in rome.
+func TestWhoHearsOfAnAnnouncement(t *testing.T) {
+	o, ctx := newOffice(t), context.Background()
+	follow := []incidents.Topic{incidents.Announcements}
+	for _, c := range []incidents.Contact{
+		{Name: "rosa", Email: "rosa@rome.example", Language: "en"}, // reported it
+		{Name: "mia", Email: "mia@belfry.example", Language: "en", Topics: follow},
+		{Name: "rita", Email: "rita@rome.example", Language: "en", Topics: follow, Sites: []string{"rome"}},
+		{Name: "olav", Email: "olav@oslo.example", Language: "en", Topics: follow, Sites: []string{"oslo"}},
+		{Name: "paul", Email: "paul@belfry.example", Language: "en", Topics: []incidents.Topic{incidents.Escalations}},
+		{Name: "anna", Email: "anna@belfry.example", Language: "en", Topics: follow}, // writes it
+	} {
+		o.contact(c)
+	}
+	o.move(o.report(), anna, incidents.Request{Transition: incidents.Major, Reason: "the whole mall"})
+	if _, err := o.desk.Tell(ctx, "ANN-000001", 0, "", false, anna, o.now); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, row := range o.notices(incidents.NoticeQuery{Ref: "ANN-000001"}) {
+		got = append(got, row.Recipient+" "+string(row.Reason))
+	}
+	slices.Sort(got)
+	want := []string{"boss@rome.example contact_of_the_site", "mia@belfry.example announcements", "rita@rome.example announcements", "rosa@rome.example you_reported_it"}
+	if !slices.Equal(got, want) {
+		t.Errorf("told %v, want %v", got, want)
 	}
 }

@@ -84,6 +84,9 @@ func compose(letter []incidents.Notice, events []incidents.Event, inc incidents.
 	}
 	p := page{Words: w, Language: language, Incident: inc, State: said(w.States, string(inc.State)), Why: said(w.Reasons, string(letter[0].Reason)), Link: link}
 	for i, e := range events {
+		if e.Internal { // whoever is told that a clock has run out need not read the note that came then
+			e.Text = ""
+		}
 		p.Changes = append(p.Changes, line{e.At.In(zone).Format(w.Time), w.says(letter[i].Template, e), e.Text})
 	}
 	var text, page bytes.Buffer

@@ -194,6 +194,10 @@ func (w *Worker) attempt(ctx context.Context, letter []incidents.Notice, at time
 			return 0, w.Outbox.PostponeNotices(writing, ids(letter), until)
 		}
 	}
+	letter, err := w.wanted(ctx, letter, at)
+	if err != nil || len(letter) == 0 {
+		return 0, err
+	}
 	began := time.Now()
 	answer, err := w.send(ctx, letter, at)
 	if err != nil && ctx.Err() != nil {
@@ -206,6 +210,30 @@ func (w *Worker) attempt(ctx context.Context, letter []incidents.Notice, at time
 	}
 	w.delivered.WithLabelValues(string(letter[0].Channel), string(done[0].Outcome)).Inc()
 	return 1, w.Outbox.Delivered(writing, done)
+}
+
+// wanted drops from a letter to a person what is no longer asked of anybody: it may
+// have waited for the morning, and been done in the evening.
+func (w *Worker) wanted(ctx context.Context, letter []incidents.Notice, at time.Time) (left []incidents.Notice, err error) {
+	if letter[0].Channel != incidents.ByEmail || announced(letter[0]) {
+		return letter, nil
+	}
+	inc, err := w.Outbox.Incident(ctx, letter[0].Ref)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", letter[0].Ref, err)
+	}
+	var dropped []incidents.Delivery
+	for _, n := range letter {
+		if n.Stale(&inc) {
+			dropped = append(dropped, incidents.Delivery{Notice: n.ID, At: at, Attempt: n.Attempts + 1, Answer: "it was done in the meantime", Outcome: incidents.Dropped})
+		} else {
+			left = append(left, n)
+		}
+	}
+	if len(dropped) == 0 {
+		return left, nil
+	}
+	return left, w.Outbox.Delivered(context.WithoutCancel(ctx), dropped)
 }
 
 func ids(letter []incidents.Notice) (out []int64) {

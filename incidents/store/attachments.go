@@ -181,3 +181,16 @@ func (s *Attachments) Delete(ctx context.Context, ref, id string) error {
 	}
 	return nil
 }
+
+// Attached implements incidents.Shelf.
+func (t *ticketTx) Attached(ref, name string, internal bool) (there bool, err error) {
+	id, _ := idOf(ref)
+	query := "SELECT count(*) > 0 FROM attachments WHERE incident = ? AND name = ?"
+	if !internal {
+		query += " AND internal = 0"
+	}
+	if err := t.tx.QueryRowContext(t.ctx, query, id, name).Scan(&there); err != nil {
+		return false, fmt.Errorf("look for %q among what is attached to %s: %w", name, ref, err)
+	}
+	return there, nil
+}

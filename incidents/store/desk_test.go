@@ -254,7 +254,7 @@ func testWhatClosesAlikeIsAProblem(t *testing.T, open opener) {
 		}
 		ref := refOf(int64(day + 1))
 		for _, req := range []incidents.Request{{Transition: incidents.Take},
-			{Transition: incidents.Resolve, Code: "fixed", Cause: "power", Summary: "fuse", Item: "FC-000001", Force: true, Reason: "it is late"}, {Transition: incidents.Close}} {
+			{Transition: incidents.Resolve, Code: "fixed", Cause: "power", Summary: "fuse", Item: "FC-000001", Force: true, Reason: "it is late"}, {Transition: incidents.Approve}} {
 			if _, err := desk.Transition(ctx, ref, req, ana, at.Add(time.Hour)); err != nil {
 				t.Fatal(err)
 			}
@@ -379,7 +379,7 @@ func testHistory(t *testing.T, open opener) {
 			t.Fatal(err)
 		}
 	}
-	for _, c := range []incidents.Request{{Text: "she rang again", Channel: incidents.ByPhone}, {Text: "she seems cross", Internal: true}} {
+	for _, c := range []incidents.Request{{Text: "she rang again", Channel: incidents.ByPhone}, {Text: "she seems cross", Internal: true}, {Text: "the lens again", Shared: true}} {
 		if _, err := desk.Comment(ctx, "INC-000001", c, ana, noon); err != nil {
 			t.Fatal(err)
 		}
@@ -389,8 +389,8 @@ func testHistory(t *testing.T, open opener) {
 		who  incidents.Actor
 		want string
 	}{
-		"of a requester":                       {incidents.HistoryQuery{Requester: "paula"}, ana, "1/comment/api 1/comment/phone 2/report/visit 1/report/phone"},
-		"of a device":                          {incidents.HistoryQuery{Device: "D1"}, ana, "1/comment/api 1/comment/phone 1/report/phone"},
+		"of a requester":                       {incidents.HistoryQuery{Requester: "paula"}, ana, "1/comment/api 1/comment/api 1/comment/phone 2/report/visit 1/report/phone"},
+		"of a device":                          {incidents.HistoryQuery{Device: "D1"}, ana, "1/comment/api 1/comment/api 1/comment/phone 1/report/phone"},
 		"of a site":                            {incidents.HistoryQuery{Site: "rome"}, ana, "3/report/scan"},
 		"for the site, without internal notes": {incidents.HistoryQuery{Site: "paris"}, carl, "1/comment/phone 2/report/visit 1/report/phone"},
 		"not of another site":                  {incidents.HistoryQuery{Requester: "rosa"}, carl, ""},
@@ -407,8 +407,12 @@ func testHistory(t *testing.T, open opener) {
 	}
 	page, next, err := desk.History(ctx, incidents.HistoryQuery{Requester: "paula", Limit: 3}, ana)
 	rest, end, err2 := desk.History(ctx, incidents.HistoryQuery{Requester: "paula", Limit: 3, Before: next}, ana)
-	if err != nil || err2 != nil || len(page) != 3 || len(rest) != 1 || end != 0 {
+	if err != nil || err2 != nil || len(page) != 3 || len(rest) != 2 || end != 0 {
 		t.Errorf("by pages: %d and %d, %v, %v", len(page), len(rest), err, err2)
+	}
+	shared, err := s.Events(ctx, "INC-000001", 3, 10)
+	if sven := (incidents.Actor{Role: incidents.ThirdLine}); err != nil || len(shared) != 1 || !shared[0].Internal || !shared[0].Shared || !sven.Reads(&shared[0]) {
+		t.Errorf("what is shared with the supplier: %+v, %v", shared, err)
 	}
 	if list, err := s.Incidents(ctx, incidents.Query{Reporter: "paula", Limit: 10}); err != nil || len(list) != 2 || list[1].Channel != incidents.ByPhone {
 		t.Errorf("what paula reported: %+v, %v", list, err)

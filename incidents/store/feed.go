@@ -26,7 +26,7 @@ func (t *Tickets) Feed(ctx context.Context, after, to int64, site string) ([]inc
 	f.text("i.site", site)
 	// The cross join keeps the planner from walking all incidents of the site.
 	rows, err := t.read.QueryContext(ctx, `SELECT e.id, i.site, e.incident, e.seq, e.at, e.actor, e.source, e.request, e.kind,
-		e.before, e.after, e.text, e.internal, NULL FROM events e CROSS JOIN incidents i`+f.where()+` AND i.id = e.incident ORDER BY e.id`, f.args...)
+		e.before, e.after, e.text, e.internal, e.shared, NULL FROM events e CROSS JOIN incidents i`+f.where()+` AND i.id = e.incident ORDER BY e.id`, f.args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the events after %d: %w", after, err)
 	}

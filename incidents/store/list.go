@@ -124,7 +124,7 @@ func (t *Tickets) Events(ctx context.Context, ref string, after int64, limit int
 	if !ok {
 		return nil, incidents.ErrNotFound
 	}
-	rows, err := t.read.QueryContext(ctx, `SELECT seq, at, actor, source, request, kind, before, after, text, internal, evidence
+	rows, err := t.read.QueryContext(ctx, `SELECT seq, at, actor, source, request, kind, before, after, text, internal, shared, evidence
 		FROM events WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?`, id, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline of %s: %w", ref, err)
@@ -146,7 +146,7 @@ func scanEvent(rows scanner) (e incidents.Event, err error) {
 	var at sql.NullInt64
 	var before, after string
 	var evidence sql.NullString
-	err = rows.Scan(&e.Seq, &at, &e.Actor, &e.Source, &e.Request, &e.Kind, &before, &after, &e.Text, &e.Internal, &evidence)
+	err = rows.Scan(&e.Seq, &at, &e.Actor, &e.Source, &e.Request, &e.Kind, &before, &after, &e.Text, &e.Internal, &e.Shared, &evidence)
 	if err != nil {
 		return e, err
 	}

@@ -151,6 +151,12 @@ func (t *Tickets) Contacts(ctx context.Context, after string, limit int) ([]inci
 	return contacts(ctx, t.read, "WHERE name > ? ORDER BY name LIMIT ?", after, limit)
 }
 
+// followers returns the contacts that follow some topic, by name. There are few of
+// them, and they are asked for seldom: the contacts are looked through.
+func followers(ctx context.Context, db querier) ([]incidents.Contact, error) {
+	return contacts(ctx, db, `WHERE data LIKE '%"topics":[%' ORDER BY name`)
+}
+
 // Contact returns the contact of a principal, or ErrNotFound.
 func (t *Tickets) Contact(ctx context.Context, name string) (incidents.Contact, error) {
 	return oneContact(ctx, t.read, "name", name)

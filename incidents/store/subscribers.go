@@ -47,6 +47,9 @@ func (t *ticketTx) SiteContacts(sites []string) ([]incidents.Contact, error) {
 	return out, nil
 }
 
+// Followers implements incidents.Outbox.
+func (t *ticketTx) Followers() ([]incidents.Contact, error) { return followers(t.ctx, t.tx) }
+
 // contactsOf returns the addresses that sites name, each once.
 func (t *ticketTx) contactsOf(sites []string) (out []string, err error) {
 	if len(sites) == 0 {

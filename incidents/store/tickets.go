@@ -278,8 +278,8 @@ func recoveredAt(inc *incidents.Incident) any {
 }
 
 var eventRows = bulk{
-	into:    "events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence)",
-	columns: 12,
+	into:    "events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence, shared)",
+	columns: 13,
 }
 
 func (t *ticketTx) saveEvents(steps []incidents.Step) error {
@@ -295,7 +295,7 @@ func (t *ticketTx) saveEvents(steps []incidents.Step) error {
 			evidence = string(text)
 		}
 		return append(args, id, e.Seq, e.At.UnixMilli(), e.Actor, string(e.Source), e.Request, string(e.Kind),
-			string(e.Before), string(e.After), e.Text, e.Internal, evidence), nil
+			string(e.Before), string(e.After), e.Text, e.Internal, evidence, e.Shared), nil
 	})
 	return err
 }
