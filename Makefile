@@ -26,8 +26,8 @@ run: setup build ## the demo: a simulated fleet with faults, live (ARGS="--data 
 test: setup-tests lint ## linters and all tests, with the race detector
 	deploy/setup/test.sh $(ARGS)
 
-bench: setup build ## the benchmark suites (ARGS="ingest --json"; default: ingest)
-	exec bin/belfry bench $(or $(ARGS),ingest)
+bench: setup build ## the benchmark suites (ARGS="ingest --json"; default: all)
+	exec bin/belfry bench $(or $(ARGS),all)
 
 lint: $(TOOLS) ## gofmt, go vet, staticcheck, govulncheck
 	deploy/setup/lint.sh

@@ -21,6 +21,17 @@ type benchCommand struct {
 	Ingest   benchIngestCommand   `cmd:"" help:"Measure the way from the log into the warehouse, and the HTTP intake before it."`
 	Analyzer benchAnalyzerCommand `cmd:"" help:"Measure the way from the warehouse to findings, by the size of the fleet."`
 	Storage  benchStorageCommand  `cmd:"" help:"Measure inserting, what readings take at rest, and what people and rules ask."`
+	All      benchAllCommand      `cmd:"" help:"Run the four of them, one after another."`
+}
+
+// published says where a suite's report goes.
+type published struct {
+	Report string `help:"Keep the report in this folder too, as JSON and as text." placeholder:"DIR"`
+	JSON   bool   `help:"Print JSON."`
+}
+
+func (p published) publish(t *terminal, suite string, r bench.Report) error {
+	return bench.Publish(r, suite, p.Report, p.JSON, t.out)
 }
 
 type benchIngestCommand struct {
@@ -33,7 +44,8 @@ type benchIngestCommand struct {
 	NoEngine bool          `help:"Leave the warehouse out: decode, and throw away."`
 	NoPeer   bool          `help:"Leave ClickHouse's own Kafka table engine out."`
 	NoIntake bool          `help:"Leave the HTTP intake out."`
-	JSON     bool          `help:"Print JSON."`
+
+	published `embed:""`
 }
 
 // Run measures, in a folder of its own that is deleted afterwards.
@@ -43,7 +55,7 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return fmt.Errorf("make a folder for the measurement: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Backlog: c.Backlog, Dir: dir, JSON: c.JSON, NoPeer: c.NoPeer}
+	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Backlog: c.Backlog, Dir: dir, NoPeer: c.NoPeer}
 	if c.Delivery == 0 {
 		o.Delivery = -1
 	}
@@ -62,8 +74,11 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 			return err
 		}
 	}
-	_, err = bench.Ingest(ctx, o, t.out)
-	return err
+	report, err := bench.Ingest(ctx, o)
+	if err != nil {
+		return err
+	}
+	return c.publish(t, "ingest", report)
 }
 
 // intake measures the HTTP intake of a belfry that works beside the client, in a

@@ -18,8 +18,8 @@ type benchAnalyzerCommand struct {
 	Rules   []string `help:"Rule files that are evaluated together; without any, the default ones." placeholder:"FILE"`
 	Peer    int      `help:"Devices that Prometheus is given, where it is installed." default:"10000"`
 	NoPeer  bool     `help:"Leave Prometheus out."`
-	Report  string   `help:"Write the report into this folder as well." placeholder:"DIR"`
-	JSON    bool     `help:"Print JSON."`
+
+	published `embed:""`
 }
 
 // Run measures, in a folder of its own that is deleted afterwards.
@@ -42,7 +42,7 @@ func (c *benchAnalyzerCommand) Run(ctx context.Context, t *terminal) (err error)
 		return err
 	}
 	defer server.Close()
-	o := bench.AnalyzerOptions{Devices: c.Devices, Hours: c.Hours, Rounds: c.Rounds, Rules: rules, Dir: dir, Peer: c.Peer, JSON: c.JSON, Report: c.Report}
+	o := bench.AnalyzerOptions{Devices: c.Devices, Hours: c.Hours, Rounds: c.Rounds, Rules: rules, Dir: dir, Peer: c.Peer}
 	if missing := bench.PeerMissing(); missing != "" && !c.NoPeer {
 		fmt.Fprintln(t.err, "without the comparison: "+missing)
 		o.Peer = -1
@@ -64,7 +64,10 @@ func (c *benchAnalyzerCommand) Run(ctx context.Context, t *terminal) (err error)
 		}
 		_ = bar.Set(done)
 	}
-	_, err = bench.Analyzer(ctx, o, t.out)
+	report, err := bench.Analyzer(ctx, o)
 	_ = bar.Finish()
-	return err
+	if err != nil {
+		return err
+	}
+	return c.publish(t, "analyzer", report)
 }

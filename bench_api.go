@@ -19,8 +19,8 @@ type benchAPICommand struct {
 	Incidents int           `help:"Incidents that there are, a multiple of a thousand." default:"1000000"`
 	Rate      float64       `help:"Requests a second." default:"200"`
 	For       time.Duration `help:"How long they are sent." default:"30s"`
-	JSON      bool          `help:"Print JSON."`
-	Report    string        `help:"Write api.json and api.txt into this folder too." placeholder:"DIR"`
+
+	published `embed:""`
 }
 
 // Run measures lists of incidents through a real API on a socket, over a ticket
@@ -67,7 +67,10 @@ func (c *benchAPICommand) measure(ctx context.Context, t *terminal, dir, file st
 	}
 	served := make(chan error, 1)
 	go func() { served <- app.Listener(listener) }()
-	_, err = bench.API(ctx, bench.APIOptions{URL: "http://" + listener.Addr().String(), Token: secret, Incidents: c.Incidents, Rate: c.Rate, For: c.For,
-		Newest: newest, JSON: c.JSON, Dir: c.Report}, t.out)
-	return errors.Join(err, app.Shutdown(), <-served)
+	report, err := bench.API(ctx, bench.APIOptions{URL: "http://" + listener.Addr().String(), Token: secret, Incidents: c.Incidents, Rate: c.Rate, For: c.For,
+		Newest: newest})
+	if err := errors.Join(err, app.Shutdown(), <-served); err != nil {
+		return err
+	}
+	return c.publish(t, "api", report)
 }

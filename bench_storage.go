@@ -11,12 +11,12 @@ import (
 )
 
 type benchStorageCommand struct {
-	Readings int    `help:"Readings in the warehouse." default:"10000000"`
-	Devices  int    `help:"Devices that send them." default:"10000"`
-	State    int    `help:"Devices whose state is asked for." default:"1000000"`
-	Rounds   int    `help:"Rounds of each question; medians are printed." default:"5"`
-	Report   string `help:"Write storage.json into this folder." placeholder:"DIR"`
-	JSON     bool   `help:"Print JSON."`
+	Readings int `help:"Readings in the warehouse." default:"10000000"`
+	Devices  int `help:"Devices that send them." default:"10000"`
+	State    int `help:"Devices whose state is asked for." default:"1000000"`
+	Rounds   int `help:"Rounds of each question; medians are printed." default:"5"`
+
+	published `embed:""`
 }
 
 // Run measures, in a folder of its own that is deleted afterwards.
@@ -31,7 +31,7 @@ func (c *benchStorageCommand) Run(ctx context.Context, t *terminal) (err error) 
 		return err
 	}
 	defer server.Close()
-	o := bench.StorageOptions{Readings: c.Readings, Devices: c.Devices, State: c.State, Rounds: c.Rounds, Report: c.Report, JSON: c.JSON}
+	o := bench.StorageOptions{Readings: c.Readings, Devices: c.Devices, State: c.State, Rounds: c.Rounds}
 	for name, w := range map[string]**warehouse.Warehouse{"belfry_bench": &o.Warehouse, "belfry_bench_state": &o.Second} {
 		if *w, err = server.Database(ctx, name); err != nil {
 			return err
@@ -43,6 +43,9 @@ func (c *benchStorageCommand) Run(ctx context.Context, t *terminal) (err error) 
 		_ = bar.Add(1)
 	}
 	defer func() { _ = bar.Finish() }()
-	_, err = bench.Storage(ctx, o, t.out)
-	return err
+	report, err := bench.Storage(ctx, o)
+	if err != nil {
+		return err
+	}
+	return c.publish(t, "storage", report)
 }

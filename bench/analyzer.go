@@ -3,14 +3,10 @@ package bench
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"belfry/analyzer"
@@ -26,8 +22,6 @@ type AnalyzerOptions struct {
 	Rules   *analyzer.RuleSet // that are evaluated together
 	Dir     string            // for Prometheus; "": a temporary folder
 	Peer    int               // devices that Prometheus is given: 10,000; -1: it is left out
-	JSON    bool              // print the report as JSON
-	Report  string            // a folder to write the report into as well, as JSON and text; "": none
 
 	// Warehouse makes an empty warehouse for a fleet. Each call of open gives another
 	// way to it, with nothing remembered from the others.
@@ -71,7 +65,7 @@ type InstantPace struct {
 // every 15 minutes and a count every hour, each at its own minute; one in 500 stopped
 // two hours before the instant, and of one site in 100 IN and OUT differ. It checks
 // that the rules find exactly those before it reads a clock.
-func Analyzer(ctx context.Context, o AnalyzerOptions, out io.Writer) (*AnalyzerReport, error) {
+func Analyzer(ctx context.Context, o AnalyzerOptions) (*AnalyzerReport, error) {
 	o.fill()
 	r := &AnalyzerReport{Hours: o.Hours}
 	for _, rule := range o.Rules.Rules {
@@ -90,14 +84,7 @@ func Analyzer(ctx context.Context, o AnalyzerOptions, out io.Writer) (*AnalyzerR
 			return nil, fmt.Errorf("compare with Prometheus: %w", err)
 		}
 	}
-	if err := r.write(o.Report); err != nil {
-		return nil, err
-	}
-	if o.JSON {
-		return r, json.NewEncoder(out).Encode(r)
-	}
-	_, err := io.WriteString(out, r.text())
-	return r, err
+	return r, nil
 }
 
 func (o *AnalyzerOptions) fill() {
@@ -241,43 +228,21 @@ func heap() int64 {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
-// text is the report for people.
-func (r *AnalyzerReport) text() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "analyzer: one instant, from the warehouse to findings, over %d hours of readings; milliseconds\n", r.Hours)
-	fmt.Fprintf(&b, "%-16s %10s %10s %9s %9s %9s %9s %10s %10s %9s %12s\n", "", "devices", "newer", "all", "scans", "columns", "programs", "rows", "findings", "CPU us", "heap MB")
+// Print implements Report.
+func (r *AnalyzerReport) Print(out io.Writer) {
+	fmt.Fprintf(out, "analyzer: one instant, from the warehouse to findings, over %d hours of readings; milliseconds\n", r.Hours)
+	fmt.Fprintf(out, "%-16s %10s %10s %9s %9s %9s %9s %10s %10s %9s %12s\n", "", "devices", "newer", "all", "scans", "columns", "programs", "rows", "findings", "CPU us", "heap MB")
 	for _, f := range r.Fleets {
 		for _, line := range []struct {
 			name string
 			p    InstantPace
 		}{{"default rules", f.All}, {"offline alone", f.Offline}} {
-			fmt.Fprintf(&b, "%-16s %10d %10d %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, f.Devices, f.Later, line.p.Millis, line.p.Scans,
+			fmt.Fprintf(out, "%-16s %10d %10d %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, f.Devices, f.Later, line.p.Millis, line.p.Scans,
 				line.p.Columns, line.p.Programs, line.p.Rows, line.p.Findings, line.p.CPUPerUnit, f.Memory>>20)
 		}
-		fmt.Fprintf(&b, "%-16s %10d %10s %9.1f\n", "one rule more", f.Devices, "", f.Further)
+		fmt.Fprintf(out, "%-16s %10d %10s %9.1f\n", "one rule more", f.Devices, "", f.Further)
 	}
 	if r.Peer != nil {
-		b.WriteString(r.Peer.text())
+		r.Peer.print(out)
 	}
-	return b.String()
-}
-
-// write puts the report into a folder.
-func (r *AnalyzerReport) write(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the report's folder: %w", err)
-	}
-	data, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	for name, text := range map[string][]byte{"analyzer.json": append(data, '\n'), "analyzer.txt": []byte(r.text())} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-	}
-	return nil
 }

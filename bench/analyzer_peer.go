@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -319,9 +320,8 @@ func (p *prometheus) get(ctx context.Context, path string, into any) error {
 	return json.NewDecoder(answer.Body).Decode(into)
 }
 
-// text is the comparison for people.
-func (c *PeerCompare) text() string {
-	return fmt.Sprintf("\ntwo rules over six hours of %d devices, %d hits on both sides\n"+
+func (c *PeerCompare) print(out io.Writer) {
+	fmt.Fprintf(out, "\ntwo rules over six hours of %d devices, %d hits on both sides\n"+
 		"%-28s %10s %14s\n%-28s %10.0f %14.2f\n%-28s %10s %14.2f\n%-28s %10.0f %14.2f\nCPU of Prometheus over ours: %.0f with the scan, %.0f on columns already fetched\n",
 		c.Devices, c.Hits, "", "ms", "CPU us/device", "belfry, with the scan", c.BelfryMillis, c.BelfryCPU,
 		"belfry, columns fetched", "", c.BelfryColumns, "Prometheus "+c.Version, c.PeerMillis, c.PeerCPU, c.Ratio, c.ColumnsRatio)

@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -21,8 +19,6 @@ type APIOptions struct {
 	Rate       float64       // requests a second
 	For        time.Duration // how long they are sent
 	Newest     time.Time     // about when the newest incidents changed
-	JSON       bool
-	Dir        string // "" writes no files
 }
 
 // APIReport says how long lists took. Times are counted from when a request was
@@ -66,8 +62,8 @@ type answered struct {
 	fault error
 }
 
-// API asks for lists at a fixed rate, in turn, and prints how long they took.
-func API(ctx context.Context, o APIOptions, out io.Writer) (*APIReport, error) {
+// API asks for lists at a fixed rate, in turn, and measures how long they take.
+func API(ctx context.Context, o APIOptions) (*APIReport, error) {
 	lists := o.lists()
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	defer client.CloseIdleConnections()
@@ -96,7 +92,7 @@ func API(ctx context.Context, o APIOptions, out io.Writer) (*APIReport, error) {
 	group.Wait()
 	r := o.report(lists, all)
 	r.Sent = float64(n) / sent.Seconds()
-	return r, r.print(out, o)
+	return r, nil
 }
 
 func ask(ctx context.Context, client *http.Client, o APIOptions, query string) (a answered) {
@@ -158,35 +154,8 @@ func timesOf(list string, times []time.Duration) APITimes {
 	return t
 }
 
-func (r *APIReport) print(out io.Writer, o APIOptions) error {
-	if o.Dir != "" {
-		text, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.MkdirAll(o.Dir, 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(o.Dir, "api.json"), append(text, '\n'), 0o644); err != nil {
-			return err
-		}
-		f, err := os.Create(filepath.Join(o.Dir, "api.txt"))
-		if err != nil {
-			return err
-		}
-		r.table(f)
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	if o.JSON {
-		return json.NewEncoder(out).Encode(r)
-	}
-	r.table(out)
-	return nil
-}
-
-func (r *APIReport) table(out io.Writer) {
+// Print implements Report.
+func (r *APIReport) Print(out io.Writer) {
 	fmt.Fprintf(out, "lists of incidents: %d incidents, %d requests, %.0f a second (%.0f wanted), %d failed\n", r.Incidents, r.Requests, r.Sent, r.Wanted, r.Failed)
 	fmt.Fprintf(out, "%-72s %6s %9s %9s %9s\n", "", "rows", "p50 ms", "p99 ms", "max ms")
 	for _, t := range append(r.Lists, r.All) {

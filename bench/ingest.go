@@ -1,6 +1,6 @@
 // Package bench measures belfry against goals and references that anyone can
 // repeat: each measurement runs both sides in turn in one process, checks that
-// they did the same work, and prints medians and ratios.
+// they did the same work, and reports medians and ratios.
 //
 // It sees every other package; none sees it.
 package bench
@@ -8,7 +8,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -29,7 +28,6 @@ type IngestOptions struct {
 	Delivery   time.Duration // how long 50,000 readings a second are sent to see when they can be queried: 10 s; below 0: not at all
 	Backlog    int           // readings, of days kept by devices, that lie in the log before those of the delivery: none
 	Dir        string        // for the log; "": a temporary folder
-	JSON       bool          // print the report as JSON
 	Sink       ingest.Sink   // where readings go; nil: into the Warehouse, or without one nowhere
 	Intake     *IntakeReport // measured before, to be printed with the rest; nil: it was not
 
@@ -68,8 +66,9 @@ type FormatReport struct {
 // (one kafka-go connection for each partition, Batch.Read) and carrying it into
 // the sink by an ingest.Consumer. Each full round must deliver exactly what was
 // written, or Ingest fails. Then it sends at a steady pace and measures when
-// readings can be queried. It prints what it measured to out.
-func Ingest(ctx context.Context, o IngestOptions, out io.Writer) (r IngestReport, err error) {
+// readings can be queried.
+func Ingest(ctx context.Context, o IngestOptions) (*IngestReport, error) {
+	r := &IngestReport{}
 	formats, err := o.fill()
 	if err != nil {
 		return r, err
@@ -99,7 +98,7 @@ func Ingest(ctx context.Context, o IngestOptions, out io.Writer) (r IngestReport
 			return r, fmt.Errorf("measure when readings can be queried: %w", err)
 		}
 	}
-	return r, r.print(out, o.JSON)
+	return r, nil
 }
 
 func (o *IngestOptions) fill() ([]format, error) {

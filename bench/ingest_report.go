@@ -1,15 +1,12 @@
 package bench
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 )
 
-func (r *IngestReport) print(out io.Writer, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(out).Encode(r)
-	}
+// Print implements Report.
+func (r *IngestReport) Print(out io.Writer) {
 	for i := range r.Formats {
 		r.Formats[i].print(out, r.Readings)
 	}
@@ -21,7 +18,6 @@ func (r *IngestReport) print(out io.Writer, asJSON bool) error {
 	if r.Intake != nil {
 		r.Intake.print(out)
 	}
-	return nil
 }
 
 func (r *FormatReport) print(out io.Writer, readings int) {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
+	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -17,9 +19,8 @@ import (
 func TestIngestDeliversEveryReadingToTheSink(t *testing.T) {
 	var got atomic.Int64
 	sink := func(_ context.Context, b *telemetry.Batch) error { got.Add(int64(b.Len())); return nil }
-	var out bytes.Buffer
-	o := IngestOptions{Readings: 10_000, Devices: 300, Rounds: 2, Dir: t.TempDir(), JSON: true, Sink: sink, Delivery: time.Second}
-	r, err := Ingest(t.Context(), o, &out)
+	o := IngestOptions{Readings: 10_000, Devices: 300, Rounds: 2, Dir: t.TempDir(), Sink: sink, Delivery: time.Second}
+	r, err := Ingest(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +35,19 @@ func TestIngestDeliversEveryReadingToTheSink(t *testing.T) {
 			t.Errorf("report of %s: %+v", f.Format, f)
 		}
 	}
-	var again IngestReport
-	if err := json.Unmarshal(out.Bytes(), &again); err != nil || !reflect.DeepEqual(again, r) {
-		t.Errorf("printed %s: %v", out.Bytes(), err)
+	dir := filepath.Join(t.TempDir(), "reports")
+	var text, data bytes.Buffer
+	if err := errors.Join(Publish(r, "ingest", dir, false, &text), Publish(r, "ingest", dir, true, &data)); err != nil || !strings.Contains(text.String(), "log to sink") {
+		t.Errorf("printed %q: %v", text.String(), err)
 	}
-	out.Reset()
-	if err := r.print(&out, false); err != nil || !strings.Contains(out.String(), "log to sink") {
-		t.Errorf("printed %q: %v", out.String(), err)
+	var again IngestReport
+	if err := json.Unmarshal(data.Bytes(), &again); err != nil || !reflect.DeepEqual(again, *r) {
+		t.Errorf("printed %s: %v", data.Bytes(), err)
+	}
+	for name, want := range map[string]string{"ingest.txt": text.String(), "ingest.json": data.String()} {
+		if kept, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(kept) != want {
+			t.Errorf("%s holds %q, %v", name, kept, err)
+		}
 	}
 }
 
@@ -50,8 +57,7 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	r, err := Ingest(t.Context(), IngestOptions{Readings: 10_000, Devices: 300, Rounds: 1, Formats: []string{"objects", "arrow"}, Dir: t.TempDir(), Warehouse: w, Delivery: time.Second / 2, Backlog: 5000}, &out)
+	r, err := Ingest(t.Context(), IngestOptions{Readings: 10_000, Devices: 300, Rounds: 1, Formats: []string{"objects", "arrow"}, Dir: t.TempDir(), Warehouse: w, Delivery: time.Second / 2, Backlog: 5000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +66,8 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 			t.Errorf("report %+v", f)
 		}
 	}
+	var out bytes.Buffer
+	r.Print(&out)
 	for _, line := range []string{"read and thrown away", "inserted, decoded before", "ClickHouse's Kafka table engine", "log to sink", "objects: ", "arrow: ", "delivery: ", "a backlog of 5000"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is not in\n%s", line, out.String())
@@ -71,14 +79,14 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 }
 
 func TestAFormatThatThereIsNot(t *testing.T) {
-	if _, err := Ingest(t.Context(), IngestOptions{Formats: []string{"xml"}}, io.Discard); err == nil || !strings.Contains(err.Error(), "objects, ndjson, arrow, backfill") {
+	if _, err := Ingest(t.Context(), IngestOptions{Formats: []string{"xml"}}); err == nil || !strings.Contains(err.Error(), "objects, ndjson, arrow, backfill") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func BenchmarkIngest(b *testing.B) {
 	for b.Loop() {
-		r, err := Ingest(b.Context(), IngestOptions{Rounds: 3, Dir: b.TempDir(), Formats: []string{"objects"}, Delivery: -1}, b.Output())
+		r, err := Ingest(b.Context(), IngestOptions{Rounds: 3, Dir: b.TempDir(), Formats: []string{"objects"}, Delivery: -1})
 		if err != nil {
 			b.Fatal(err)
 		}

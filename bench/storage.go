@@ -2,11 +2,8 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,9 +22,7 @@ type StorageOptions struct {
 
 	Warehouse *warehouse.Warehouse // an empty one
 	Second    *warehouse.Warehouse // another, for the devices whose state is asked for
-	Report    string               // folder for storage.json; "" writes none
-	JSON      bool
-	Progress  func(step string) // told what is being done; nil: nobody
+	Progress  func(step string)    // told what is being done; nil: nobody
 }
 
 // StorageSteps is how often Progress is called.
@@ -59,7 +54,7 @@ type Question struct {
 // Storage fills a warehouse with readings, always the same, and measures
 // inserting, what they take at rest, and what people and rules ask most. The
 // answers of the kept hours must add up to the readings, or Storage fails.
-func Storage(ctx context.Context, o StorageOptions, out io.Writer) (r StorageReport, err error) {
+func Storage(ctx context.Context, o StorageOptions) (*StorageReport, error) {
 	for _, d := range []struct {
 		v         *int
 		otherwise int
@@ -78,13 +73,10 @@ func Storage(ctx context.Context, o StorageOptions, out io.Writer) (r StorageRep
 	}{{"insert", b.insert}, {"fill", b.fill}, {"refresh the hours", b.refresh}, {"merge", b.rest}, {"ask", b.ask}, {"ask for the state", b.state}} {
 		o.Progress(step.name)
 		if err := step.do(ctx); err != nil {
-			return b.report, fmt.Errorf("%s: %w", step.name, err)
+			return &b.report, fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	if err := b.report.save(o.Report); err != nil {
-		return b.report, err
-	}
-	return b.report, b.report.print(out, o.JSON)
+	return &b.report, nil
 }
 
 // storageBench is one run of Storage.
@@ -231,27 +223,8 @@ func (b *storageBench) askAll(ctx context.Context, w *warehouse.Warehouse, quest
 	return nil
 }
 
-func (r *StorageReport) save(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "storage.json"), append(text, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
-}
-
-func (r *StorageReport) print(out io.Writer, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(out).Encode(r)
-	}
+// Print implements Report.
+func (r *StorageReport) Print(out io.Writer) {
 	fmt.Fprintf(out, "storage: %d readings of %d devices, %d hours of devices\n", r.Readings, r.Devices, r.HourRows)
 	fmt.Fprintf(out, "  %-44s %10.0f readings/s %8.0f CPU ns each\n", "insert", r.Insert.PerSecond, r.Insert.CPUNanos)
 	fmt.Fprintf(out, "  %-44s %10.0f readings/s %8.0f CPU ns each\n", "make the hours anew", r.Refresh.PerSecond, r.Refresh.CPUNanos)
@@ -263,5 +236,4 @@ func (r *StorageReport) print(out io.Writer, asJSON bool) error {
 		}
 		fmt.Fprintf(out, "  %-44s %10.1f ms %8.1f ms CPU%s\n", q.Name, q.Millis, q.CPUMillis, goal)
 	}
-	return nil
 }
