@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
 
-	"belfry/api"
+	"golang.org/x/sync/errgroup"
+
 	"belfry/bench"
-	"belfry/incidents"
 	"belfry/incidents/store"
 )
 
@@ -23,8 +22,9 @@ type benchAPICommand struct {
 	published `embed:""`
 }
 
-// Run measures lists of incidents through a real API on a socket, over a ticket
-// database that is made for it and deleted afterwards.
+// Run measures lists of incidents through the API of a whole process, with its
+// timers, rules and mirror, over a data folder that is made for it and deleted
+// afterwards.
 func (c *benchAPICommand) Run(ctx context.Context, t *terminal) (err error) {
 	if c.Rate <= 0 || c.For <= 0 {
 		return errors.New("bench api: --rate and --for are above 0")
@@ -34,42 +34,64 @@ func (c *benchAPICommand) Run(ctx context.Context, t *terminal) (err error) {
 		return fmt.Errorf("make a folder for the measurement: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	file := filepath.Join(dir, "tickets.db")
-	bar := t.progress(int64(c.Incidents), "incidents in the database")
-	if err := bench.LoadTickets(ctx, file, c.Incidents, at, func(done int) { _ = bar.Set(done) }); err != nil {
+	config := defaultConfig()
+	config.Data, config.Warehouse.Library, config.API.Rate = dir, t.config.Warehouse.Library, -1
+	config.Listen, config.Log.Listen, config.Door.Listen = "127.0.0.1:0", "127.0.0.1:0", ""
+	newest, err := c.load(ctx, t, dir)
+	if err != nil {
 		return err
 	}
-	bar.Finish()
-	return c.measure(ctx, t, dir, file, at.Add(time.Duration(c.Incidents/1000)*time.Minute))
+	p, err := newProcess(ctx, config, processOptions{log: t.quietLogger()})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.run(ctx) })
+	group.Go(func() error { defer stop(); return c.measure(ctx, t, p, newest) })
+	return errors.Join(group.Wait(), p.close())
 }
 
-func (c *benchAPICommand) measure(ctx context.Context, t *terminal, dir, file string, newest time.Time) (err error) {
-	tickets, err := store.Open(ctx, file)
+// load makes the tickets, and returns about when the newest ones changed.
+func (c *benchAPICommand) load(ctx context.Context, t *terminal, dir string) (newest time.Time, err error) {
+	dir = filepath.Join(dir, "tenants", store.DefaultTenant)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return newest, fmt.Errorf("make the tenant's folder: %w", err)
+	}
+	span := time.Duration(c.Incidents/1000) * time.Minute
+	at := time.Now().Add(-span).UTC().Truncate(time.Second)
+	bar := t.progress(int64(c.Incidents), "incidents in the database")
+	err = bench.LoadTickets(ctx, filepath.Join(dir, "tickets.db"), c.Incidents, at, func(done int) { _ = bar.Set(done) })
+	_ = bar.Finish()
+	return at.Add(span), err
+}
+
+// measure waits until the mirror has copied what there is, and asks for lists.
+func (c *benchAPICommand) measure(ctx context.Context, t *terminal, p *process, newest time.Time) error {
+	home := p.watches.home
+	last, err := home.tickets.LastEvent(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, tickets.Close()) }()
-	control, err := store.OpenControl(ctx, filepath.Join(dir, "control.db"))
-	if err != nil {
-		return err
+	bar, tick := t.progress(last, "events in the warehouse"), time.NewTicker(200*time.Millisecond)
+	defer tick.Stop()
+	began := time.Now()
+	for copied := int64(0); copied < last; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if copied, err = home.warehouse.MirroredTo(ctx); err != nil {
+			return err
+		}
+		_ = bar.Set64(copied)
 	}
-	defer func() { err = errors.Join(err, control.Close()) }()
-	_, secret, err := control.CreateToken(ctx, incidents.Token{Name: "bench", Role: incidents.Admin, Tenant: store.DefaultTenant}, time.Now())
+	_ = bar.Finish()
+	report, err := bench.API(ctx, bench.APIOptions{URL: p.url(), Token: p.token, Incidents: c.Incidents, Rate: c.Rate, For: c.For, Newest: newest,
+		Mirrored: float64(last) / time.Since(began).Seconds()})
 	if err != nil {
-		return err
-	}
-	app := api.New(api.Parts{Tenant: store.DefaultTenant, Desk: incidents.NewDesk(tickets, incidents.Config{}, nil, nil), Registry: tickets,
-		Tokens: control, Audit: tickets, Rate: api.RateLimit{PerSecond: -1}})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	served := make(chan error, 1)
-	go func() { served <- app.Listener(listener) }()
-	report, err := bench.API(ctx, bench.APIOptions{URL: "http://" + listener.Addr().String(), Token: secret, Incidents: c.Incidents, Rate: c.Rate, For: c.For,
-		Newest: newest})
-	if err := errors.Join(err, app.Shutdown(), <-served); err != nil {
 		return err
 	}
 	return c.publish(t, "api", report)

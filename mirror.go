@@ -27,8 +27,9 @@ type mirror struct {
 	lag    prometheus.Gauge
 }
 
-// mirrorPage is how many events are copied at once.
-const mirrorPage = 1000
+// mirrorPage is how many events are copied at once. Each page makes a part of its own
+// in the warehouse, which costs as much as some thousands of rows in one.
+const mirrorPage = 5000
 
 func newMirror(tickets *store.Tickets, w *warehouse.Warehouse, log *slog.Logger, r prometheus.Registerer) *mirror {
 	m := &mirror{tickets: tickets, warehouse: w, log: log, copied: -1,
@@ -109,22 +110,19 @@ func (m *mirror) copy(ctx context.Context, to int64) error {
 		return err
 	}
 	m.lag.Set(max(0, time.Since(events[0].At).Seconds()))
-	seen := map[string]bool{}
-	var list []warehouse.Incident
+	changed, err := m.tickets.Changed(ctx, events)
+	if err != nil {
+		return err
+	}
+	list := make([]warehouse.Incident, len(changed))
+	for i := range changed {
+		list[i] = mirroredIncident(&changed[i])
+	}
 	rows := make([]warehouse.IncidentEvent, len(events))
 	for i, e := range events {
 		if rows[i], err = mirroredEvent(e); err != nil {
 			return err
 		}
-		if seen[e.Ref] {
-			continue
-		}
-		seen[e.Ref] = true
-		incident, err := m.tickets.Incident(ctx, e.Ref)
-		if err != nil {
-			return err
-		}
-		list = append(list, mirroredIncident(&incident))
 	}
 	return m.warehouse.PutIncidents(ctx, list, rows)
 }

@@ -19,6 +19,7 @@ type APIOptions struct {
 	Rate       float64       // requests a second
 	For        time.Duration // how long they are sent
 	Newest     time.Time     // about when the newest incidents changed
+	Mirrored   float64       // events a second that were copied into the warehouse before
 }
 
 // APIReport says how long lists took. Times are counted from when a request was
@@ -30,6 +31,7 @@ type APIReport struct {
 	Requests  int        `json:"requests"`
 	Failed    int        `json:"failed"`
 	Stall     float64    `json:"longest_stall_ms"` // the longest time in which no answer came
+	Mirrored  float64    `json:"mirrored_events_per_second"`
 	All       APITimes   `json:"all"`
 	Lists     []APITimes `json:"lists"`
 	Goal      string     `json:"goal"`
@@ -117,7 +119,7 @@ func ask(ctx context.Context, client *http.Client, o APIOptions, query string) (
 }
 
 func (o APIOptions) report(lists []string, all []answered) *APIReport {
-	r := &APIReport{Incidents: o.Incidents, Wanted: o.Rate, Requests: len(all), Goal: "p99 <= 20 ms at 200 requests/s over a million incidents"}
+	r := &APIReport{Incidents: o.Incidents, Wanted: o.Rate, Requests: len(all), Mirrored: o.Mirrored, Goal: "p99 <= 20 ms at 200 requests/s over a million incidents"}
 	times, ends, each := []time.Duration{}, []time.Time{}, make([][]time.Duration, len(lists))
 	rows := make([]int, len(lists))
 	for _, a := range all {
@@ -166,4 +168,5 @@ func (r *APIReport) Print(out io.Writer) {
 		fmt.Fprintf(out, "  %-70s %6d %9.1f %9.1f %9.1f\n", name, t.Rows, t.P50, t.P99, t.Max)
 	}
 	fmt.Fprintf(out, "longest time without an answer: %.1f ms; goal: %s\n", r.Stall, r.Goal)
+	fmt.Fprintf(out, "before that, %.0f events a second were copied into the warehouse\n", r.Mirrored)
 }

@@ -29,7 +29,7 @@ func LoadTickets(ctx context.Context, file string, n int, at time.Time, progress
 	if err := seedTickets(ctx, file, at); err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=synchronous(OFF)&_pragma=journal_mode(WAL)&_pragma=cache_size(-262144)")
+	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=synchronous(OFF)&_pragma=journal_mode(OFF)&_pragma=cache_size(-262144)")
 	if err != nil {
 		return err
 	}
@@ -64,13 +64,21 @@ var varied = map[string]string{
 	"category":   "CASE (i.id + ?1) % 7 WHEN 0 THEN 'data_gap' WHEN 1 THEN 'clock_skew' ELSE i.category END",
 	"site":       "printf('site-%04d', (i.id + 37 * ?1) % 2000)",
 	"device":     "printf('FC-%06d', i.id + 1000 * (?1 % 100))",
+	"words":      "printf(' fc %06d at site %04d has been silent for 3d', i.id + 1000 * (?1 % 100), (i.id + 37 * ?1) % 2000)",
 	"assignee":   "CASE WHEN (i.id + ?1) % 3 THEN '' ELSE 'p' || ((i.id + ?1) % 40) END",
 	"level":      "1 + ((i.id + ?1) % 100) / 97",
 	"priority":   "1 + (i.id + ?1) % 4",
 	"clock":      "CASE (i.id + ?1) % 1000 WHEN 0 THEN 'breached' ELSE 'met' END",
 	"updated_at": "i.updated_at + 60000 * ?1",
 	"timer_at":   "NULL",
+	"sort":       "(SELECT s.id FROM sorts s WHERE s.category = %s AND s.state = %s AND s.level = %s AND s.priority = %s AND s.clock = %s AND s.kind = i.kind AND s.condition = i.condition AND s.rule = i.rule)",
 }
+
+// sorts are all the sorts that varied makes.
+const sorts = `INSERT INTO sorts SELECT (SELECT max(id) FROM sorts) + row_number() OVER (), c.category, t.state, l.level, p.priority, k.clock, s.kind, s.condition, s.rule, 0
+	FROM (SELECT DISTINCT kind, condition, rule FROM sorts) s,
+	(SELECT 'data_gap' AS category UNION SELECT 'clock_skew' UNION SELECT category FROM sorts) c, (SELECT 'closed' AS state UNION SELECT 'in_progress') t,
+	(SELECT 1 AS level UNION SELECT 2) l, (SELECT 1 AS priority UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) p, (SELECT 'met' AS clock UNION SELECT 'breached') k`
 
 // inRow are the columns that the row's JSON says too.
 var inRow = []string{"state", "category", "site", "device", "assignee", "level", "priority"}
@@ -82,6 +90,7 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 		return err
 	}
 	data := "json_set(i.data, '$.ref', printf('INC-%06d', i.id + 1000 * ?1), '$.open_key', ''"
+	data += ", '$.summary', printf('FC-%06d at site-%04d has been silent for 3d', i.id + 1000 * (?1 % 100), (i.id + 37 * ?1) % 2000)"
 	for _, c := range inRow {
 		data += ", '$." + c + "', " + varied[c]
 	}
@@ -91,6 +100,8 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 		switch {
 		case c == "data":
 			value = data + ")"
+		case c == "sort":
+			value = fmt.Sprintf(value, varied["category"], varied["state"], varied["level"], varied["priority"], varied["clock"])
 		case !ok:
 			value = "i." + c
 		}
@@ -106,14 +117,51 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 		"INSERT INTO events (" + list + ") SELECT " + strings.Replace(list, "incident", "incident + 1000 * ?1", 1) + " FROM events WHERE incident <= 1000",
 		"UPDATE counters SET value = 1000 * (?1 + 1) WHERE name = 'incident'",
 	}
+	indexes, err := dropIndexes(ctx, db)
+	if err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, sorts); err != nil {
+		return err
+	}
 	for k := 1; k < times; k++ {
 		if err := inOne(ctx, db, statements, k); err != nil {
 			return fmt.Errorf("multiply the incidents: %w", err)
 		}
 		progress((k + 1) * seedIncidents)
 	}
-	_, err = db.ExecContext(ctx, "DELETE FROM tallies; INSERT INTO tallies SELECT category, state, level, priority, COUNT(*) FROM incidents GROUP BY 1, 2, 3, 4")
-	return err
+	for _, statement := range append(indexes, "UPDATE sorts SET count = (SELECT COUNT(*) FROM incidents i WHERE i.sort = sorts.id)",
+		"INSERT INTO search (rowid, title, body) SELECT id, trim(words), replace(category, '_', ' ') FROM incidents WHERE id > 0 ORDER BY id",
+		"UPDATE counters SET value = (SELECT max(id) FROM incidents) WHERE name = 'indexed'") {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("index the incidents: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropIndexes drops the indexes of incidents, which are sooner made anew than kept
+// up to date, and returns the statements that make them.
+func dropIndexes(ctx context.Context, db *sql.DB) (statements []string, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'incidents' AND sql IS NOT NULL")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var drop string
+	for rows.Next() {
+		var name, statement string
+		if err := rows.Scan(&name, &statement); err != nil {
+			return nil, err
+		}
+		drop += "DROP INDEX " + name + ";"
+		statements = append(statements, statement)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	_, err = db.ExecContext(ctx, drop)
+	return statements, err
 }
 
 func inOne(ctx context.Context, db *sql.DB, statements []string, k int) error {

@@ -119,13 +119,18 @@ func member(b []byte, name string, v reflect.Value) ([]byte, error) {
 		sep = '{'
 	}
 	b = append(append(append(b, sep, '"'), name...), `":`...)
-	switch {
-	case v.Kind() == reflect.String && plain(v.String()): // a storm writes a million of these
+	switch { // a storm writes a million of these
+	case v.Kind() == reflect.String && plain(v.String()):
 		return append(append(append(b, '"'), v.String()...), '"'), nil
 	case v.Kind() == reflect.Int:
 		return strconv.AppendInt(b, v.Int(), 10), nil
+	case v.Kind() == reflect.Bool:
+		return strconv.AppendBool(b, v.Bool()), nil
 	}
-	text, err := json.Marshal(v.Interface())
+	if at, ok := v.Addr().Interface().(*time.Time); ok && at.Location() == time.UTC && at.Year() >= 0 && at.Year() <= 9999 {
+		return at.AppendFormat(b, `"`+time.RFC3339Nano+`"`), nil
+	}
+	text, err := json.Marshal(v.Addr().Interface())
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", name, err)
 	}

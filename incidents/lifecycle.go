@@ -1,6 +1,7 @@
 package incidents
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -98,8 +99,10 @@ type Request struct {
 	matrix   Matrix             // qualify; nil means DefaultMatrix
 	held     Held               // open, repeat, reopen, hold_back, adopt
 	parent   string             // open, reopen, adopt
-	key      string             // open of a site incident: its key
-	book     *Book              // what clocks go by; nil: there are none
+
+	unrecorded bool   // open: the caller records what changed
+	key        string // open of a site incident: its key
+	book       *Book  // what clocks go by; nil: there are none
 }
 
 // move is one row of the table of transitions.
@@ -267,12 +270,15 @@ func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Inci
 		next.Touched = next.Touched || m.name != Report
 	}
 	next.TimerAt, _ = next.timer(req.book)
-	before, after, err := diff(&inc, &next)
-	if err != nil {
-		return inc, Event{}, fmt.Errorf("record %s of %s: %w", m.name, inc.Ref, err)
-	}
-	if len(after) == len("{}") && m.name != Comment && m.name != Absorb {
-		return inc, Event{}, nil
+	var before, after json.RawMessage
+	if !req.unrecorded {
+		var err error
+		if before, after, err = diff(&inc, &next); err != nil {
+			return inc, Event{}, fmt.Errorf("record %s of %s: %w", m.name, inc.Ref, err)
+		}
+		if len(after) == len("{}") && m.name != Comment && m.name != Absorb {
+			return inc, Event{}, nil
+		}
 	}
 	next.Version++
 	next.UpdatedAt = later(inc.UpdatedAt, at)

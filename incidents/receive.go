@@ -3,6 +3,7 @@ package incidents
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"belfry/telemetry"
@@ -53,7 +54,7 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error 
 		if err := in.recoverParents(); err != nil {
 			return err
 		}
-		return tx.Save(in.steps)
+		return in.save()
 	})
 	if err == nil {
 		d.metrics.count(in.steps)
@@ -155,7 +156,7 @@ func (in *intake) open(previous Incident, f *telemetry.Finding) error {
 	}
 	priority := in.desk.priority(in.book, f.Category, Impact(f.Impact), Urgency(f.Urgency))
 	req := Request{Transition: Open, finding: f, ref: ref, priority: priority, previous: previous.Ref,
-		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)]}
+		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)], unrecorded: true}
 	if req.held.By == "" {
 		if req.parent, req.held, err = in.brake(f); err != nil {
 			return err
@@ -174,5 +175,44 @@ func (in *intake) apply(inc Incident, req Request, f *telemetry.Finding) error {
 	}
 	in.steps = append(in.steps, s)
 	in.latest[s.After.Key] = s.After
+	return nil
+}
+
+// savedAtOnce is how many steps are handed to the store together.
+const savedAtOnce = 256
+
+// save records what the openings changed, and saves all steps. While some are saved the
+// next ones are recorded: in a storm that is as much work.
+func (in *intake) save() error {
+	parts := slices.Collect(slices.Chunk(in.steps, savedAtOnce))
+	recorded := make(chan error, len(parts)) // never full
+	go func() {
+		for _, part := range parts {
+			recorded <- record(part)
+		}
+	}()
+	var first error
+	for _, part := range parts {
+		if err := <-recorded; first == nil && err != nil {
+			first = err
+		}
+		if first == nil {
+			first = in.tx.Save(part)
+		}
+	}
+	return first
+}
+
+// record writes into the events what they changed, where that has not been done.
+func record(steps []Step) (err error) {
+	for i := range steps {
+		s := &steps[i]
+		if s.Event.After != nil {
+			continue
+		}
+		if s.Event.Before, s.Event.After, err = diff(&s.Before, &s.After); err != nil {
+			return fmt.Errorf("record %s of %s: %w", s.Event.Kind, s.After.Ref, err)
+		}
+	}
 	return nil
 }

@@ -150,25 +150,28 @@ func (s *Sender) Tell(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// firing returns what is open and fires, as alerts.
+// firing returns what is open and fires, as alerts. What has ended is not even read:
+// much of it fired to its end.
 func (s *Sender) firing(ctx context.Context, at time.Time) (map[string]alert, error) {
 	out := map[string]alert{}
-	for _, condition := range []telemetry.Condition{telemetry.Firing, telemetry.Unknown} {
-		for before := ""; ; {
-			page, err := s.Incidents(ctx, incidents.Query{Condition: condition, Before: before, Limit: atOnce})
-			if err != nil {
-				return nil, fmt.Errorf("list what fires: %w", err)
-			}
-			for i := range page {
-				if tells(&page[i]) {
-					a := s.alertOf(&page[i], at)
-					out[key(a.Labels)] = a
+	for _, state := range incidents.States {
+		for _, condition := range []telemetry.Condition{telemetry.Firing, telemetry.Unknown} {
+			for q := (incidents.Query{State: state, Condition: condition, Limit: atOnce}); !state.Ended(); {
+				page, err := s.Incidents(ctx, q)
+				if err != nil {
+					return nil, fmt.Errorf("list what fires: %w", err)
 				}
+				for i := range page {
+					if tells(&page[i]) {
+						a := s.alertOf(&page[i], at)
+						out[key(a.Labels)] = a
+					}
+				}
+				if len(page) < atOnce {
+					break
+				}
+				q.Before = page[len(page)-1].Ref
 			}
-			if len(page) < atOnce {
-				break
-			}
-			before = page[len(page)-1].Ref
 		}
 	}
 	return out, nil

@@ -15,11 +15,12 @@ import (
 type dialect struct {
 	name     string // of the migrations' folder
 	goose    goose.Dialect
-	numbered bool   // arguments are written $1, $2
-	lock     string // makes writers follow one another, where a transaction alone does not
-	instr    string // the function that finds a text in another
-	siteName string // the name in a site's JSON
-	hint     string // written before a column keeps the planner from its index
+	numbered bool      // arguments are written $1, $2
+	lock     string    // makes writers follow one another, where a transaction alone does not
+	instr    string    // the function that finds a text in another
+	siteName string    // the name in a site's JSON
+	hint     string    // written before a column keeps the planner from its index
+	each     [2]string // around a query makes a table of it that a join runs for each row
 
 	listTables  string // the tables that are written to, in an order that references allow
 	listColumns string // of a table: name, type, and YES where the database draws the number
@@ -28,6 +29,7 @@ type dialect struct {
 
 var sqlite = &dialect{name: "sqlite", goose: goose.DialectSQLite3, instr: "instr",
 	siteName: "json_extract(data, '$.name')", hint: "+",
+	each:        [2]string{"json_each((SELECT json_group_array(value) FROM (", ")))"},
 	listTables:  `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
 	listColumns: "SELECT name, type, 'NO' FROM pragma_table_info(?)"}
 
@@ -35,10 +37,15 @@ var sqlite = &dialect{name: "sqlite", goose: goose.DialectSQLite3, instr: "instr
 // others.
 var postgres = &dialect{name: "postgres", goose: goose.DialectPostgres, numbered: true,
 	lock: "SELECT pg_advisory_xact_lock(5101702, hashtext(current_schema()))", instr: "strpos", siteName: "data::json->>'name'",
+	each:       [2]string{"LATERAL (", ")"},
 	listTables: "SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY table_name",
 	listColumns: `SELECT column_name, data_type, is_identity FROM information_schema.columns
 		WHERE table_schema = current_schema() AND table_name = ? AND is_generated = 'NEVER' ORDER BY ordinal_position`,
 	override: " OVERRIDING SYSTEM VALUE"}
+
+// forEach makes a table of a query for the column value that uses columns of the
+// tables before it.
+func (d *dialect) forEach(query string) string { return d.each[0] + query + d.each[1] }
 
 var rebound sync.Map // statement with question marks to the same with numbers
 

@@ -125,6 +125,59 @@ func TestPostgreSQLGoesAwayAndComesBack(t *testing.T) {
 	}
 }
 
+// dying kills the server when all of a transaction is written and nothing committed.
+type dying struct {
+	*Tickets
+	kill func()
+}
+
+func (d dying) Update(ctx context.Context, fn func(incidents.Tx) error) error {
+	return d.Tickets.Update(ctx, func(tx incidents.Tx) error {
+		defer d.kill()
+		return fn(tx)
+	})
+}
+
+func TestPostgreSQLDiesInATransaction(t *testing.T) {
+	server, ctx := startPostgres(t), context.Background()
+	s := server.open(t)
+	desk := incidents.NewDesk(s, incidents.Config{}, nil, nil)
+	if err := desk.Receive(ctx, findings(telemetry.Firing, 10, noon)); err != nil {
+		t.Fatal(err)
+	}
+	due := holds(t, s)[0].Clocks[0].Due
+	killed := incidents.NewDesk(dying{s, func() { server.kill(t) }}, incidents.Config{}, nil, nil)
+	if err := killed.Receive(ctx, findings(telemetry.Firing, 30, noon)); err == nil || !strings.Contains(err.Error(), "went away") {
+		t.Errorf("it died before the commit: got %v, want what was not done", err)
+	}
+	late := due.Add(72 * time.Hour)
+	if _, err := desk.Tick(ctx, late); err == nil || !strings.Contains(err.Error(), "begin a transaction") {
+		t.Errorf("the timers without a database: got %v, want what they could not do", err)
+	}
+	server.start(t)
+	server.create(t, "answers")
+	if list := holds(t, s); len(list) != 10 {
+		t.Errorf("%d incidents, want the 10 from before", len(list))
+	}
+	if n, err := desk.Tick(ctx, late); err != nil || n < 10 {
+		t.Errorf("the timers made %d changes, %v; want what was missed of 10 incidents", n, err)
+	}
+	if n, err := desk.Tick(ctx, late); err != nil || n != 0 {
+		t.Errorf("and once more %d, %v; want none", n, err)
+	}
+	for _, inc := range holds(t, s) {
+		if p := inc.Clocks[0].Passed; len(p) == 0 || !p[len(p)-1].At.Equal(due) || !p[len(p)-1].Noted.Equal(late) {
+			t.Errorf("%s passed %+v; want at %v, noted at %v", inc.Ref, p, due, late)
+		}
+	}
+	if err := desk.Receive(ctx, findings(telemetry.Firing, 30, noon)); err != nil {
+		t.Fatal(err)
+	}
+	if list := holds(t, s); len(list) != 30 {
+		t.Errorf("%d incidents, want 30", len(list))
+	}
+}
+
 func testRollUp(t *testing.T, open opener) {
 	s, ctx := open(t), context.Background()
 	var devices []telemetry.Device

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
@@ -87,7 +88,9 @@ func (db *database) alone(d *deed) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
-	if err := d.run(tx); err != nil {
+	if err := d.run(tx); errors.Is(err, driver.ErrBadConn) {
+		return fmt.Errorf("the %s went away, and nothing of this was done: %w", db.path, err)
+	} else if err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

@@ -8,14 +8,11 @@ import (
 	"belfry/incidents"
 )
 
-// How much is looked through one by one, rather than asked of the index. The
-// index first gathers everything that holds a word, which for a common one is
-// more than a page needs; the newest rows, or those of a narrow filter, hold a page
-// of a common word at once.
-const (
-	newestLooked = 2_000
-	fewRows      = 20_000
-)
+// fewRows is how many rows of some sorts are looked through one by one, rather than
+// asked of the index. The index first gathers everything that holds a word, which for
+// a common one is more than a page needs; the newest rows, or those of a narrow
+// filter, hold a page of a common word at once.
+const fewRows = 10_000
 
 // withWords lists the incidents whose summaries hold all words: the newest, which
 // may not be in the index yet, one by one, and the others by the index.
@@ -24,7 +21,7 @@ func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents
 	if len(list) == 0 {
 		return nil, nil
 	}
-	narrow, err := t.narrow(ctx, q)
+	by, narrow, err := t.narrow(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +29,7 @@ func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents
 	if err != nil {
 		return nil, err
 	}
-	look := t.conditions(q)
+	look := t.conditions(q, by)
 	for _, phrase := range list {
 		look.holds(phrase)
 	}
@@ -79,7 +76,7 @@ func rarest(list [][]string) (word string) {
 
 // indexed lists by the index, up to a number.
 func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]string, to int64, limit int) ([]incidents.Incident, error) {
-	f := t.conditions(q)
+	f := t.conditions(q, 0)
 	for _, phrase := range list {
 		f.holds(phrase)
 	}
@@ -100,42 +97,24 @@ func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]strin
 	return found, nil
 }
 
-// narrow reports whether the other filters let few incidents through. How many
-// there are of each sort is known.
-func (t *Tickets) narrow(ctx context.Context, q incidents.Query) (bool, error) {
-	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Reporter != "" || q.Parent != "" || !q.UpdatedSince.IsZero() {
-		return true, nil
+// narrow reports whether the other filters let few incidents through, and by which
+// way they are found. How many there are of each sort is known.
+func (t *Tickets) narrow(ctx context.Context, q incidents.Query) (by way, yes bool, err error) {
+	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Reporter != "" || q.Parent != "" {
+		return 0, true, nil
 	}
-	if q.Clock == "breached" || q.Clock == "at_risk" || q.Clock == "paused" {
-		return true, nil
+	if !q.UpdatedSince.IsZero() {
+		if few, err := t.littleChanged(ctx, q); err != nil || few {
+			return byChange, true, err
+		}
 	}
-	f := t.sort(q)
+	f := t.sorted(q)
 	if len(f.terms) == 0 {
-		return false, nil
+		return 0, false, nil
 	}
 	n, err := t.tallied(ctx, f)
-	return n <= fewRows, err
-}
-
-// sort is the part of a query that tallies are kept of.
-func (d *dialect) sort(q incidents.Query) filter {
-	f := filter{dialect: d}
-	f.text("category", q.Category)
-	f.text("state", string(q.State))
-	if q.Level > 0 {
-		f.add("level = ?", q.Level)
+	if n > fewRows {
+		return 0, false, err
 	}
-	if q.Priority > 0 {
-		f.add("priority = ?", q.Priority)
-	}
-	return f
-}
-
-// tallied counts the incidents of some sorts.
-func (t *Tickets) tallied(ctx context.Context, f filter) (n int64, err error) {
-	err = t.read.QueryRowContext(ctx, "SELECT CAST(coalesce(sum(count), 0) AS BIGINT) FROM tallies"+f.where(), f.args...).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("count what a filter lets through: %w", err)
-	}
-	return n, nil
+	return bySort, true, err
 }

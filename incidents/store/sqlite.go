@@ -62,8 +62,10 @@ func open(ctx context.Context, path, schema string) (*database, error) {
 	return db, nil
 }
 
-// Pragmas of every connection. FULL: a commit is on disk when it returns.
-var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)",
+// Pragmas of every connection. FULL: a commit is on disk when it returns. The log
+// grows to 32 MiB before its pages go to their places: in a storm those of the
+// indexes change in nearly every transaction, and are so written once for many.
+var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(8192)", "busy_timeout(10000)", "foreign_keys(1)",
 	"cache_size(-65536)", "temp_store(MEMORY)"}
 
 // source is what the driver opens, with more than the pragmas of every connection.

@@ -406,23 +406,30 @@ func TestAFileThatIsNoDatabaseIsNamed(t *testing.T) {
 
 func TestListsUseTheRightIndex(t *testing.T) {
 	s, ctx := openTickets(t), context.Background()
-	for index, q := range map[string]incidents.Query{
-		"incidents_site":     {Site: "x", State: incidents.New, Category: "c", Priority: 1, Level: 1, Before: "INC-000100"},
-		"incidents_device":   {Device: "x", State: incidents.New},
-		"incidents_assignee": {Assignee: "x", State: incidents.New},
-		"incidents_category": {Category: "x"},
-		"incidents_state":    {State: incidents.New},
-		"incidents_priority": {Priority: 1},
-		"incidents_level":    {Level: 3},
-		"incidents_clock":    {Clock: "breached"},
-		"incidents_parent":   {Parent: "INC-000001", State: incidents.New},
-		"incidents_updated":  {UpdatedSince: noon, State: incidents.New},
+	for _, c := range []struct {
+		index string
+		by    way
+		q     incidents.Query
+	}{
+		{"COVERING INDEX incidents_site (site=? AND id<?)", 0, incidents.Query{Site: "x", State: incidents.New, Category: "c", Priority: 1, Level: 1, Before: "INC-000100"}},
+		{"COVERING INDEX incidents_assignee (assignee=?)", 0, incidents.Query{Assignee: "x", State: incidents.New, Clock: "ok"}},
+		{"incidents_device", 0, incidents.Query{Device: "x", State: incidents.New}},
+		{"incidents_parent", 0, incidents.Query{Parent: "INC-000001", State: incidents.New}},
+		{"incidents_reporter", 0, incidents.Query{Reporter: "x", State: incidents.New}},
+		{"incidents_sort (sort=?)", bySort, incidents.Query{Assignee: "x", State: incidents.New}},
+		{"COVERING INDEX incidents_sort (sort=?)", bySort, incidents.Query{UpdatedSince: noon, State: incidents.New}},
+		{"COVERING INDEX incidents_updated (updated_at>?)", byChange, incidents.Query{UpdatedSince: noon, State: incidents.New}},
+		{"incidents_updated (updated_at>?)", byChange, incidents.Query{UpdatedSince: noon, Site: "x", Assignee: "x"}},
 	} {
-		f := sqlite.conditions(q)
+		f := sqlite.conditions(c.q, c.by)
 		plan := explain(ctx, t, s, "SELECT id FROM incidents"+f.where()+" ORDER BY "+f.id+" DESC LIMIT 50", f.args...)
-		if !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE") && q.UpdatedSince.IsZero() {
-			t.Errorf("want %s: %s", index, plan)
+		if !strings.Contains(plan, c.index) || strings.Contains(plan, "TEMP B-TREE") && c.by == 0 {
+			t.Errorf("want %s: %s", c.index, plan)
 		}
+	}
+	query, args := sqlite.merged(incidents.Query{State: incidents.New, Before: "INC-000100", Limit: 50})
+	if plan := explain(ctx, t, s, query, args...); strings.Count(plan, "COVERING INDEX incidents_sort (sort=? AND id<?)") != 2 {
+		t.Errorf("of some sorts: %s", plan)
 	}
 	plan := explain(ctx, t, s, "SELECT MAX(id) FROM incidents WHERE key <> '' AND key IN (?,?) GROUP BY key", "x", "y")
 	if !strings.Contains(plan, "incidents_key") {

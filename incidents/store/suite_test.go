@@ -24,6 +24,8 @@ type opener func(testing.TB) *Tickets
 var suite = map[string]func(*testing.T, opener){
 	"Many analyzers open one incident for each key":  testManyAnalyzersOpenOneIncidentForEachKey,
 	"Of two who take at once one is told":            testOfTwoWhoTakeAtOnceOneIsTold,
+	"No key is open twice whatever comes at once":    testNoKeyIsOpenTwiceWhateverComesAtOnce,
+	"Every way to a list finds the same":             testEveryWayToAListFindsTheSame,
 	"Writers share transactions, and no faults":      testWritersTogether,
 	"A reference that was not used is not lost":      testAReferenceThatWasNotUsedIsNotLost,
 	"A superseded incident gives its key away":       testASupersededIncidentGivesItsKeyAway,

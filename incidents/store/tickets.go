@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +119,36 @@ func incident(ctx context.Context, db querier, ref string) (incidents.Incident, 
 	return list[0], nil
 }
 
+// Changed returns the incidents that events are of, as they are now, in no order.
+func (t *Tickets) Changed(ctx context.Context, events []incidents.FeedEvent) (out []incidents.Incident, err error) {
+	numbers := map[int64]bool{}
+	for i := range events {
+		id, _ := idOf(events[i].Ref)
+		numbers[id] = true
+	}
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(numbers)), keysAtOnce) {
+		list, err := rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN ("+marks(len(chunk))+")", anys(chunk)...)
+		if err != nil {
+			return nil, fmt.Errorf("read %d incidents: %w", len(chunk), err)
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// keysAtOnce is how many of them one statement asks for.
+const keysAtOnce = 500
+
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+func anys[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i := range list {
+		out[i] = list[i]
+	}
+	return out
+}
+
 // rowsOf runs a query for the column data of incidents.
 func rowsOf(ctx context.Context, db querier, query string, args ...any) (list []incidents.Incident, err error) {
 	rows, err := db.QueryContext(ctx, query, args...)
@@ -141,16 +172,10 @@ func rowsOf(ctx context.Context, db querier, query string, args ...any) (list []
 
 // Latest implements incidents.Tx.
 func (t *ticketTx) Latest(keys []string) (map[string]incidents.Incident, error) {
-	const atOnce = 500
 	out := make(map[string]incidents.Incident, len(keys))
-	for chunk := range slices.Chunk(keys, atOnce) {
-		args := make([]any, len(chunk))
-		for i, k := range chunk {
-			args[i] = k
-		}
-		marks := strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")
+	for chunk := range slices.Chunk(keys, keysAtOnce) {
 		list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents WHERE id IN
-			(SELECT MAX(id) FROM incidents WHERE key <> '' AND key IN (`+marks+`) GROUP BY key)`, args...)
+			(SELECT MAX(id) FROM incidents WHERE key <> '' AND key IN (`+marks(len(chunk))+`) GROUP BY key)`, anys(chunk)...)
 		if err != nil {
 			return nil, fmt.Errorf("read the newest incidents of %d keys: %w", len(chunk), err)
 		}
@@ -193,13 +218,14 @@ func (t *ticketTx) Alone(from, to time.Time, limit int) (n int, err error) {
 
 // Save implements incidents.Tx.
 func (t *ticketTx) Save(steps []incidents.Step) error {
-	if err := t.saveRows(steps); err != nil {
+	sorts, err := t.saveSorts(steps)
+	if err != nil {
+		return err
+	}
+	if err := t.saveRows(steps, sorts); err != nil {
 		return err
 	}
 	if err := t.saveEvents(steps); err != nil {
-		return err
-	}
-	if err := t.saveTallies(steps); err != nil {
 		return err
 	}
 	return t.saveMemory(steps)
@@ -207,19 +233,19 @@ func (t *ticketTx) Save(steps []incidents.Step) error {
 
 var incidentRows = bulk{
 	into: `incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee,
-		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, reporter, data)`,
-	columns: 23,
+		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, reporter, sort, data)`,
+	columns: 24,
 	suffix: `ON CONFLICT (id) DO UPDATE SET open_key = excluded.open_key, version = excluded.version,
 		state = excluded.state, condition = excluded.condition, category = excluded.category, site = excluded.site,
 		device = excluded.device, assignee = excluded.assignee, level = excluded.level, priority = excluded.priority,
 		updated_at = excluded.updated_at, recovered_at = excluded.recovered_at, words = excluded.words,
 		kind = excluded.kind, clock = excluded.clock, timer_at = excluded.timer_at,
-		parent = excluded.parent, data = excluded.data`,
+		parent = excluded.parent, sort = excluded.sort, data = excluded.data`,
 }
 
 // saveRows writes the last version of each incident, in the order of their
 // numbers: one that gives up its key is older than the one that takes it over.
-func (t *ticketTx) saveRows(steps []incidents.Step) error {
+func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error {
 	last := make(map[string]*incidents.Step, len(steps))
 	for i := range steps {
 		last[steps[i].After.Ref] = &steps[i]
@@ -246,7 +272,7 @@ func (t *ticketTx) saveRows(steps []incidents.Step) error {
 		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
 			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
 			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), spaced(inc.Summary), string(inc.Kind), inc.ClockState(),
-			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, string(data)), nil
+			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, sorts[sortOf(inc)], string(data)), nil
 	})
 	return err
 }
@@ -298,30 +324,6 @@ func (t *ticketTx) saveEvents(steps []incidents.Step) error {
 			string(e.Before), string(e.After), e.Text, e.Internal, evidence, e.Shared), nil
 	})
 	return err
-}
-
-func (t *ticketTx) saveTallies(steps []incidents.Step) error {
-	deltas := map[incidents.Tally]int64{}
-	sort := func(inc *incidents.Incident) incidents.Tally {
-		return incidents.Tally{Category: inc.Category, State: inc.State, Level: inc.Level, Priority: inc.Priority}
-	}
-	for i := range steps {
-		if steps[i].Before.State != incidents.Absent {
-			deltas[sort(&steps[i].Before)]--
-		}
-		deltas[sort(&steps[i].After)]++
-	}
-	for k, n := range deltas {
-		if n == 0 {
-			continue
-		}
-		_, err := t.tx.ExecContext(t.ctx, `INSERT INTO tallies VALUES (?,?,?,?,?)
-			ON CONFLICT (category, state, level, priority) DO UPDATE SET count = tallies.count + excluded.count`, k.Category, string(k.State), k.Level, k.Priority, n)
-		if err != nil {
-			return fmt.Errorf("count incidents: %w", err)
-		}
-	}
-	return nil
 }
 
 // Recall implements incidents.Tx.
