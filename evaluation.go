@@ -14,8 +14,11 @@ import (
 )
 
 // checkRules is POST /api/v1/rules/check.
-func (w *watch) checkRules(_ context.Context, files []api.RuleFile) ([]api.FileFault, error) {
-	_, err := loadAsked(files)
+func (w *watch) checkRules(ctx context.Context, files []api.RuleFile) ([]api.FileFault, error) {
+	set, err := loadAsked(files)
+	if err == nil {
+		err = w.sql.checkSQL(ctx, set, true)
+	}
 	var faulty api.FaultyRules
 	if errors.As(err, &faulty) {
 		return faulty, nil
@@ -34,11 +37,13 @@ func loadAsked(asked []api.RuleFile) (*analyzer.RuleSet, error) {
 }
 
 // asked returns the rules that a question is about: those that it brings, else those
-// that run; and only the one that it names.
-func (w *watch) asked(ctx context.Context, files []api.RuleFile, name string) (*analyzer.RuleSet, error) {
+// that run; and only the one that it names. sql: it may bring rules with queries.
+func (w *watch) asked(ctx context.Context, files []api.RuleFile, name string, sql bool) (*analyzer.RuleSet, error) {
 	rules, err := w.rules.current(ctx)
 	if len(files) > 0 {
-		rules, err = loadAsked(files)
+		if rules, err = loadAsked(files); err == nil {
+			err = w.sql.checkSQL(ctx, rules, sql)
+		}
 	}
 	if err != nil || name == "" {
 		return rules, err
@@ -52,7 +57,7 @@ func (w *watch) asked(ctx context.Context, files []api.RuleFile, name string) (*
 
 // backtest is POST /api/v1/rules/backtest.
 func (w *watch) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMessage, error) {
-	rules, err := w.asked(ctx, q.Files, q.Rule)
+	rules, err := w.asked(ctx, q.Files, q.Rule, q.SQL)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +65,7 @@ func (w *watch) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMess
 	if err != nil {
 		return nil, fmt.Errorf("read the registry: %w", err)
 	}
-	report, err := analyzer.Backtest(ctx, analyzer.BacktestConfig{Rules: rules, Fleet: fleet, Load: w.loadAll, From: q.From, To: q.To})
+	report, err := analyzer.Backtest(ctx, analyzer.BacktestConfig{Rules: rules, Fleet: fleet, Load: w.loadAll, Raw: w.sql.answer, From: q.From, To: q.To})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // explain is POST /api/v1/rules/explain.
 func (w *watch) explain(ctx context.Context, q api.ExplainQuery) (json.RawMessage, error) {
-	rules, err := w.asked(ctx, q.Files, "")
+	rules, err := w.asked(ctx, q.Files, "", q.SQL)
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +22,7 @@ func (w *watch) explain(ctx context.Context, q api.ExplainQuery) (json.RawMessag
 	if err != nil {
 		return nil, fmt.Errorf("read the registry: %w", err)
 	}
-	x, err := analyzer.Explain(ctx, analyzer.Config{Rules: rules, Fleet: fleet, Query: w.warehouse.Scan, Series: w.warehouse.Series, Clock: time.Now}, q.At.UTC())
+	x, err := analyzer.Explain(ctx, analyzer.Config{Rules: rules, Fleet: fleet, Query: w.warehouse.Scan, Series: w.warehouse.Series, Raw: w.sql.answer, Clock: time.Now}, q.At.UTC())
 	if err != nil {
 		return nil, err
 	}

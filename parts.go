@@ -123,7 +123,7 @@ func (w *watch) openAnalyzer(ctx context.Context) error {
 		return err
 	}
 	w.analyzer, err = analyzer.New(ctx, analyzer.Config{
-		Rules: w.rules.set, Fleet: fleet, Query: w.warehouse.Scan, Series: w.warehouse.Series, Late: w.warehouse.Late, Emit: w.desk.Receive, States: w.tickets.States(),
+		Rules: w.rules.set, Fleet: fleet, Query: w.warehouse.Scan, Series: w.warehouse.Series, Late: w.warehouse.Late, Raw: w.sql.answer, Emit: w.desk.Receive, States: w.tickets.States(),
 		Health: true, MaxLag: w.config.Analyzer.MaxLag, Start: w.options.since, Log: w.log, Registry: w.metrics, Clock: time.Now,
 	})
 	return err

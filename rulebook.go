@@ -22,6 +22,7 @@ type ruleBook struct {
 	base    ruleFiles
 	later   ruleFiles // shipped rules that run by themselves some day; none where rules were chosen
 	tickets *store.Tickets
+	sql     *ruleSQL // nil where there is no engine
 
 	mu       sync.Mutex
 	revision int64 // of changed; -1 before the first look
@@ -31,7 +32,7 @@ type ruleBook struct {
 
 // openRules reads and checks the rules that are to run.
 func (w *watch) openRules(ctx context.Context) (err error) {
-	b := &ruleBook{base: w.options.rules, tickets: w.tickets, revision: -1}
+	b := &ruleBook{base: w.options.rules, tickets: w.tickets, sql: w.sql, revision: -1}
 	if b.base == nil {
 		if len(w.config.Analyzer.Rules) == 0 {
 			b.later = catalogue.Later()
@@ -120,7 +121,11 @@ func (b *ruleBook) put(ctx context.Context, q api.RuleChange) (api.Rule, error) 
 		trial[name] = r
 	}
 	if delete(trial, q.Name); !q.Drop {
-		if err := oneRule(q.Name, q.Text); err != nil {
+		set, err := oneRule(q.Name, q.Text)
+		if err == nil {
+			err = b.sql.checkSQL(ctx, set, q.SQL)
+		}
+		if err != nil {
 			return api.Rule{}, err
 		}
 		trial[q.Name] = change
@@ -154,15 +159,15 @@ func (b *ruleBook) matches(q api.RuleChange) error {
 }
 
 // oneRule checks that a text holds the one rule of that name.
-func oneRule(name, text string) error {
+func oneRule(name, text string) (*analyzer.RuleSet, error) {
 	set, err := analyzer.Load(analyzer.File{Name: apiFile(name), Data: []byte(text)})
 	if err != nil {
-		return faultsOf(err)
+		return nil, faultsOf(err)
 	}
 	if len(set.Rules) != 1 || set.Rules[0].Name != name {
-		return api.FaultyRules{{File: apiFile(name), Line: 1, Column: 1, Wrong: fmt.Sprintf("the text holds %d rules; want one, named %s", len(set.Rules), name)}}
+		return nil, api.FaultyRules{{File: apiFile(name), Line: 1, Column: 1, Wrong: fmt.Sprintf("the text holds %d rules; want one, named %s", len(set.Rules), name)}}
 	}
-	return nil
+	return set, nil
 }
 
 // faultsOf turns the loader's faults into those of the API.

@@ -117,11 +117,17 @@ type rulesTestCommand struct {
 }
 
 // Run tries every test of the files and prints what is not as expected.
-func (c *rulesTestCommand) Run(ctx context.Context, t *terminal) error {
+func (c *rulesTestCommand) Run(ctx context.Context, t *terminal) (err error) {
 	files, err := readRuleFiles(c.Files)
 	if err != nil {
 		return err
 	}
+	dir, err := os.MkdirTemp("", "belfry-rules-test")
+	if err != nil {
+		return fmt.Errorf("make a folder for the tests: %w", err)
+	}
+	stage := &testStage{dir: filepath.Join(dir, "warehouse"), library: t.config.Warehouse.Library}
+	defer func() { stage.close(); err = errors.Join(err, os.RemoveAll(dir)) }()
 	results, failed := []analyzer.CaseResult{}, 0
 	for _, f := range files {
 		cases, err := analyzer.LoadCases(f, func(name string) ([]analyzer.File, error) {
@@ -137,6 +143,7 @@ func (c *rulesTestCommand) Run(ctx context.Context, t *terminal) error {
 		if err != nil {
 			return err
 		}
+		cases.Stage = stage.stage
 		some, err := cases.Run(ctx)
 		if err != nil {
 			return err

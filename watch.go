@@ -39,6 +39,7 @@ type watch struct {
 
 	tickets   *store.Tickets
 	warehouse *warehouse.Warehouse // nil when it is not needed
+	sql       *ruleSQL             // answers the queries of rules; nil without a warehouse
 	intake    *ingest.Intake
 	dead      *ingest.DeadLetters
 	consumer  *ingest.Consumer
@@ -143,6 +144,8 @@ func (w *watch) openWarehouse(ctx context.Context) (err error) {
 		return err
 	}
 	w.warehouse.Measure(w.metrics)
+	w.sql = newRuleSQL(w.server, w.database())
+	w.closeLater(w.sql.close)
 	if !w.options.private && w.has("api") {
 		w.mirror = newMirror(w.tickets, w.warehouse, w.log, w.metrics)
 	}

@@ -21,6 +21,8 @@ type Config struct {
 	Query Query
 	// Series answers for bins; nil: rules with signals that are made of bins fail.
 	Series SeriesQuery
+	// Raw answers the queries of rules in SQL; nil: rules that have one fail.
+	Raw RawQuery
 	// Late tells of readings that came late; nil: days are judged once, with what was
 	// there then.
 	Late LateQuery
@@ -370,7 +372,7 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 		return nil
 	}
 	a.setAlive(tasks[0].at)
-	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}}
+	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}, raw: map[*task]*rawAnswer{}}
 	defer a.giveBack()
 	p.plan(tasks)
 	p.read(ctx)

@@ -181,6 +181,12 @@ func (a *Analyzer) again(ctx context.Context, touched map[int32]time.Time, first
 			return a.cfg.Series(ctx, s)
 		}
 	}
+	if a.cfg.Raw != nil {
+		c.Raw = func(ctx context.Context, q Raw) ([]RawRow, error) {
+			q.Params["as_of"] = rawTime(at)
+			return a.cfg.Raw(ctx, q)
+		}
+	}
 	return New(ctx, c)
 }
 

@@ -17,6 +17,9 @@ type BacktestConfig struct {
 	// Load brings the readings with from < ts <= to, of all versions; it is asked
 	// once. The batch is the backtest's from then on.
 	Load func(ctx context.Context, from, to time.Time) (*telemetry.Batch, error)
+	// Raw answers the queries of rules in SQL, from the readings as they were at each
+	// instant; nil: rules that have one fail.
+	Raw RawQuery
 	// From and To bound the instants: (From, To].
 	From, To time.Time
 	// Lookback is how far before From readings are loaded: 35 days when zero, and
@@ -95,7 +98,7 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 		Findings: []telemetry.Finding{}}
 	a, err := New(ctx, Config{
 		Rules: c.Rules, Fleet: c.Fleet, Start: c.From, EachInstant: true, OnHold: h.add,
-		Query: reel.Query, Series: reel.Series, Late: reel.Late,
+		Query: reel.Query, Series: reel.Series, Late: reel.Late, Raw: c.Raw,
 		Emit: func(_ context.Context, f []telemetry.Finding) error {
 			r.Findings = append(r.Findings, f...)
 			return nil

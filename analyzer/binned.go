@@ -215,10 +215,7 @@ func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clock
 	if !sameTypes(record.Schema().Fields()) {
 		return fmt.Errorf("the record has the columns %v; want %v", record.Schema(), seriesSchema)
 	}
-	t := binTable{
-		device: record.Column(0).(*array.Uint64).Uint64Values(), bin: record.Column(1).(*array.Uint32).Uint32Values(),
-		in: record.Column(2).(*array.Float64).Float64Values(), out: record.Column(3).(*array.Float64).Float64Values(), rows: record.Column(4).(*array.Float64).Float64Values(),
-	}
+	t := tableOf(record)
 	return p.share(hi-lo, func(w *worker, from, to int) error {
 		return p.visitRows(w, &t, lo+from, lo+to, s.Bins(), faces, visit)
 	})
@@ -275,6 +272,14 @@ type binTable struct {
 	device        []uint64
 	bin           []uint32
 	in, out, rows []float64
+}
+
+// tableOf shows a record of sameTypes; it is valid until the record is released.
+func tableOf(record arrow.Record) binTable {
+	return binTable{
+		device: record.Column(0).(*array.Uint64).Uint64Values(), bin: record.Column(1).(*array.Uint32).Uint32Values(),
+		in: record.Column(2).(*array.Float64).Float64Values(), out: record.Column(3).(*array.Float64).Float64Values(), rows: record.Column(4).(*array.Float64).Float64Values(),
+	}
 }
 
 // fill lays a device's rows, which begin at a place of the table, into n bins.

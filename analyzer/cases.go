@@ -1,6 +1,7 @@
 package analyzer
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -17,8 +18,14 @@ import (
 type Cases struct {
 	File  string
 	Rules *RuleSet
+	// Stage is needed by tests of rules that have a query.
+	Stage Stage
 	cases []*testCase
 }
+
+// Stage puts the registry and the readings of a rule test where SQL can be asked of
+// them; done takes them away again.
+type Stage func(ctx context.Context, sites []telemetry.Site, devices []telemetry.Device, readings *telemetry.Batch) (ask RawQuery, done func() error, err error)
 
 // testCase is a small fleet, its readings, and what must be found in them.
 type testCase struct {

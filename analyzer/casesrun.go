@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -45,7 +46,7 @@ func (f CaseFailure) String() string {
 func (c *Cases) Run(ctx context.Context) ([]CaseResult, error) {
 	var all []CaseResult
 	for _, one := range c.cases {
-		failures, err := one.run(ctx, c.Rules, c.File)
+		failures, err := c.run(ctx, one)
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %s: %w", c.File, one.line, one.name, err)
 		}
@@ -54,13 +55,26 @@ func (c *Cases) Run(ctx context.Context) ([]CaseResult, error) {
 	return all, nil
 }
 
-func (c *testCase) run(ctx context.Context, rules *RuleSet, file string) ([]CaseFailure, error) {
+// run tries a test, on a stage when its rules ask in SQL.
+func (c *Cases) run(ctx context.Context, one *testCase) (failures []CaseFailure, err error) {
+	if c.Stage == nil || !slices.ContainsFunc(c.Rules.Rules, func(r *Rule) bool { return r.Query != "" }) {
+		return one.run(ctx, c.Rules, c.File, nil)
+	}
+	ask, done, err := c.Stage(ctx, one.sites, one.devices, &one.batch)
+	if err != nil {
+		return nil, fmt.Errorf("put the readings where SQL can be asked of them: %w", err)
+	}
+	failures, err = one.run(ctx, c.Rules, c.File, ask)
+	return failures, errors.Join(err, done())
+}
+
+func (c *testCase) run(ctx context.Context, rules *RuleSet, file string, ask RawQuery) ([]CaseFailure, error) {
 	fleet, err := NewFleet(slices.Clone(c.sites), slices.Clone(c.devices))
 	if err != nil {
 		return nil, err
 	}
 	said, reel := []telemetry.Finding{}, NewReel(&c.batch)
-	a, err := New(ctx, Config{Rules: rules, Fleet: fleet, Query: reel.Query, Series: reel.Series, Late: reel.Late, Start: c.from, EachInstant: true,
+	a, err := New(ctx, Config{Rules: rules, Fleet: fleet, Query: reel.Query, Series: reel.Series, Late: reel.Late, Raw: ask, Start: c.from, EachInstant: true,
 		Emit: func(_ context.Context, f []telemetry.Finding) error { said = append(said, f...); return nil }})
 	if err != nil {
 		return nil, err

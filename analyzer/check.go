@@ -16,6 +16,7 @@ type checker struct {
 	params []Param
 	varies []bool // by parameter: an override changes it
 	level  telemetry.Level
+	query  bool // the rule has one, which gives value()
 	fault  func(pos int, what, want string)
 }
 
@@ -161,7 +162,9 @@ func (c *checker) call(n *node) Unit {
 		return c.wrong(n, fmt.Sprintf("no signal or function %q", n.name), wantCall(n.name))
 	case s == nil, f != nil && !c.measured(n):
 		return c.function(n, f)
-	case s.merge == mergeNone && c.level != telemetry.LevelDevice:
+	case s.raw && !c.query:
+		return c.wrong(n, "value() is what the query of a rule says", "want query: SELECT ... AS scope, ... AS value FROM ... beside it, and value() outside of other signals")
+	case s.merge == mergeNone && !s.raw && c.level != telemetry.LevelDevice:
 		return c.wrong(n, fmt.Sprintf("%s() is a device's, and the rule is about a %s", s.name, c.level), "want scope: device")
 	}
 	return c.signal(n, s)

@@ -121,13 +121,15 @@ func (d *draft) readExpr(e entry) {
 // checkExprs parses and checks the conditions, once params and scope are known.
 func (d *draft) checkExprs() {
 	r := d.rule
-	c := &checker{params: r.Params, varies: make([]bool, len(r.Params)), level: r.Scope}
+	_, query := d.at["query"]
+	c := &checker{params: r.Params, varies: make([]bool, len(r.Params)), level: r.Scope, query: query}
 	for i, p := range r.Params {
 		for _, o := range r.Overrides {
 			c.varies[i] = c.varies[i] || slices.ContainsFunc(o.Params, func(q Param) bool { return q.Name == p.Name })
 		}
 	}
 	before := len(d.faults)
+	d.checkQuery(c.varies)
 	r.when, r.When = d.checkExpr(c, "when")
 	r.recover, r.Recover = d.checkExpr(c, "recover")
 	r.unless, r.Unless = d.checkExpr(c, "unless")
@@ -159,7 +161,8 @@ func (d *draft) checkExpr(c *checker, key string) (*node, string) {
 	return n, text
 }
 
-// unusedParams complains of parameters that no expression names. It is asked only
+// unusedParams complains of parameters that no expression names, and of a query that
+// none looks at. It is asked only
 // when the expressions are in order: a misspelt name is reported once.
 func (d *draft) unusedParams() {
 	used := map[string]bool{}
@@ -169,6 +172,13 @@ func (d *draft) unusedParams() {
 				used[m.name] = true
 			}
 		})
+	}
+	names, _ := placeholders(d.rule.Query)
+	for _, name := range names {
+		used[name] = true
+	}
+	if d.rule.Query != "" && !slices.ContainsFunc(d.rule.uses(), func(u use) bool { return u.sig.raw }) {
+		d.fault(d.at["query"].at, "no expression looks at what the query says", "want value() in when, such as when: value() > 10%")
 	}
 	for _, p := range d.rule.Params {
 		if !used[p.Name] {

@@ -31,8 +31,8 @@ type Explanation struct {
 // ExplainedScan is one question to the warehouse.
 type ExplainedScan struct {
 	At      time.Time `json:"at"`
-	What    string    `json:"what"`    // columns, bins, or bins to learn from
-	Columns []string  `json:"columns"` // of bins: the span
+	What    string    `json:"what"`    // columns, bins, bins to learn from, or query
+	Columns []string  `json:"columns"` // of bins: the span; of a query: how it begins
 	Rules   []string  `json:"rules"`   // that it answers
 	Devices int       `json:"devices"` // asked about; 0: all
 	Rows    int       `json:"rows"`    // of the answer
@@ -55,7 +55,7 @@ type ExplainedRule struct {
 
 // Explain evaluates each rule at its newest instant up to at, as if for the first
 // time: nothing is emitted and nothing kept. Of the Config it takes Rules, Fleet,
-// Query, Series and Clock, which measures.
+// Query, Series, Raw and Clock, which measures.
 func Explain(ctx context.Context, c Config, at time.Time) (*Explanation, error) {
 	p, err := NewProbe(ctx, c)
 	if err != nil {

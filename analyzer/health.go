@@ -27,6 +27,7 @@ const (
 	failing = iota + 1
 	reachesNobody
 	blind
+	astray
 )
 
 var ailments = map[int]ailment{
@@ -42,6 +43,9 @@ var ailments = map[int]ailment{
 			signals = append(signals, u.String())
 		}
 		return fmt.Sprintf("the rule %s has nothing to judge by, for any %s: no values of %s, for want of history or because none sends them", r.Name, r.Scope, strings.Join(signals, ", "))
+	}},
+	astray: {time.Hour, "low", func(r *Rule, detail string) string {
+		return fmt.Sprintf("the query of the rule %s tells of what the registry does not have: %s", r.Name, detail)
 	}},
 }
 
@@ -68,6 +72,8 @@ func (a *Analyzer) examine(t *task, j *judgement, err error) {
 		ails = blind
 	case j.judged == 0:
 		return // nobody was due
+	case j.raw[t] != nil && j.raw[t].strangers > 0:
+		ails, detail = astray, fmt.Sprintf("%d rows, such as %s %q", j.raw[t].strangers, t.bound.rule.Scope, j.raw[t].stranger)
 	}
 	h := a.health[t.bound.rule.Name]
 	if h.ails != ails && !h.told {

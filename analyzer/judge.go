@@ -21,6 +21,13 @@ func (p *pass) judge(t *task) (*judgement, error) {
 			columns, begins = append(columns, column), append(begins, nil)
 			continue
 		}
+		if u.sig.raw {
+			if p.raw[t].err != nil {
+				return nil, p.raw[t].err
+			}
+			columns, begins = append(columns, p.raw[t].value), append(begins, nil)
+			continue
+		}
 		c := p.column(t, u)
 		if c.err != nil {
 			return nil, c.err

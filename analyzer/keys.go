@@ -37,6 +37,7 @@ func init() {
 		{"about", false, "what the rule finds, and what to look at first, for the helpdesk", func(d *draft, e entry) { d.rule.About, _ = d.text(e) }},
 		{"scope", true, "what the rule is about: device, site, group(LABEL) or tenant", (*draft).readScope},
 		{"where", false, "which scopes: registry fields and labels", func(d *draft, e entry) {}}, // read once the scope is known
+		{"query", false, "SQL (ClickHouse) for what no signal covers: columns `scope` and `value`, a row for each scope; `when` looks at it as `value()`", (*draft).readQuery},
 		{"when", true, "the condition", (*draft).readExpr},
 		{"recover", false, "what must hold besides `when` being false before the rule recovers", (*draft).readExpr},
 		{"unless", false, "when this holds, nothing is known", (*draft).readExpr},

@@ -26,6 +26,8 @@ type pass struct {
 	scans   []*scanPlan
 	columns map[columnKey]*deviceColumn
 	binned  []*deviceColumn // those that are made of bins
+	asking  []*task         // those whose rules have a query
+	raw     map[*task]*rawAnswer
 }
 
 // columnKey tells device columns apart: the same signal over the same windows.
@@ -76,8 +78,8 @@ type scanPlan struct {
 func (p *pass) plan(tasks []*task) {
 	for _, t := range tasks {
 		for _, u := range t.bound.read {
-			if u.cond != nil || slices.Contains(t.bound.closing, u) {
-				continue // made of the others, for each scope; or asked for some devices only
+			if u.cond != nil || u.sig.raw || slices.Contains(t.bound.closing, u) {
+				continue // made of the others, for each scope; asked in SQL; or asked for some devices only
 			}
 			key := p.key(t, u)
 			if c := p.columns[key]; c != nil {
@@ -103,6 +105,9 @@ func (p *pass) plan(tasks []*task) {
 		}
 	}
 	for _, t := range tasks {
+		if t.bound.rule.Query != "" {
+			p.asking = append(p.asking, t)
+		}
 		for _, u := range t.bound.closing {
 			p.planClosing(t, u)
 		}
@@ -288,6 +293,9 @@ func (p *pass) read(ctx context.Context) {
 		begin := p.now()
 		s.table, s.err = p.query(ctx, s.Scan)
 		p.scanned(s.explained(), begin, s.err)
+	}
+	for _, t := range p.asking {
+		p.raw[t] = p.ask(ctx, t)
 	}
 	begin, asked := p.now(), p.scanSeconds()
 	for key, c := range p.columns {

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -25,6 +26,11 @@ func (r *Reel) Series(ctx context.Context, s Series) (arrow.Record, error) {
 	w.device, w.bin = takeColumn[uint64](most), takeColumn[uint32](most)
 	w.in, w.out, w.rows = takeColumn[float64](most), takeColumn[float64](most), takeColumn[float64](most)
 	for i := first; i < end; i++ {
+		if s.Devices != nil {
+			if _, wanted := slices.BinarySearch(s.Devices, r.ids[i]); !wanted {
+				continue
+			}
+		}
 		w.write(r.ids[i], &r.devices[i].counts)
 	}
 	return w.record(), nil

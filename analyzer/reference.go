@@ -23,6 +23,15 @@ func Reference() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", cell(form), s.unit, cell(s.about))
 	}
 	b.WriteString("\nW is a trailing duration such as `1h`, or `day`, or `open`; M is the name of a measurement.\n")
+	b.WriteString("\n## Placeholders of `query`\n\n| Placeholder | Meaning |\n|---|---|\n")
+	for _, p := range rawParams {
+		kind := "DateTime64(3)"
+		if p.name == "day" {
+			kind = "Date"
+		}
+		fmt.Fprintf(&b, "| `{%s:%s}` | %s |\n", p.name, kind, cell(p.about))
+	}
+	b.WriteString("| `{NAME:Float64}` | the rule's parameter NAME; a duration in seconds, 10% as 0.1 |\n")
 	b.WriteString("\n## Functions\n\n| Function | Meaning |\n|---|---|\n")
 	for _, f := range functions {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", f.name, f.about)

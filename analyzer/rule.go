@@ -39,6 +39,7 @@ type Rule struct {
 	Group string          `json:"group,omitempty"` // label whose values make the groups
 	Where Filter          `json:"where,omitempty"`
 
+	Query   string `json:"query,omitempty"` // SQL that gives value() for each scope
 	When    string `json:"when"`
 	Recover string `json:"recover,omitempty"`
 	Unless  string `json:"unless,omitempty"`
@@ -61,9 +62,10 @@ type Rule struct {
 	Params    []Param       `json:"params,omitempty"`
 	Overrides []Override    `json:"override,omitempty"`
 
-	Hash string `json:"-"` // of everything above, not of comments and layout
-	File string `json:"-"` // where it stands
-	Line int    `json:"-"`
+	Hash      string `json:"-"` // of everything above, not of comments and layout
+	File      string `json:"-"` // where it stands
+	Line      int    `json:"-"`
+	QueryLine int    `json:"-"` // of its query; 0: it has none
 
 	when, recover, unless *node
 	summary               *template.Template

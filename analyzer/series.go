@@ -19,6 +19,9 @@ type Series struct {
 	// First and Last bound the devices, both included. Rows of other devices are
 	// not allowed.
 	First, Last telemetry.DeviceID
+	// Devices are those wanted, ascending, when they are not all between First and Last.
+	// The slice is the analyzer's, and valid until the SeriesQuery returns.
+	Devices []telemetry.DeviceID
 }
 
 // Bins returns how many bins the series has.

@@ -32,6 +32,7 @@ type signal struct {
 	learns []string                                           // flows whose baselines it looks at; "" is its own argument
 	peers  func(values []float64) (middle, width float64)     // then holds it against the devices of its site
 	hint   func(value float64) string                         // what such a value points to; "" for nothing
+	raw    bool                                               // what the rule's query says
 }
 
 // argument is one place in a signal's parentheses.
@@ -231,6 +232,7 @@ var signals = []*signal{
 		about: "how often a measurement fell from one heartbeat to the next over W: of an uptime the restarts, of a cumulative counter its resets and rollovers"},
 	{name: "slope", args: []argument{measure, span}, unit: Measured, column: measureColumn(Slope), empty: missing,
 		about: "Theil–Sen slope, for each day, of the daily medians of a measurement over W, at least 7 days"},
+	{name: "value", unit: Measured, raw: true, about: "what the rule's `query` says of the scope; missing where it has no row, NULL or infinity"},
 }
 
 // function is a row of the table of functions.

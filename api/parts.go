@@ -176,6 +176,7 @@ type RuleVersion struct {
 type RuleChange struct {
 	Name, Text string
 	Drop       bool
+	SQL        bool   // the actor may write rules in SQL
 	Match      string // hash of the rule that it is meant for; "*" any; "" none was named
 	Actor      string
 	At         time.Time
@@ -221,12 +222,14 @@ type BacktestQuery struct {
 	To       time.Time  `json:"to"`
 	Labels   string     `json:"labels,omitempty" maxLength:"900000" doc:"What is known to be wrong, as CSV, to measure against"`
 	Findings bool       `json:"findings,omitempty" doc:"Whether to list each finding"`
+	SQL      bool       `json:"-"` // the asker may bring rules in SQL
 }
 
 // ExplainQuery asks how rules are evaluated.
 type ExplainQuery struct {
 	Files []RuleFile `json:"files,omitempty" maxItems:"100" doc:"The rules; the running ones when left out"`
 	At    time.Time  `json:"at,omitzero" doc:"The instant; now when left out"`
+	SQL   bool       `json:"-"` // the asker may bring rules in SQL
 }
 
 // Ingest says how far ingestion is.

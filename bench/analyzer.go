@@ -43,7 +43,8 @@ type FleetPace struct {
 	Readings int `json:"readings"`
 	Later    int `json:"newer_than_the_instant"` // devices that were heard of after it
 
-	All     InstantPace `json:"default_rules"`
+	All     InstantPace `json:"default_rules"` // all of them at once, as on an hour after midnight and closing
+	Usual   InstantPace `json:"usual_rules"`   // those of them that are due every five minutes
 	Offline InstantPace `json:"offline_alone"`
 	Further float64     `json:"further_rule_ms"` // one more rule on columns already fetched
 	Memory  int64       `json:"analyzer_bytes"`  // heap that the analyzer and the fleet hold
@@ -58,7 +59,20 @@ type InstantPace struct {
 	Rows       int     `json:"rows"` // that the warehouse answered with
 	Findings   int     `json:"findings"`
 	CPUPerUnit float64 `json:"cpu_us_per_device"` // of the whole process, the engine included
+
+	Dearest []ScanPace `json:"dearest_scans"` // the questions to the warehouse that took longest
 }
+
+// ScanPace is one question to the warehouse.
+type ScanPace struct {
+	What    string   `json:"what"`
+	Columns []string `json:"columns"`
+	Rows    int      `json:"rows"`
+	Millis  float64  `json:"ms"`
+}
+
+// dearest is how many scans are listed.
+const dearest = 6
 
 // Analyzer fills a warehouse for each size of the fleet, always the same way, and
 // measures an instant from the warehouse to the findings. Devices send a heartbeat
@@ -134,7 +148,7 @@ func (o *AnalyzerOptions) fleet(ctx context.Context, n int) (*FleetPace, error) 
 	if err != nil {
 		return nil, err
 	}
-	sets := []*measured{{rules: mustRules(offlineRules)}, {rules: mustRules(furtherRules)}, {rules: o.Rules}}
+	sets := []*measured{{rules: mustRules(offlineRules)}, {rules: mustRules(furtherRules)}, {rules: o.Rules}, {rules: usual(o.Rules)}}
 	for _, m := range sets {
 		if err := m.open(ctx, open, fleet); err != nil {
 			return nil, err
@@ -152,7 +166,7 @@ func (o *AnalyzerOptions) fleet(ctx context.Context, n int) (*FleetPace, error) 
 			}
 		}
 	}
-	pace := &FleetPace{Devices: n, Readings: b.readings, Later: b.later, Offline: sets[0].median(), All: sets[2].median()}
+	pace := &FleetPace{Devices: n, Readings: b.readings, Later: b.later, Offline: sets[0].median(), All: sets[2].median(), Usual: sets[3].median()}
 	if want := len(b.stopped); pace.Offline.Findings != want {
 		return nil, fmt.Errorf("the offline rule finds %d devices; %d were made to stop", pace.Offline.Findings, want)
 	}
@@ -162,6 +176,17 @@ func (o *AnalyzerOptions) fleet(ctx context.Context, n int) (*FleetPace, error) 
 	runtime.KeepAlive(fleet)
 	runtime.KeepAlive(sets)
 	return pace, nil
+}
+
+// usual picks the rules that are due at nearly every instant.
+func usual(rules *analyzer.RuleSet) *analyzer.RuleSet {
+	some := &analyzer.RuleSet{}
+	for _, r := range rules.Rules {
+		if r.Schedule.Every > 0 && r.Schedule.Every <= step {
+			some.Rules = append(some.Rules, r)
+		}
+	}
+	return some
 }
 
 func mustRules(text string) *analyzer.RuleSet {
@@ -205,7 +230,10 @@ func (m *measured) evaluate(ctx context.Context, at time.Time, counts bool) erro
 			return fmt.Errorf("scan: %s", s.Error)
 		}
 		p.Rows += s.Rows
+		p.Dearest = append(p.Dearest, ScanPace{s.What, s.Columns, s.Rows, s.Seconds * 1e3})
 	}
+	slices.SortStableFunc(p.Dearest, func(a, b ScanPace) int { return cmp.Compare(b.Millis, a.Millis) })
+	p.Dearest = p.Dearest[:min(dearest, len(p.Dearest))]
 	if counts {
 		m.rounds = append(m.rounds, p)
 	}
@@ -236,11 +264,17 @@ func (r *AnalyzerReport) Print(out io.Writer) {
 		for _, line := range []struct {
 			name string
 			p    InstantPace
-		}{{"default rules", f.All}, {"offline alone", f.Offline}} {
+		}{{"default rules", f.All}, {"every 5m", f.Usual}, {"offline alone", f.Offline}} {
 			fmt.Fprintf(out, "%-16s %10d %10d %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, f.Devices, f.Later, line.p.Millis, line.p.Scans,
 				line.p.Columns, line.p.Programs, line.p.Rows, line.p.Findings, line.p.CPUPerUnit, f.Memory>>20)
 		}
 		fmt.Fprintf(out, "%-16s %10d %10s %9.1f\n", "one rule more", f.Devices, "", f.Further)
+	}
+	if n := len(r.Fleets); n > 0 {
+		fmt.Fprintf(out, "\nthe dearest questions of the default rules at %d devices\n", r.Fleets[n-1].Devices)
+		for _, s := range r.Fleets[n-1].All.Dearest {
+			fmt.Fprintf(out, "%9.0f ms %10d rows  %s: %s\n", s.Millis, s.Rows, s.What, strings.Join(s.Columns, ", "))
+		}
 	}
 	if r.Peer != nil {
 		r.Peer.print(out)

@@ -36,9 +36,13 @@ func seriesSQL(s analyzer.Series) string {
 	if top := s.AsOf.Add(ahead); to.After(top) {
 		to = top
 	}
+	listed := ""
+	if s.Devices != nil {
+		listed = " AND device IN " + idList(s.Devices)
+	}
 	return "SELECT device, toUnixTimestamp64Milli(ts), `in`, `out` FROM {db}." + counts.table +
 		" WHERE " + arrived + " <= " + millis(s.AsOf) + " AND device >= " + strconv.FormatUint(uint64(s.First), 10) +
-		" AND device <= " + strconv.FormatUint(uint64(s.Last), 10) + " AND " + between(s.From, to) +
+		" AND device <= " + strconv.FormatUint(uint64(s.Last), 10) + " AND " + between(s.From, to) + listed +
 		" ORDER BY toDate(ts), device, ts, delay, offset SETTINGS output_format_arrow_compression_method = 'none'"
 }
 

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTheRuleInSQLOfTheDocsPassesItsTest takes the rule and its test out of the page
+// and runs them, as a reader would.
+func TestTheRuleInSQLOfTheDocsPassesItsTest(t *testing.T) {
+	page, err := os.ReadFile("docs/sql-rules.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks of YAML; want the rule and its test", len(blocks))
+	}
+	dir := t.TempDir()
+	for i, name := range []string{"one-door-takes-all.yaml", "test.yaml"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(blocks[i][1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := mustCommand(t, "rules", "test", filepath.Join(dir, "test.yaml")), "1 tests, all as expected\n"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+	if got, want := mustCommand(t, "rules", "check", filepath.Join(dir, "one-door-takes-all.yaml")), "1 rules, no faults\n"; got != want {
+		t.Errorf("got %q; want %q", got, want)
+	}
+}
+
+// TestARuleInSQLRuns writes rules in SQL through the API: who may, what is refused, and
+// that what runs live is found by a backtest.
+func TestARuleInSQLRuns(t *testing.T) {
+	p := serve(t, t.TempDir())
+	now := time.Now()
+	p.must(202, "POST", "/api/v1/telemetry", fmt.Sprintf("{\"device\":\"door\",\"ts\":%d,\"in\":3,\"out\":1}\n{\"device\":\"gate\",\"ts\":%d,\"in\":300,\"out\":1}", now.UnixMilli(), now.UnixMilli()), nil)
+	rule := func(name, sql string) string {
+		return "rules:\n  - name: " + name + "\n    scope: device\n    query: |\n      " + sql + "\n    when: value() > most\n    params: { most: 100 }\n    every: 1s\n    category: crowd\n"
+	}
+	const crowd = "SELECT device AS scope, sum(in) AS value FROM readings_as_of(as_of = {as_of:DateTime64(3)}) WHERE ts > {at:DateTime} - INTERVAL 1 HOUR GROUP BY device"
+	put := func(status int, name, sql string, header ...string) string {
+		t.Helper()
+		body, _ := json.Marshal(map[string]string{"text": rule(name, sql)})
+		got, answer := p.request("PUT", "/api/v1/rules/"+name, string(body), header...)
+		if got != status {
+			t.Fatalf("put %q: got %d: %s; want %d", sql, got, answer, status)
+		}
+		return answer
+	}
+	for sql, want := range map[string]string{
+		"SELECT device AS scope, 1 AS value FROM reedings":                                        "reedings",
+		"SELECT device, 1 AS value FROM readings":                                                 "scope",
+		"SELECT device AS scope, device AS value, 1 FROM":                                         "Syntax error",
+		"SELECT device AS scope, 1 AS value FROM url('http://localhost', 'CSV', 'device String')": "url",
+		"SELECT name AS scope, 1 AS value FROM system.processes":                                  "system.processes",
+		"SELECT device AS scope, 1 AS value FROM belfry_tenant_1.readings":                        "privileges",
+		"SELECT 'x' AS scope, 1 AS value) UNION ALL (SELECT file('/etc/passwd'), 1":               "file",
+		"SELECT device AS scope, 1 AS value FROM readings; DROP TABLE raw_counts":                 "Syntax error",
+	} {
+		if got := put(422, "bad", sql); !strings.Contains(got, want) || !strings.Contains(got, "the query can't run") || !strings.Contains(got, `"line":5`) {
+			t.Errorf("%s: the answer does not say %q of line 5: %s", sql, want, got)
+		}
+	}
+	admin := p.token
+	var manager struct {
+		Secret string `json:"secret"`
+	}
+	p.must(201, "POST", "/api/v1/tokens", `{"name":"boss","role":"manager"}`, &manager)
+	p.token = manager.Secret
+	if got := put(403, "crowd", crowd); !strings.Contains(got, "only an administrator") {
+		t.Errorf("a manager is told %s", got)
+	}
+	body, _ := json.Marshal(map[string]any{"files": []map[string]string{{"name": "crowd.yaml", "text": rule("crowd", crowd)}}, "from": now.Add(-time.Minute), "to": now.Add(time.Second)})
+	p.must(403, "POST", "/api/v1/rules/backtest", string(body), nil)
+	p.must(403, "POST", "/api/v1/rules/explain", `{"files":[{"name":"crowd.yaml","text":`+string(mustJSON(t, rule("crowd", crowd)))+`}]}`, nil)
+	p.token = admin
+
+	put(200, "crowd", crowd)
+	p.await(time.Minute, "the rule in SQL to open an incident", func() bool { return len(p.list("/api/v1/incidents?category=crowd")) == 1 })
+	if got := p.list("/api/v1/incidents?category=crowd")[0]["scope"]; fmt.Sprint(got) != "map[level:device name:gate]" {
+		t.Errorf("it is about %v", got)
+	}
+	var report struct {
+		Findings []struct {
+			Scope struct{ Name string }
+			Value float64
+		}
+	}
+	body, _ = json.Marshal(map[string]any{"rule": "crowd", "from": now.Add(-time.Minute), "to": now.Add(5 * time.Second), "findings": true})
+	p.must(200, "POST", "/api/v1/rules/backtest", string(body), &report)
+	if len(report.Findings) != 1 || report.Findings[0].Scope.Name != "gate" || report.Findings[0].Value != 300 {
+		t.Errorf("the backtest finds %+v", report.Findings)
+	}
+	var x struct {
+		Scans []struct {
+			What    string
+			Columns []string
+			Rows    int
+		}
+	}
+	p.must(200, "POST", "/api/v1/rules/explain", `{"files":[{"name":"crowd.yaml","text":`+string(mustJSON(t, rule("crowd", crowd)))+`}]}`, &x)
+	if len(x.Scans) != 1 || x.Scans[0].What != "query" || x.Scans[0].Rows != 2 || !strings.HasPrefix(x.Scans[0].Columns[0], "SELECT device AS scope") {
+		t.Errorf("explained as %+v", x.Scans)
+	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	out, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
