@@ -136,7 +136,7 @@ func (s *ruleSQL) checkSQL(ctx context.Context, set *analyzer.RuleSet, may bool)
 		if s == nil {
 			continue // no engine here; the analyzer's will say
 		}
-		now := time.Now()
+		now := time.Now().Truncate(time.Second) // a DateTime, as instants of rules are
 		if err := s.check(ctx, r.Raw(now, now.Add(-24*time.Hour), now, now.UTC().Format(time.DateOnly))); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()

@@ -39,7 +39,9 @@ func TestTheRuleInSQLOfTheDocsPassesItsTest(t *testing.T) {
 // TestARuleInSQLRuns writes rules in SQL through the API: who may, what is refused, and
 // that what runs live is found by a backtest.
 func TestARuleInSQLRuns(t *testing.T) {
-	p := serve(t, t.TempDir())
+	data := t.TempDir()
+	p := serve(t, data)
+	mustCommand(t, "--data", data, "tenants", "add", "acme")
 	now := time.Now()
 	p.must(202, "POST", "/api/v1/telemetry", fmt.Sprintf("{\"device\":\"door\",\"ts\":%d,\"in\":3,\"out\":1}\n{\"device\":\"gate\",\"ts\":%d,\"in\":300,\"out\":1}", now.UnixMilli(), now.UnixMilli()), nil)
 	rule := func(name, sql string) string {
@@ -61,12 +63,16 @@ func TestARuleInSQLRuns(t *testing.T) {
 		"SELECT device AS scope, device AS value, 1 FROM":                                         "Syntax error",
 		"SELECT device AS scope, 1 AS value FROM url('http://localhost', 'CSV', 'device String')": "url",
 		"SELECT name AS scope, 1 AS value FROM system.processes":                                  "system.processes",
-		"SELECT device AS scope, 1 AS value FROM belfry_tenant_1.readings":                        "privileges",
 		"SELECT 'x' AS scope, 1 AS value) UNION ALL (SELECT file('/etc/passwd'), 1":               "file",
 		"SELECT device AS scope, 1 AS value FROM readings; DROP TABLE raw_counts":                 "Syntax error",
 	} {
 		if got := put(422, "bad", sql); !strings.Contains(got, want) || !strings.Contains(got, "the query can't run") || !strings.Contains(got, `"line":5`) {
 			t.Errorf("%s: the answer does not say %q of line 5: %s", sql, want, got)
+		}
+	}
+	for n := range 4 { // one of them is acme's
+		if got := put(422, "bad", fmt.Sprintf("SELECT device AS scope, 1 AS value FROM belfry_tenant_%d.readings", n)); !strings.Contains(got, "does not exist") {
+			t.Errorf("of another tenant's database is said %s", got)
 		}
 	}
 	admin := p.token

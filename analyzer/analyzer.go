@@ -372,9 +372,10 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 		return nil
 	}
 	a.setAlive(tasks[0].at)
-	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}, raw: map[*task]*rawAnswer{}}
+	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}, raw: map[*task]*rawAnswer{}, untrue: map[*bound]map[int]bool{}}
 	defer a.giveBack()
 	p.plan(tasks)
+	p.reconsider(ctx, tasks)
 	p.read(ctx)
 	before := len(a.outbox)
 	for _, t := range tasks {

@@ -91,7 +91,13 @@ func (a *Analyzer) rejudge(ctx context.Context, cells []LateCell, at time.Time) 
 	for _, from := range touched {
 		first = minTime(first, from)
 	}
-	again, err := a.again(ctx, touched, first, at)
+	rules := &RuleSet{}
+	for _, b := range a.bounds {
+		if b.rejudges() {
+			rules.Rules = append(rules.Rules, b.rule)
+		}
+	}
+	again, err := a.again(ctx, rules, touched, first, at)
 	if err != nil {
 		return err
 	}
@@ -143,8 +149,9 @@ func (a *Analyzer) touchedBy(cells []LateCell) map[int32]time.Time {
 	return touched
 }
 
-// again makes an analyzer of the touched sites that asks everything as of an instant.
-func (a *Analyzer) again(ctx context.Context, touched map[int32]time.Time, first, at time.Time) (*Analyzer, error) {
+// again makes an analyzer of some rules over the touched sites, that begins with the
+// instant first and asks everything as of at.
+func (a *Analyzer) again(ctx context.Context, rules *RuleSet, touched map[int32]time.Time, first, at time.Time) (*Analyzer, error) {
 	var sites []telemetry.Site
 	var devices []telemetry.Device
 	for row := range a.fleet.Sites {
@@ -160,12 +167,6 @@ func (a *Analyzer) again(ctx context.Context, touched map[int32]time.Time, first
 	fleet, err := NewFleet(sites, devices)
 	if err != nil {
 		return nil, err
-	}
-	rules := &RuleSet{}
-	for _, b := range a.bounds {
-		if b.rejudges() {
-			rules.Rules = append(rules.Rules, b.rule)
-		}
 	}
 	c := Config{Rules: rules, Fleet: fleet, Start: first.Add(-time.Millisecond), EachInstant: true, Log: a.log,
 		Query: func(ctx context.Context, s Scan) (arrow.Record, error) {

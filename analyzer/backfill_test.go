@@ -63,6 +63,46 @@ tests:
 	}
 }
 
+// TestALateReadingTakesBackWhatARuleWithEveryFound: an hour seemed weak until the rest of
+// its readings came, while the rule waits for a good day before it recovers. Of a door
+// whose hour stays weak, and of one that is weak again by then, nothing is taken back.
+func TestALateReadingTakesBackWhatARuleWithEveryFound(t *testing.T) {
+	cases, err := casesOfRule(`
+rules:
+  - { name: weak, scope: device, every: 10m, when: "sum(total, 1h) < 80", recover: "sum(total, 1h) > 500", category: x }
+`, `
+rules: [rule.yaml]
+tests:
+  - name: a weak hour that was not
+    start: 2026-03-26 08:00
+    from: 2026-03-26 10:55
+    step: 30m
+    devices: [{ name: well }, { name: ill }, { name: again }]
+    series:
+      - { device: well, in: 50x5 10 50x3 50x9 }
+      - { device: well, start: 2026-03-26 10:01, in: 25x2, arrive: 2026-03-26 13:04 }
+      - { device: ill, in: 50x5 10 50x3 50x9 }
+      - { device: ill, start: 2026-03-26 10:01, in: 1, arrive: 2026-03-26 13:04 }
+      - { device: again, in: 50x5 10 50x3 0x9 }
+      - { device: again, start: 2026-03-26 10:01, in: 25x2, arrive: 2026-03-26 13:04 }
+    expect:
+      - { at: 2026-03-26 11:00, findings: [well, ill, again] }
+      - { at: 2026-03-26 13:09, firing: [well, ill, again] }
+      - { at: 2026-03-26 13:10, findings: [{ scope: well, is: clear, reason: backfilled }], firing: [ill, again] }
+      - { at: 2026-03-26 14:00, findings: [] }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := cases.Run(t.Context())
+	if err != nil || len(results) != 1 {
+		t.Fatalf("got %+v, %v", results, err)
+	}
+	for _, f := range results[0].Failures {
+		t.Error(f)
+	}
+}
+
 // TestLateReadingsAreFoundOnceTheyCanBe: while the question fails nothing changes, and
 // then it is asked anew; a restart forgets nothing.
 func TestLateReadingsAreFoundOnceTheyCanBe(t *testing.T) {

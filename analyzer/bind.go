@@ -3,6 +3,7 @@ package analyzer
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"belfry/telemetry"
 )
@@ -32,9 +33,10 @@ type bound struct {
 	slot   []int32 // by scope: place in states plus one; 0 is inactive
 	states []State
 	free   []int32
-	capped int     // scopes that the finding for many was last said to stand for
-	told   [3]int  // scopes by condition: clear, firing, unknown
-	tells  []uint8 // by scope: its condition plus one; 0: not in service
+	capped int       // scopes that the finding for many was last said to stand for
+	looked time.Time // late readings that came by then were held against its findings
+	told   [3]int    // scopes by condition: clear, firing, unknown
+	tells  []uint8   // by scope: its condition plus one; 0: not in service
 }
 
 // bind lays a rule over a fleet.

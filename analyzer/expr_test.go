@@ -2,6 +2,7 @@ package analyzer
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"belfry/telemetry"
@@ -122,4 +123,33 @@ func TestFiltersMatchFieldsAndLabels(t *testing.T) {
 			t.Errorf("%s: %s: got %v; want %v", c.field, c.value, got, c.want)
 		}
 	}
+}
+
+// FuzzExpr: whatever is read can be written and read again, and says the same; a fault
+// lies within the text.
+func FuzzExpr(f *testing.F) {
+	for _, text := range []string{"silence() > 72h", "abs(sum(in, day) - sum(out, day)) / max(sum(in, day), sum(out, day)) > 10%", "not (last(\"core temp\") >= -40) and run(zero(in)) < 1h30m",
+		"value() > 1e3 or share(silence() > 1d) != 2 %", "\"", "1..2", "((((", "a == b == c", "- - 3 * (4 - 5 - 6)", "not not a", "last(\"\\x00\\\\\")"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		n, fault := parseExpr(text)
+		if fault != nil {
+			if fault.pos < 0 || fault.pos > len(text) || fault.what == "" {
+				t.Fatalf("%q: fault %+v", text, *fault)
+			}
+			return
+		}
+		once := n.String()
+		again, fault := parseExpr(once)
+		if fault != nil && strings.Contains(fault.what, "nests too deep") {
+			return // with the parentheses that it is written with
+		}
+		if fault != nil {
+			t.Fatalf("%q is written %q: %s at %d", text, once, fault.what, fault.pos)
+		}
+		if twice := again.String(); twice != once {
+			t.Fatalf("%q is written %q and then %q", text, once, twice)
+		}
+	})
 }

@@ -55,14 +55,14 @@ func (h *history) baseline(flow, i int) float64 {
 	if h.known == nil || len(h.known.base[flow]) == 0 {
 		return missing
 	}
-	return float64(h.known.base[flow][h.row*slots+int(h.slot[i])])
+	return h.known.base[flow][h.row*slots+int(h.slot[i])].float()
 }
 
 func (h *history) spread(flow, i int) float64 {
 	if h.known == nil || len(h.known.spread[flow]) == 0 {
 		return missing
 	}
-	return float64(h.known.spread[flow][h.row*slots+int(h.slot[i])])
+	return h.known.spread[flow][h.row*slots+int(h.slot[i])].float()
 }
 
 // lastDay returns the last whole local day, and false when there is none.

@@ -129,6 +129,10 @@ func (j *judgement) block(lo, hi int) {
 		if v == verdictHolds && j.cfg.OnHold != nil {
 			j.cfg.OnHold(j.held(row, row-lo))
 		}
+		if v != verdictHolds && j.untrue[b][row] {
+			j.withdraw(b, row, j.at)
+			continue
+		}
 		if b.slot[row] != 0 || v == verdictHolds {
 			j.move(row, row-lo, v)
 			continue

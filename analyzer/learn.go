@@ -17,7 +17,7 @@ const (
 // knowledge is what is learned of each device of a fleet, by row: columns, so
 // that a million devices are a handful of allocations.
 type knowledge struct {
-	base, spread [3][]float32 // by flow: row · slots + slot; NaN: not enough samples. Empty: nobody asked
+	base, spread [3][]compact // by flow: row · slots + slot; NaN: not enough samples. Empty: nobody asked
 	phi          []float32    // overdispersion of the total
 	peak         []float32    // 99.5th percentile of the total of a bin in 28 days
 	share        []float32    // habitual share of IN; NaN: not known
@@ -41,11 +41,11 @@ func newKnowledge(devices int, flows [3]bool) *knowledge {
 	k := &knowledge{phi: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices), closed: make([]float32, devices)}
 	for flow, asked := range flows {
 		if asked {
-			k.base[flow], k.spread[flow] = make([]float32, devices*slots), make([]float32, devices*slots)
+			k.base[flow], k.spread[flow] = slices.Repeat([]compact{unknownCount}, devices*slots), make([]compact, devices*slots)
 		}
 	}
 	nan := float32(math.NaN())
-	for _, column := range [][]float32{k.base[0], k.base[1], k.base[2], k.peak, k.share, k.closed} {
+	for _, column := range [][]float32{k.peak, k.share, k.closed} {
 		for i := range column {
 			column[i] = nan
 		}
@@ -240,12 +240,12 @@ func (l *learner) summarise(h *history, k *knowledge, flow int) {
 	l.ratios = l.ratios[:0]
 	base, spread := k.base[flow][h.row*slots:], k.spread[flow][h.row*slots:]
 	for s, n := range l.count {
-		base[s], spread[s] = float32(missing), float32(missing)
+		base[s], spread[s] = unknownCount, unknownCount
 		if n < samplesMin {
 			continue
 		}
 		b, mad := medianAndMAD(l.sample[s][:n])
-		base[s], spread[s] = float32(b), float32(spreadOf(b, mad))
+		base[s], spread[s] = compactOf(b), compactOf(spreadOf(b, mad))
 		if b > 0 {
 			l.ratios = append(l.ratios, mad*madToSigma*mad*madToSigma/b)
 		}

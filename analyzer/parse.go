@@ -47,7 +47,10 @@ func (n *node) String() string {
 	case nodeName:
 		return n.name
 	case nodeText:
-		return strconv.Quote(n.name)
+		if strings.Contains(n.name, `"`) {
+			return "'" + n.name + "'" // it was written so
+		}
+		return `"` + n.name + `"`
 	case nodeCall:
 		args := make([]string, len(n.args))
 		for i, a := range n.args {

@@ -28,6 +28,7 @@ type pass struct {
 	binned  []*deviceColumn // those that are made of bins
 	asking  []*task         // those whose rules have a query
 	raw     map[*task]*rawAnswer
+	untrue  map[*bound]map[int]bool // rows that fire for what late readings say was not so
 }
 
 // columnKey tells device columns apart: the same signal over the same windows.

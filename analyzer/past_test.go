@@ -38,7 +38,7 @@ rules:
 			if err := p.learnAll(t.Context(), []int32{0}, [3]bool{flowTotal: true}); err != nil {
 				t.Fatal(err)
 			}
-			if got := float64(p.learnt[0].base[flowTotal][24+10]); got < want*0.8 || got > want*1.2 {
+			if got := p.learnt[0].base[flowTotal][24+10].float(); got < want*0.8 || got > want*1.2 {
 				t.Errorf("%q, %s: five weeks into the incident %v is usual; want about %v", text, is, got, want)
 			}
 			w.restart()

@@ -37,20 +37,29 @@ func isResent(fn analyzer.Fn) bool {
 }
 
 // heardWithin selects columns over what arrived in a window: of each reading the first
-// version, as arrival and delay, and the arrivals of all.
+// version, as arrival and delay, and the arrivals of all. Readings are grouped in the
+// order in which they lie; their arrivals are not collected for clocks alone, which look
+// at the last ten.
 func (b *scanBuilder) heardWithin(group analyzer.Column, columns string) string {
+	all := slices.ContainsFunc(b.scan.Columns, func(c analyzer.Column) bool {
+		return c.Fn.OnArrivals() && !isResent(c.Fn) && c.Fn != analyzer.Skew && c.Fn != analyzer.SkewSpread && group == (analyzer.Column{Kind: c.Kind, From: c.From, To: c.To})
+	})
+	delays, arrays := "", ""
+	if all {
+		delays = ", groupUniqArray(delay) AS delays"
+		arrays = ", groupArray(first) AS lags, arraySort(arrayDistinct(arrayFlatten(groupArray(arrayMap(x -> stamp + x, delays))))) AS stamps," +
+			" arrayPopFront(arrayDifference(stamps)) AS gaps"
+	}
 	var sources []string
 	for _, s := range []scanSource{counts, heartbeats} {
 		if s.has(group) {
-			sources = append(sources, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, min(delay) AS first, groupUniqArray(delay) AS delays"+
-				" FROM {db}.%s WHERE %s %s GROUP BY device, ts", s.table, b.came(group), b.listed))
+			sources = append(sources, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, min(delay) AS first%s"+
+				" FROM {db}.%s WHERE %s %s GROUP BY toDate(ts), device, ts", delays, s.table, b.came(group), b.listed))
 		}
 	}
-	return fmt.Sprintf("SELECT device, %s FROM (SELECT device, groupArray(first) AS lags,"+
-		" arrayMap(h -> h.2, groupArraySorted(%d)((-(stamp + first), first))) AS ten, "+middle("ten")+" AS midst,"+
-		" arraySort(arrayDistinct(arrayFlatten(groupArray(arrayMap(x -> stamp + x, delays))))) AS stamps,"+
-		" arrayPopFront(arrayDifference(stamps)) AS gaps"+
-		" FROM (%s) GROUP BY device)", columns, analyzer.SkewReadings, strings.Join(sources, " UNION ALL "))
+	return fmt.Sprintf("SELECT device, %s FROM (SELECT device,"+
+		" arrayMap(h -> h.2, groupArraySorted(%d)((-(stamp + first), first))) AS ten, "+middle("ten")+" AS midst%s"+
+		" FROM (%s) GROUP BY device)", columns, analyzer.SkewReadings, arrays, strings.Join(sources, " UNION ALL "))
 }
 
 // came is the condition that a row arrived in a column's window.
@@ -70,9 +79,9 @@ func onArrivals(c analyzer.Column) string {
 	}
 	switch c.Fn {
 	case analyzer.Skew:
-		return fmt.Sprintf("if(length(lags) < %d, NULL, midst / 1000)", analyzer.SkewLeast)
+		return fmt.Sprintf("if(length(ten) < %d, NULL, midst / 1000)", analyzer.SkewLeast)
 	case analyzer.SkewSpread:
-		return fmt.Sprintf("if(length(lags) < %d, NULL, %s / 1000)", analyzer.SkewLeast, middle("arrayMap(d -> abs(d - midst), ten)"))
+		return fmt.Sprintf("if(length(ten) < %d, NULL, %s / 1000)", analyzer.SkewLeast, middle("arrayMap(d -> abs(d - midst), ten)"))
 	case analyzer.Lag:
 		return fmt.Sprintf("if(length(lags) < %d, NULL, %s)", analyzer.LagLeast, quantile("lags"))
 	case analyzer.Gap:
@@ -116,20 +125,28 @@ func (b *scanBuilder) resent() string {
 	if !any {
 		return ""
 	}
-	return fmt.Sprintf("SELECT device, %s FROM (SELECT device, toUnixTimestamp64Milli(ts) AS stamp, arraySort(groupUniqArray((delay, offset, (`in`, `out`)))) AS versions"+
-		" FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts HAVING length(versions) > 1) GROUP BY device",
-		columns, counts.table, arrived, b.resentSpan(), b.listed)
+	return fmt.Sprintf("SELECT device, %s FROM (%s) GROUP BY device", columns, strings.Join(b.resentReadings(), " UNION ALL "))
 }
 
-// resentSpan is the condition on ts that holds what the columns of resent look at.
-func (b *scanBuilder) resentSpan() string {
-	from := b.scan.AsOf
+// resentReadings selects the readings that may have come again in a window, with their
+// versions: those of the window, and of those before it the ones of which something came
+// late. Of the fleet's days before the window nothing else is read.
+func (b *scanBuilder) resentReadings() []string {
+	from, to := b.scan.AsOf, b.scan.AsOf
 	for _, c := range b.scan.Columns {
 		if isResent(c.Fn) && c.From.Before(from) {
 			from = c.From
 		}
 	}
-	return between(from.Add(-analyzer.ResentBack), b.scan.AsOf.Add(ahead))
+	begin, back := from.Add(-late), from.Add(-analyzer.ResentBack)
+	cameLate := fmt.Sprintf(" AND (device, ts) IN (SELECT device, ts FROM {db}.raw_late WHERE kind = %d AND arrival > fromUnixTimestamp64Milli(%s, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%s, 'UTC') AND %s)",
+		counts.kind, millis(from), millis(to), between(back, begin))
+	var parts []string
+	for _, span := range []string{between(begin, to.Add(ahead)), between(back, begin) + cameLate} {
+		parts = append(parts, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, arraySort(groupUniqArray((delay, offset, (`in`, `out`)))) AS versions"+
+			" FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts HAVING length(versions) > 1", counts.table, arrived, span, b.listed))
+	}
+	return parts
 }
 
 // slopes returns the parts for slopes over daily medians, one for each column.

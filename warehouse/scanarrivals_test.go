@@ -96,15 +96,20 @@ func TestTheEngineReadsArrivalsLikeTheReel(t *testing.T) {
 			c.Kind, c.From, c.To = telemetry.Heartbeat, at.Add(-240*time.Hour), at
 			s.Columns = append(s.Columns, c)
 		}
-		got, err := w.Scan(t.Context(), s)
-		if err != nil {
-			t.Fatal(err)
+		clock := span(5 * time.Hour)
+		clocks := analyzer.Scan{AsOf: at, Columns: []analyzer.Column{clock, clock}}
+		clocks.Columns[0].Fn, clocks.Columns[1].Fn = analyzer.Skew, analyzer.SkewSpread
+		for _, s := range []analyzer.Scan{s, clocks} { // clocks alone are asked another way
+			got, err := w.Scan(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := reel.Query(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameValues(t, s, valuesOf(t, got), valuesOf(t, want), known)
 		}
-		want, err := reel.Query(t.Context(), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sameValues(t, s, valuesOf(t, got), valuesOf(t, want), known)
 	}
 	for fn := analyzer.Resets; fn <= analyzer.ResentChanged; fn++ {
 		if known[fn] < 12 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,10 @@ func TestTheEngineAnswersASeriesLikeTheReel(t *testing.T) {
 		s := analyzer.Series{AsOf: noon.Add(time.Duration(random.IntN(120)) * time.Hour), From: from, To: from.Add(time.Duration(1+random.IntN(50)) * step), Step: step, Last: math.MaxUint64}
 		if random.IntN(2) == 0 {
 			s.First, s.Last = telemetry.IDOf("d3"), telemetry.IDOf("d4")
+		}
+		if random.IntN(3) == 0 {
+			s.Devices = []telemetry.DeviceID{telemetry.IDOf("d1"), telemetry.IDOf("d3"), telemetry.IDOf("nobody"), telemetry.IDOf("d8")}
+			slices.Sort(s.Devices)
 		}
 		got, err := w.Series(t.Context(), s)
 		if err != nil {
