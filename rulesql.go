@@ -123,7 +123,7 @@ func readRawRow(r *bytes.Reader) (row analyzer.RawRow, err error) {
 }
 
 // checkSQL lets the engine look at the queries of rules; what it refuses are faults.
-// Only an administrator writes SQL, since it reads all that the tenant has.
+// Only an administrator (may) writes SQL, since it reads all that the tenant has.
 func (s *ruleSQL) checkSQL(ctx context.Context, set *analyzer.RuleSet, may bool) error {
 	var faulty api.FaultyRules
 	for _, r := range set.Rules {
