@@ -35,7 +35,7 @@ func (p published) publish(t *terminal, suite string, r bench.Report) error {
 }
 
 type benchIngestCommand struct {
-	Readings int           `help:"Readings in each topic." default:"1000000"`
+	Readings int           `help:"Readings in each topic." default:"2000000"`
 	Devices  int           `help:"Devices that send them." default:"10000"`
 	Rounds   int           `help:"Rounds; medians are printed." default:"3"`
 	Formats  []string      `help:"Forms of the records: objects, ndjson, arrow, and backfill, in which devices send days at once. All of them unless some are named."`
@@ -43,6 +43,7 @@ type benchIngestCommand struct {
 	Backlog  int           `help:"Readings that lie in the log before those, as when a fleet sends what it has kept for days."`
 	NoEngine bool          `help:"Leave the warehouse out: decode, and throw away."`
 	NoPeer   bool          `help:"Leave ClickHouse's own Kafka table engine out."`
+	Peer     int           `help:"Readings in each topic that ClickHouse's Kafka table engine reads: it is slow. 0: a fifth of the others."`
 	NoIntake bool          `help:"Leave the HTTP intake out."`
 
 	published `embed:""`
@@ -55,11 +56,18 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return fmt.Errorf("make a folder for the measurement: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Backlog: c.Backlog, Dir: dir, NoPeer: c.NoPeer}
+	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Backlog: c.Backlog, Dir: dir, NoPeer: c.NoPeer, PeerReadings: c.Peer}
 	if c.Delivery == 0 {
 		o.Delivery = -1
 	}
+	bar := t.progress(-1, "measure")
+	defer func() { _ = bar.Finish() }()
+	o.Progress = func(step string) {
+		bar.Describe(step)
+		_ = bar.Add(1)
+	}
 	if !c.NoIntake && !c.NoEngine {
+		o.Progress("intake")
 		if o.Intake, err = c.intake(ctx, t, dir+"/intake"); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func (w *watch) openLog(ctx context.Context) (err error) {
 		}
 	}
 	w.intake, err = ingest.NewIntake(ingest.IntakeOptions{Connection: w.connection(), Topic: topic.Name,
-		Now: time.Now, Log: w.log, Registerer: w.metrics})
+		Behind: w.behind, Now: time.Now, Log: w.log, Registerer: w.metrics})
 	if err != nil {
 		return err
 	}
@@ -156,8 +157,12 @@ func (w *watch) openAPI(context.Context) error {
 
 // takeIn is POST /api/v1/telemetry.
 func (w *watch) takeIn(ctx context.Context, body []byte, at time.Time) (int, []api.BadLine, error) {
-	records, bad := ingest.Split(body, at)
-	if err := w.intake.Append(ctx, records); errors.Is(err, ingest.ErrBusy) {
+	records, bad, kept := ingest.Split(body, at)
+	send := w.intake.Append
+	if kept > len(records)/2 {
+		send = w.intake.Backfill
+	}
+	if err := send(ctx, records); errors.Is(err, ingest.ErrBusy) {
 		return 0, nil, fmt.Errorf("%w: %w", api.ErrBusy, err)
 	} else if err != nil {
 		return 0, nil, err
@@ -171,6 +176,16 @@ func (w *watch) takeIn(ctx context.Context, body []byte, at time.Time) (int, []a
 		}
 	}
 	return len(records), lines, nil
+}
+
+// behind is how many records wait for the warehouse, where that is known.
+func (w *watch) behind() int64 {
+	c := cmp.Or(w.consumer, w.arrived)
+	if c == nil {
+		return 0
+	}
+	s := c.Status()
+	return s.Behind()
 }
 
 // readings is GET /api/v1/devices/{name}/readings.

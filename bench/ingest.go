@@ -20,7 +20,7 @@ import (
 
 // IngestOptions say how ingestion is measured. Zero values mean the default given.
 type IngestOptions struct {
-	Readings   int           // in each topic: 1,000,000
+	Readings   int           // in each topic: 2,000,000
 	Devices    int           // that send them in turn: 10,000
 	Partitions int           // of a topic: 4
 	Rounds     int           // each measures all ways, in turn: 3
@@ -36,6 +36,12 @@ type IngestOptions struct {
 	// are left out.
 	Warehouse *warehouse.Warehouse
 	NoPeer    bool // leave ClickHouse's Kafka engine out
+
+	// PeerReadings are in each topic that ClickHouse's Kafka engine reads: a fifth of
+	// Readings, since it is slow. What it does before its first rows is not measured.
+	PeerReadings int
+
+	Progress func(step string) // told what is measured next; nil: nobody wants to know
 }
 
 // IngestReport is what was measured: medians over the rounds.
@@ -56,7 +62,7 @@ type FormatReport struct {
 	Ratio   float64 `json:"ratio"` // of full to discard, by time
 
 	Engine      *Pace   `json:"engine,omitempty"`       // inserting alone
-	Kafka       *Pace   `json:"kafka_engine,omitempty"` // ClickHouse's Kafka table engine
+	Kafka       *Pace   `json:"kafka_engine,omitempty"` // ClickHouse's Kafka table engine, from its first rows on
 	KafkaRatio  float64 `json:"kafka_engine_ratio,omitempty"`
 	EngineRatio float64 `json:"engine_ratio,omitempty"` // of full to engine
 }
@@ -94,6 +100,7 @@ func Ingest(ctx context.Context, o IngestOptions) (*IngestReport, error) {
 		r.Formats = append(r.Formats, measured)
 	}
 	if o.Delivery > 0 {
+		o.Progress("delivery")
 		if r.Delivery, err = deliver(ctx, o, connection); err != nil {
 			return r, fmt.Errorf("measure when readings can be queried: %w", err)
 		}
@@ -105,10 +112,16 @@ func (o *IngestOptions) fill() ([]format, error) {
 	for _, d := range []struct {
 		v         *int
 		otherwise int
-	}{{&o.Readings, 1_000_000}, {&o.Devices, 10_000}, {&o.Partitions, 4}, {&o.Rounds, 3}} {
+	}{{&o.Readings, 2_000_000}, {&o.Devices, 10_000}, {&o.Partitions, 4}, {&o.Rounds, 3}} {
 		if *d.v == 0 {
 			*d.v = d.otherwise
 		}
+	}
+	if o.PeerReadings == 0 {
+		o.PeerReadings = max(o.Readings/5, 1)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
 	}
 	if o.Delivery == 0 {
 		o.Delivery = 10 * time.Second
@@ -134,24 +147,29 @@ type ingestBench struct {
 
 func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 	r.Format = b.format.name
+	b.o.Progress(r.Format + ": into the log")
 	if err := ingest.EnsureTopic(ctx, b.connection, b.topic); err != nil {
 		return r, err
 	}
 	if r.Fill, err = pace(b.o.Readings, func() error { return b.write(ctx) }); err != nil {
 		return r, err
 	}
-	ways := []way{{do: func(int) error { return b.discard(ctx) }, median: &r.Discard}}
+	ways := []way{{what: "read and throw away", readings: b.o.Readings, do: func(int, func(int)) error { return b.discard(ctx) }, median: &r.Discard}}
 	if b.o.Warehouse != nil {
 		limit := &engineLimit{b: b}
 		limit.prepare()
 		r.Engine = new(Pace)
-		ways = append(ways, way{do: func(int) error { return limit.run(ctx) }, median: r.Engine})
+		ways = append(ways, way{what: "insert alone", readings: b.o.Readings, do: func(int, func(int)) error { return limit.run(ctx) }, median: r.Engine})
 	}
 	if b.o.Warehouse != nil && !b.o.NoPeer {
+		peer, err := b.peer(ctx)
+		if err != nil {
+			return r, err
+		}
 		r.Kafka = new(Pace)
-		ways = append(ways, way{do: func(round int) error { return b.peer(ctx, round) }, median: r.Kafka})
+		ways = append(ways, way{what: "ClickHouse's Kafka table engine", readings: b.o.PeerReadings, do: func(round int, begin func(int)) error { return peer.run(ctx, round, begin) }, median: r.Kafka})
 	}
-	ways = append(ways, way{do: func(round int) error { return b.carry(ctx, round) }, median: &r.Full})
+	ways = append(ways, way{what: "log to sink", readings: b.o.Readings, do: func(round int, _ func(int)) error { return b.carry(ctx, round) }, median: &r.Full})
 	if err := b.inTurn(ctx, ways); err != nil {
 		return r, err
 	}
@@ -166,11 +184,13 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 	return r, nil
 }
 
-// way is one way of handling all the readings.
+// way is one way of handling readings. It may call begin, see paceFrom.
 type way struct {
-	do     func(round int) error
-	paces  []Pace
-	median *Pace
+	what     string
+	readings int
+	do       func(round int, begin func(before int)) error
+	paces    []Pace
+	median   *Pace
 }
 
 // inTurn measures each way once a round, so that what disturbs the machine
@@ -178,11 +198,13 @@ type way struct {
 func (b *ingestBench) inTurn(ctx context.Context, ways []way) error {
 	for round := range b.o.Rounds {
 		for i := range ways {
-			p, err := pace(b.o.Readings, func() error { return ways[i].do(round) })
+			w := &ways[i]
+			b.o.Progress(fmt.Sprintf("%s: %s, round %d of %d", b.format.name, w.what, round+1, b.o.Rounds))
+			p, err := paceFrom(w.readings, func(begin func(int)) error { return w.do(round, begin) })
 			if err != nil {
 				return err
 			}
-			ways[i].paces = append(ways[i].paces, p)
+			w.paces = append(w.paces, p)
 			if b.o.Warehouse != nil {
 				if err := forget(ctx, b.o.Warehouse); err != nil {
 					return err

@@ -3,12 +3,14 @@ package bench
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+	"github.com/segmentio/kafka-go"
 
 	"belfry/ingest"
 )
@@ -66,7 +68,12 @@ func (b *ingestBench) reading(i int) reading {
 		sent := i / b.format.per
 		device, at = sent%b.o.Devices, sent/b.o.Devices*b.format.per+i%b.format.per
 	}
-	return reading{fmt.Sprintf("FC-%06d", device), start.Add(time.Duration(at) * 15 * time.Minute), people(i), people(i) / 2}
+	return reading{deviceName(device), start.Add(time.Duration(at) * 15 * time.Minute), people(i), people(i) / 2}
+}
+
+// deviceName returns "FC-" and at least six digits.
+func deviceName(device int) string {
+	return "FC-" + strconv.Itoa(1_000_000 + device)[1:]
 }
 
 // people are counted IN by the i-th reading.
@@ -74,18 +81,41 @@ func people(i int) uint64 { return uint64(i*7919) % 200 }
 
 // object appends the reading as the fleet writes it.
 func (r reading) object(to []byte) []byte {
-	return fmt.Appendf(to, `{"device":"%s","ts":"%s","in":%d,"out":%d,"interval":900}`, r.device, r.at.Format(time.RFC3339), r.in, r.out)
+	to = append(append(append(to, `{"device":"`...), r.device...), `","ts":"`...)
+	to = append(r.at.AppendFormat(to, time.RFC3339), `","in":`...)
+	to = append(strconv.AppendUint(to, r.in, 10), `,"out":`...)
+	return append(strconv.AppendUint(to, r.out, 10), `,"interval":900}`...)
 }
 
 // record makes the record that begins with the i-th reading and has n of them.
-// The first device stands for the gateway that sends it.
 func (b *ingestBench) record(i, n int) (ingest.Record, error) {
 	list := make([]reading, n)
 	for k := range list {
 		list[k] = b.reading(i + k)
 	}
+	key := list[0].device
+	if b.format.per > 1 && !b.format.backfill {
+		key = b.gateway(i)
+	}
 	value, err := b.format.encode(list)
-	return ingest.Record{Key: []byte(list[0].device), Value: value, Time: list[n-1].at, ContentType: b.format.contentType}, err
+	return ingest.Record{Key: []byte(key), Value: value, Time: list[n-1].at, ContentType: b.format.contentType}, err
+}
+
+// gateway names what sends the record that begins with the i-th reading. There are
+// few of them, so their names are such that each partition gets its share: a
+// partition that had twice as much as the rest would be measured alone in the end.
+func (b *ingestBench) gateway(i int) string {
+	n := i / b.format.per % max(1, b.o.Devices/b.format.per)
+	partitions := make([]int, b.o.Partitions)
+	for p := range partitions {
+		partitions[p] = p
+	}
+	for attempt := 0; ; attempt++ {
+		name := fmt.Sprintf("gateway-%d-%d", n, attempt)
+		if (kafka.Murmur2Balancer{}).Balance(kafka.Message{Key: []byte(name)}, partitions...) == n%b.o.Partitions {
+			return name
+		}
+	}
 }
 
 // records is how many records the topic has.

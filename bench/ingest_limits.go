@@ -83,8 +83,24 @@ SETTINGS kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = '
 SELECT xxHash64(device) AS device, ts, dateDiff('millisecond', ts, _timestamp_ms) AS delay, toInt64(_offset) AS offset, in, out, interval FROM {db}.peer_queue`
 )
 
-// peer lets ClickHouse read the topic by itself, until all readings are there.
-func (b *ingestBench) peer(ctx context.Context, round int) (err error) {
+// peerLimit lets ClickHouse read a topic by itself.
+type peerLimit struct{ b ingestBench }
+
+// peer fills a topic for ClickHouse.
+func (b *ingestBench) peer(ctx context.Context) (*peerLimit, error) {
+	p := &peerLimit{ingestBench{o: b.o, format: b.format, topic: b.topic, connection: b.connection}}
+	p.b.o.Readings = b.o.PeerReadings
+	p.b.topic.Name += ".peer"
+	if err := ingest.EnsureTopic(ctx, p.b.connection, p.b.topic); err != nil {
+		return nil, err
+	}
+	return p, p.b.write(ctx)
+}
+
+// run waits until all readings are there. It begins with the first of them: before
+// those ClickHouse joins a group and waits for company.
+func (p *peerLimit) run(ctx context.Context, round int, begin func(before int)) (err error) {
+	b := &p.b
 	queue := fmt.Sprintf(peerQueue, strings.Join(b.connection.Brokers, ","), b.topic.Name, fmt.Sprintf("peer-%d", round), b.format.peer, min(b.o.Partitions, 2))
 	for _, statement := range []string{peerTable, queue, peerView} {
 		if err := execute(ctx, b.o.Warehouse, statement); err != nil {
@@ -93,18 +109,20 @@ func (b *ingestBench) peer(ctx context.Context, round int) (err error) {
 	}
 	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for begun := false; ; {
 		rows, people, err := b.stored(ctx, "peer")
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if rows >= b.o.Readings {
-			if rows > b.o.Readings || people != b.people {
-				return fmt.Errorf("ClickHouse's Kafka engine stored %d readings with %d people; the topic has %d with %d", rows, people, b.o.Readings, b.people)
-			}
+		case rows == b.o.Readings && people == b.people:
 			return nil
+		case rows >= b.o.Readings:
+			return fmt.Errorf("ClickHouse's Kafka engine stored %d readings with %d people; the topic has %d with %d", rows, people, b.o.Readings, b.people)
+		case rows > 0 && !begun:
+			begun = true
+			begin(rows)
 		}
 		select {
 		case <-tick.C:

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"slices"
 	"strconv"
@@ -21,10 +22,16 @@ type Pace struct {
 // pace measures one way of handling readings. What processes with other ids use
 // counts too.
 func pace(readings int, do func() error, others ...int) (Pace, error) {
+	return paceFrom(readings, func(func(int)) error { return do() }, others...)
+}
+
+// paceFrom is pace for what takes time to begin: do may call begin once, with how
+// many readings were handled before, and only what comes after is measured.
+func paceFrom(readings int, do func(begin func(before int)) error, others ...int) (Pace, error) {
 	memory := watchMemory(others...)
-	cpu, begin := cpuTime(others...), time.Now()
-	err := do()
-	wall, cpu := time.Since(begin), cpuTime(others...)-cpu
+	cpu, at := cpuTime(others...), time.Now()
+	err := do(func(before int) { readings, cpu, at = readings-before, cpuTime(others...), time.Now() })
+	wall, cpu := time.Since(at), cpuTime(others...)-cpu
 	peak := memory()
 	if err != nil {
 		return Pace{}, err
@@ -54,7 +61,7 @@ func cpuTime(others ...int) time.Duration {
 }
 
 func median(p []Pace) Pace {
-	slices.SortFunc(p, func(a, b Pace) int { return int(a.WallMillis - b.WallMillis) })
+	slices.SortFunc(p, func(a, b Pace) int { return cmp.Compare(b.PerSecond, a.PerSecond) })
 	return p[len(p)/2]
 }
 

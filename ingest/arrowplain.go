@@ -71,7 +71,7 @@ func (w *walk) plain(p *plainCounts, rows int) bool {
 		return false
 	}
 	for _, ts := range p.ts {
-		if ts < oldest || ts > w.arrival+aheadLimit {
+		if ts < oldest || ts >= beyond || ts > w.arrival+aheadLimit {
 			return false
 		}
 	}

@@ -56,6 +56,8 @@ func (w *walk) checkTime(f *fields) (reason, detail string) {
 		return TSTooOld, fmt.Sprintf("ts %s is before 2000", instant(f.ts))
 	case w.arrival < 0:
 		return BadTS, "the record has no timestamp in the log, so that ts can't be judged"
+	case f.ts >= beyond:
+		return TSTooNew, fmt.Sprintf("ts %d is not before 2100; epoch milliseconds are wanted", f.ts)
 	case f.ts > w.arrival+aheadLimit:
 		return TSTooNew, fmt.Sprintf("ts %s is more than 24 h after its arrival at %s", instant(f.ts), instant(w.arrival))
 	}

@@ -94,6 +94,27 @@ func TestAcceptedMessages(t *testing.T) {
 	}
 }
 
+// A producer whose clock is far ahead stamps its records so, and its readings are
+// then not ahead of their arrival; a day in the year 33000 would have the warehouse
+// note every hour until then.
+func TestNoReadingIsOfTheYear2100WhateverItsRecordIsStamped(t *testing.T) {
+	const ts, arrival = int64(979_000_000_000_000), int64(980_000_000_000_000)
+	rows := fmt.Sprintf(`[{"device":"a","ts":%d,"in":1}]`, ts)
+	for name, decodeIt := range map[string]func(d *Decoder, b *telemetry.Batch, r *[]Reject){
+		"JSON": func(d *Decoder, b *telemetry.Batch, r *[]Reject) { d.Decode([]byte(rows), arrival, 1, b, r) },
+		"Arrow": func(d *Decoder, b *telemetry.Batch, r *[]Reject) {
+			d.DecodeArrow(stream(t, schemaOf("device:utf8 ts:int64 in:uint32"), rows), arrival, 1, b, r)
+		},
+	} {
+		var b telemetry.Batch
+		var rejects []Reject
+		decodeIt(NewDecoder(0), &b, &rejects)
+		if b.Len() != 0 || len(rejects) != 1 || rejects[0].Reason != TSTooNew || !strings.Contains(rejects[0].Detail, "2100") {
+			t.Errorf("%s: %d readings, refused %+v; want one refusal", name, b.Len(), rejects)
+		}
+	}
+}
+
 func TestEveryReasonForRefusal(t *testing.T) {
 	heartbeat := func(members string) string { return `{"device":"a","ts":1774609200000,` + members + `}` }
 	var crowd []string

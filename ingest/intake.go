@@ -37,6 +37,10 @@ type IntakeOptions struct {
 	Connection Connection
 	Topic      string // it must exist, see EnsureTopic
 	MaxPending int    // bytes that wait for the log, beyond which Append refuses: 64 MiB
+	MaxBehind  int    // records that wait for the warehouse, beyond which Backfill refuses: 200,000
+
+	Behind func() int64 // how many wait for the warehouse, see Status.Behind; nil: nobody knows
+
 	Now        func() time.Time
 	Log        *slog.Logger          // nil: say nothing
 	Registerer prometheus.Registerer // nil: no metrics
@@ -54,10 +58,14 @@ type Intake struct {
 
 	limit   int64
 	pending atomic.Int64 // bytes of appends under way
+
+	behind    func() int64
+	maxBehind int64
 }
 
-// ErrBusy says that the log is behind with what it was given already: nothing
-// was appended, and it makes sense to wait before the next attempt.
+// ErrBusy says that the log, or what carries it on, is behind with what it was
+// given already: nothing was appended, and it makes sense to wait before the next
+// attempt.
 var ErrBusy = errors.New("the log is behind")
 
 // NewIntake checks the options. It does not connect; the first Append does.
@@ -72,13 +80,17 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Behind == nil {
+		o.Behind = func() int64 { return 0 }
+	}
 	defaultTo(&o.MaxPending, 64<<20)
+	defaultTo(&o.MaxBehind, 200_000)
 	f := promauto.With(o.Registerer)
 	return &Intake{
-		now: o.Now, log: o.Log, limit: int64(o.MaxPending),
+		now: o.Now, log: o.Log, limit: int64(o.MaxPending), behind: o.Behind, maxBehind: int64(o.MaxBehind),
 		topic: o.Topic, appender: newAppender(l, o.Topic),
 		appended: f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_appended_total", Help: "Records that the log has acknowledged to the intake."}),
-		refused:  f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_busy_total", Help: "Appends that were refused because the log was behind."}),
+		refused:  f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_busy_total", Help: "Appends that were refused because the log, or for old readings the warehouse, was behind."}),
 		seconds: f.NewHistogram(prometheus.HistogramOpts{Name: "belfry_ingest_append_seconds",
 			Help: "Time until the log acknowledged an append.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 	}, nil
@@ -114,6 +126,17 @@ func (in *Intake) Append(ctx context.Context, records []Record) error {
 	in.appended.Add(float64(len(records)))
 	in.seconds.Observe(in.now().Sub(begin).Seconds())
 	return nil
+}
+
+// Backfill is Append for readings that devices have kept for long. It refuses them
+// with ErrBusy while more records than MaxBehind wait for the warehouse, so that
+// what is live has few of them before it, however much there is to send.
+func (in *Intake) Backfill(ctx context.Context, records []Record) error {
+	if n := in.behind(); n > in.maxBehind {
+		in.refused.Inc()
+		return fmt.Errorf("append %d records to %s: %w: %d wait for the warehouse", len(records), in.topic, ErrBusy, n)
+	}
+	return in.Append(ctx, records)
 }
 
 // Close closes the connections. No append may be under way.

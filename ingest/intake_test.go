@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"belfry/ingest"
+	"belfry/telemetry"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -53,4 +55,60 @@ func TestAnIntakeRefusesWhatTheLogCannotTakeAtOnce(t *testing.T) {
 	if err := in.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestWhatDevicesHaveKeptWaitsUntilTheWarehouseIsNear(t *testing.T) {
+	onEachLog(t, func(t *testing.T, l log) {
+		topic, open := topicOf(t, l), make(chan struct{})
+		c, err := ingest.NewConsumer(ingest.Options{Connection: l.connection(), Topic: topic, Now: time.Now, CheckEvery: 20 * time.Millisecond,
+			Sink: func(ctx context.Context, _ *telemetry.Batch) error {
+				select {
+				case <-open:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		behind := func() int64 { s := c.Status(); return s.Behind() }
+		in, err := ingest.NewIntake(ingest.IntakeOptions{Connection: l.connection(), Topic: topic.Name, Now: time.Now, MaxBehind: 10, Behind: behind})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := c.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		defer running.Wait()
+		defer cancel()
+
+		reading := ingest.Record{Key: []byte("a"), Value: []byte(`{"device":"a","ts":1774609200000,"in":1}`)}
+		few, many := make([]ingest.Record, 5), make([]ingest.Record, 20)
+		for i := range many {
+			many[i], few[i%5] = reading, reading
+		}
+		for what, err := range map[string]error{"few": in.Backfill(t.Context(), few), "many": in.Backfill(t.Context(), many)} {
+			if err != nil {
+				t.Fatalf("%s, with nothing before them: %v", what, err)
+			}
+		}
+		eventually(t, "the records are seen to wait", func() bool { return behind() == 25 })
+		if err := in.Backfill(t.Context(), few); !errors.Is(err, ingest.ErrBusy) {
+			t.Errorf("kept readings, behind 25: %v; want ErrBusy", err)
+		}
+		if err := in.Append(t.Context(), few); err != nil {
+			t.Errorf("live readings, behind 25: %v", err)
+		}
+		close(open)
+		eventually(t, "everything is carried on", func() bool { return behind() == 0 })
+		if err := in.Backfill(t.Context(), few); err != nil {
+			t.Errorf("kept readings, when all is there: %v", err)
+		}
+	})
 }

@@ -7,7 +7,7 @@ package ingest
 //	bad_device        device missing, no string, empty, over 128 bytes, not UTF-8, with control characters
 //	bad_ts            ts missing, or neither RFC 3339 nor epoch milliseconds
 //	ts_too_old        ts before 2000-01-01T00:00:00Z
-//	ts_too_new        ts more than 24 h after the record's arrival
+//	ts_too_new        ts more than 24 h after the record's arrival, or not before 2100
 //	bad_kind          kind neither "count" nor "heartbeat"; a heartbeat with in or out
 //	bad_in            in not a whole number from 0 to 4294967295; a count with neither in nor out
 //	bad_out           out not a whole number from 0 to 4294967295

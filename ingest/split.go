@@ -19,8 +19,9 @@ type BadLine struct {
 // Split takes a body of NDJSON, a JSON array or one object apart into records,
 // one for each reading, keyed by device, and lists what it refuses. It judges
 // by the rules of Decoder, with the given instant for the arrival. The records
-// have no Time yet; their keys and values alias the body.
-func Split(body []byte, at time.Time) (records []Record, bad []BadLine) {
+// have no Time yet; their keys and values alias the body. kept is how many of the
+// readings their devices have kept for more than a day.
+func Split(body []byte, at time.Time) (records []Record, bad []BadLine, kept int) {
 	d := splitters.Get().(*splitter)
 	defer d.giveBack()
 	accepted, rejects := d.split(body, at)
@@ -35,7 +36,22 @@ func Split(body []byte, at time.Time) (records []Record, bad []BadLine) {
 		counted = r.At
 		bad = append(bad, BadLine{Line: line, Index: r.Index, Reason: r.Reason, Detail: r.Detail})
 	}
-	return records, bad
+	return records, bad, d.before(at.Add(-keptFor).UnixMilli())
+}
+
+// keptFor is how long a device has to have kept a reading for it to be no live one.
+const keptFor = 24 * time.Hour
+
+// before counts the readings of the batch before an instant, milliseconds since 1970.
+func (s *splitter) before(at int64) (n int) {
+	for _, times := range [][]int64{s.batch.Counts.TS, s.batch.Heartbeats.TS, s.batch.Totals.TS} {
+		for _, ts := range times {
+			if ts < at {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // splitter is a decoder that remembers the devices of earlier bodies, for which

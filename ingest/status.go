@@ -49,6 +49,18 @@ type PartitionStatus struct {
 	Rejected      uint64    `json:"rejected"`        // refused by this process
 }
 
+// Behind returns how many records wait for their turn. Those of a partition that is
+// paused, or can't be written, wait for something else.
+func (s *Status) Behind() (records int64) {
+	for _, p := range s.Partitions {
+		stuck := slices.ContainsFunc(s.Problems, func(x Problem) bool { return x.Partition == p.Partition })
+		if !stuck && p.Paused.IsZero() {
+			records += p.LagRecords
+		}
+	}
+	return records
+}
+
 // tracker knows how far the partitions are and what fails. It is safe for use
 // by several goroutines.
 type tracker struct {

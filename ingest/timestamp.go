@@ -2,7 +2,8 @@ package ingest
 
 // Bounds of a reading's time.
 const (
-	oldest     = 946_684_800_000 // 2000-01-01T00:00:00Z, milliseconds since 1970
+	oldest     = 946_684_800_000   // 2000-01-01T00:00:00Z, milliseconds since 1970
+	beyond     = 4_102_444_800_000 // 2100-01-01T00:00:00Z: whatever its record's timestamp says
 	aheadLimit = 24 * 3600 * 1000
 )
 

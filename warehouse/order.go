@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 
 	"belfry/telemetry"
@@ -9,27 +10,30 @@ import (
 
 // order finds the order of a batch's rows in which the tables keep them: by day,
 // device, time, arrival and offset. The engine would sort them too, row against
-// row with all columns of the key; a radix sort of the hashes costs a tenth of
-// that, and what comes sorted the engine only checks. It keeps its memory.
+// row with all columns of the key; a radix sort of the days and hashes costs a
+// tenth of that, and what comes sorted the engine only checks. It keeps its memory.
 type order struct {
 	rows, spare []keyed
-	starts      []int
+	starts      [3][digits]int32 // of each digit of the key, least first
 }
 
-// keyed is a row and the part of its key that is sorted first.
+// keyed is a row and the part of its key that is sorted first: its day, counted
+// from the batch's first, and as many leading bits of the device as there is room
+// for; they are those of a hash.
 type keyed struct {
-	key uint32 // the leading bits of the device; they are those of a hash
+	key uint32
 	row int32
 }
 
 const (
-	digitBits = 11
-	digits    = 1 << digitBits
-	dayMillis = 24 * 3600 * 1000
+	digitBits  = 11
+	digits     = 1 << digitBits
+	deviceBits = 2 * digitBits // of the device in the key, where there is room
+	dayMillis  = 24 * 3600 * 1000
 )
 
 // of returns the rows in order, or nil when they are in order as they stand.
-// The result is valid until the next call.
+// The result is valid until the next call. All times are within 2^31 days.
 func (o *order) of(device []telemetry.DeviceID, ts, arrival, offset []int64) []keyed {
 	before := func(a, b int32) int {
 		return cmp.Or(cmp.Compare(device[a], device[b]), cmp.Compare(ts[a], ts[b]),
@@ -38,19 +42,19 @@ func (o *order) of(device []telemetry.DeviceID, ts, arrival, offset []int64) []k
 	if inOrder(len(device), func(a, b int32) int { return cmp.Or(cmp.Compare(ts[a]/dayMillis, ts[b]/dayMillis), before(a, b)) }) {
 		return nil
 	}
-	o.byDevice(device)
+	o.byKey(device, ts)
 	for from := 0; from < len(o.rows); {
 		to := from + 1
 		sorted := true
 		for ; to < len(o.rows) && o.rows[to].key == o.rows[from].key; to++ {
-			sorted = sorted && before(o.rows[to-1].row, o.rows[to].row) <= 0
+			a, b := o.rows[to-1].row, o.rows[to].row
+			sorted = sorted && (device[a] == device[b] && ts[a] < ts[b] || before(a, b) <= 0)
 		}
 		if !sorted {
 			slices.SortFunc(o.rows[from:to], func(a, b keyed) int { return before(a.row, b.row) })
 		}
 		from = to
 	}
-	o.byDay(ts)
 	return o.rows
 }
 
@@ -63,20 +67,25 @@ func inOrder(n int, compare func(a, b int32) int) bool {
 	return true
 }
 
-// byDevice sorts by the leading bits of the device, least digit first. Rows of
-// equal bits stay in the order they came in.
-func (o *order) byDevice(device []telemetry.DeviceID) {
+// byKey sorts by day and the leading bits of the device, least digit first. Rows
+// of equal keys stay in the order they came in.
+func (o *order) byKey(device []telemetry.DeviceID, ts []int64) {
 	n := len(device)
 	o.rows, o.spare = slices.Grow(o.rows[:0], n)[:n], slices.Grow(o.spare[:0], n)[:n]
+	first := slices.Min(ts) / dayMillis
+	dayBits := bits.Len64(uint64(slices.Max(ts)/dayMillis - first))
+	room := min(deviceBits, 32-dayBits)
+	o.starts = [3][digits]int32{}
 	for i, d := range device {
-		o.rows[i] = keyed{uint32(d >> 32), int32(i)}
+		key := uint32(ts[i]/dayMillis-first)<<room | uint32(d>>(64-room))
+		o.rows[i] = keyed{key, int32(i)}
+		o.starts[0][key%digits]++
+		o.starts[1][key>>digitBits%digits]++
+		o.starts[2][key>>(2*digitBits)]++
 	}
-	for shift := 0; shift < 32; shift += digitBits {
-		var starts [digits]int
-		for _, r := range o.rows {
-			starts[r.key>>shift%digits]++
-		}
-		runningTotal(starts[:])
+	for digit := range (dayBits + room + digitBits - 1) / digitBits {
+		starts, shift := &o.starts[digit], digit*digitBits
+		runningTotal(starts)
 		for _, r := range o.rows {
 			at := &starts[r.key>>shift%digits]
 			o.spare[*at] = r
@@ -86,30 +95,9 @@ func (o *order) byDevice(device []telemetry.DeviceID) {
 	}
 }
 
-// byDay sorts by the day and keeps the order within one.
-func (o *order) byDay(ts []int64) {
-	first, last := slices.Min(ts)/dayMillis, slices.Max(ts)/dayMillis
-	if first == last {
-		return
-	}
-	days := int(last-first) + 1
-	o.starts = slices.Grow(o.starts[:0], days)[:days]
-	clear(o.starts)
-	for _, t := range ts {
-		o.starts[t/dayMillis-first]++
-	}
-	runningTotal(o.starts)
-	for _, r := range o.rows {
-		at := &o.starts[ts[r.row]/dayMillis-first]
-		o.spare[*at] = r
-		*at++
-	}
-	o.rows, o.spare = o.spare, o.rows
-}
-
 // runningTotal turns how many there are of each into where each begins.
-func runningTotal(counts []int) {
-	sum := 0
+func runningTotal(counts *[digits]int32) {
+	sum := int32(0)
 	for i, n := range counts {
 		counts[i] = sum
 		sum += n
