@@ -174,6 +174,46 @@ func TestRestartsInTheMiddleLoseNothing(t *testing.T) {
 	})
 }
 
+// What Kafka's own tools do when a group's offsets are reset, in a group that nobody
+// is in: the way out when the warehouse has lost what it once had.
+func TestOffsetsThatAreSetBackHaveEverythingReadAgainToNoEffect(t *testing.T) {
+	onEachLog(t, func(t *testing.T, l log) {
+		topic, s := topicOf(t, l), newStore()
+		records, people := fleet(0, 20)
+		mustAppend(t, intake(t, l, topic), records...)
+		_, stop := consume(t, l, topic, s)
+		eventually(t, "everything is in the store", func() bool { return s.len() == len(records) })
+		stop()
+		lost := 0
+		for id := range s.rows { // as a part that is gone takes them along
+			if lost++; lost <= 100 {
+				delete(s.rows, id)
+			}
+		}
+		var back []kafka.OffsetCommit
+		for p := range 4 {
+			back = append(back, kafka.OffsetCommit{Partition: p, Offset: 0})
+		}
+		client := kafka.Client{Addr: kafka.TCP(l.brokers...), Transport: new(kafka.Transport)}
+		res, err := client.OffsetCommit(t.Context(), &kafka.OffsetCommitRequest{GroupID: "test-" + topic.Name, GenerationID: -1,
+			Topics: map[string][]kafka.OffsetCommit{topic.Name: back}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range res.Topics[topic.Name] {
+			if p.Error != nil {
+				t.Fatalf("partition %d: %v", p.Partition, p.Error)
+			}
+		}
+		before := s.inserted
+		consume(t, l, topic, s)
+		eventually(t, "everything is read again", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.inserted == before+len(records) })
+		if rows, got := s.totals(); rows != len(records) || got != people {
+			t.Errorf("%d readings with %d people; want %d with %d", rows, got, len(records), people)
+		}
+	})
+}
+
 func TestTwoConsumersShareThePartitionsAndTakeOver(t *testing.T) {
 	onEachLog(t, func(t *testing.T, l log) {
 		topic, s := topicOf(t, l), newStore()
