@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"belfry/incidents"
 	"belfry/incidents/store"
@@ -66,18 +67,11 @@ func (m *mirror) copyAll(ctx context.Context) error {
 	if err := m.begin(ctx, last); err != nil {
 		return err
 	}
-	for m.copied < last && ctx.Err() == nil {
-		m.behind.Set(float64(last - m.copied))
-		to := min(m.copied+mirrorPage, last)
-		if err := m.copy(ctx, to); err != nil {
-			return err
-		}
-		m.copied = to
+	if err := m.copyTo(ctx, last); err != nil {
+		return err
 	}
-	if m.copied >= last {
-		m.behind.Set(0)
-		m.lag.Set(0)
-	}
+	m.behind.Set(0)
+	m.lag.Set(0)
 	return nil
 }
 
@@ -102,29 +96,71 @@ func (m *mirror) begin(ctx context.Context, last int64) (err error) {
 	return nil
 }
 
-// copy copies the events up to an ID, and the incidents that they are of as they
-// are now.
-func (m *mirror) copy(ctx context.Context, to int64) error {
-	events, err := m.tickets.Feed(ctx, m.copied, to, "")
+// mirrored is a page of events, with the incidents that they are of as they were when
+// it was read.
+type mirrored struct {
+	to        int64
+	oldest    time.Time
+	incidents []warehouse.Incident
+	events    []warehouse.IncidentEvent
+}
+
+// copyTo copies the events up to an ID. While a page is written the next one is read.
+func (m *mirror) copyTo(ctx context.Context, last int64) error {
+	group, ctx := errgroup.WithContext(ctx)
+	pages, from := make(chan mirrored), m.copied
+	group.Go(func() error {
+		defer close(pages)
+		for from < last {
+			page, err := m.read(ctx, from, min(from+mirrorPage, last))
+			if err != nil {
+				return err
+			}
+			select {
+			case pages <- page:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			from = page.to
+		}
+		return nil
+	})
+	group.Go(func() error {
+		for page := range pages {
+			m.behind.Set(float64(last - m.copied))
+			m.lag.Set(max(0, time.Since(page.oldest).Seconds()))
+			if err := m.warehouse.PutIncidents(ctx, page.incidents, page.events); err != nil {
+				return err
+			}
+			m.copied = page.to
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func (m *mirror) read(ctx context.Context, from, to int64) (mirrored, error) {
+	page := mirrored{to: to, oldest: time.Now()}
+	events, err := m.tickets.Feed(ctx, from, to, "")
 	if err != nil || len(events) == 0 {
-		return err
+		return page, err
 	}
-	m.lag.Set(max(0, time.Since(events[0].At).Seconds()))
 	changed, err := m.tickets.Changed(ctx, events)
 	if err != nil {
-		return err
+		return page, err
 	}
-	list := make([]warehouse.Incident, len(changed))
+	page.oldest = events[0].At
 	for i := range changed {
-		list[i] = mirroredIncident(&changed[i])
+		page.incidents = append(page.incidents, mirroredIncident(&changed[i]))
 	}
-	rows := make([]warehouse.IncidentEvent, len(events))
-	for i, e := range events {
-		if rows[i], err = mirroredEvent(e); err != nil {
-			return err
+	for _, e := range events {
+		row, err := mirroredEvent(e)
+		if err != nil {
+			return page, err
 		}
+		page.events = append(page.events, row)
 	}
-	return m.warehouse.PutIncidents(ctx, list, rows)
+	return page, nil
 }
 
 func mirroredIncident(i *incidents.Incident) warehouse.Incident {

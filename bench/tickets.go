@@ -89,8 +89,8 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 	if err != nil {
 		return err
 	}
-	data := "json_set(i.data, '$.ref', printf('INC-%06d', i.id + 1000 * ?1), '$.open_key', ''"
-	data += ", '$.summary', printf('FC-%06d at site-%04d has been silent for 3d', i.id + 1000 * (?1 % 100), (i.id + 37 * ?1) % 2000)"
+	data := "json_set(i.data, '$.ref', printf('INC-%06d', i.id + 1000 * ?1), '$.open_key', ''" +
+		", '$.summary', printf('FC-%06d at site-%04d has been silent for 3d', i.id + 1000 * (?1 % 100), (i.id + 37 * ?1) % 2000)"
 	for _, c := range inRow {
 		data += ", '$." + c + "', " + varied[c]
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"belfry/telemetry"
@@ -20,7 +21,14 @@ type Calendar struct {
 	Exceptions []telemetry.Exception `json:"exceptions,omitempty" maxItems:"1000" doc:"Dates with other hours, or none"`
 	Holidays   []string              `json:"holidays,omitempty" maxItems:"400" doc:"Days without hours: YYYY-MM-DD, or MM-DD for every year"`
 
-	site telemetry.Site // zone and hours, in the form that knows local days
+	site telemetry.Site           // zone and hours, in the form that knows local days
+	last *atomic.Pointer[openDay] // asked for last; in a storm all ask for the same
+}
+
+// openDay is a local day with the spans of it that count, in order and without overlap.
+type openDay struct {
+	start, end time.Time
+	spans      []telemetry.OpenSpan
 }
 
 // horizon is how far ahead an instant is looked for.
@@ -36,6 +44,7 @@ func (c *Calendar) Check() error {
 	if _, err := time.LoadLocation(c.Zone); err != nil || c.Zone == "Local" {
 		f.add("zone", "no time zone %q; want an IANA name such as Europe/Paris", c.Zone)
 	}
+	c.last = new(atomic.Pointer[openDay])
 	c.site = telemetry.Site{ID: c.ID, Zone: c.Zone, Exceptions: c.Exceptions}
 	for _, days := range slices.Sorted(maps.Keys(c.Hours)) {
 		if err := c.site.Hours.Add(days, c.Hours[days]); err != nil {
@@ -72,18 +81,32 @@ func (f *faults) dates(c *Calendar) {
 // open returns the spans that count of the local day that holds the instant, in
 // order and without overlap, and the end of the day.
 func (c *Calendar) open(at time.Time) (spans []telemetry.OpenSpan, end time.Time) {
+	if c.last == nil { // it was never checked, as those of contacts are not
+		d := c.dayOf(at)
+		return d.spans, d.end
+	}
+	d := c.last.Load()
+	if d == nil || at.Before(d.start) || !at.Before(d.end) {
+		d = c.dayOf(at)
+		c.last.Store(d)
+	}
+	return d.spans, d.end
+}
+
+func (c *Calendar) dayOf(at time.Time) *openDay {
 	day := c.site.Day(at)
+	d := &openDay{start: day.Start, end: day.End}
 	if slices.Contains(c.Holidays, day.Date) || slices.Contains(c.Holidays, day.Date[5:]) {
-		return nil, day.End
+		return d
 	}
 	slices.SortFunc(day.Open, func(a, b telemetry.OpenSpan) int { return a.From.Compare(b.From) })
 	last := day.Start
 	for _, s := range day.Open { // where the clocks go forward a span may end before it begins
 		if s.From = later(s.From, last); s.To.After(s.From) {
-			spans, last = append(spans, s), s.To
+			d.spans, last = append(d.spans, s), s.To
 		}
 	}
-	return spans, day.End
+	return d
 }
 
 // Between returns how much time that counts lies in (from, to].

@@ -23,21 +23,25 @@ func (b bulk) sql(rows int) string {
 	return "INSERT INTO " + b.into + " VALUES " + strings.TrimSuffix(strings.Repeat(row, rows), ",") + " " + b.suffix
 }
 
-// insert writes n rows; row appends the values of row i. It returns how many
-// rows were inserted or changed.
+// insert writes n rows; row appends the values of row i, on a goroutine of its own
+// while the rows before are inserted, and so asks the transaction nothing. It returns
+// how many rows were inserted or changed.
 func (b bulk) insert(ctx context.Context, tx *txn, n int, row func(args []any, i int) ([]any, error)) (changed int64, err error) {
 	var full *sql.Stmt
-	args := make([]any, 0, rowsAtOnce*b.columns)
-	for from := 0; from < n; from += rowsAtOnce {
-		to := min(from+rowsAtOnce, n)
-		args = args[:0]
-		for i := from; i < to; i++ {
-			if args, err = row(args, i); err != nil {
-				return changed, err
-			}
+	write := func(args []any, from int) (v values) {
+		v.args = args[:0]
+		for i := from; i < min(from+rowsAtOnce, n) && v.err == nil; i++ {
+			v.args, v.err = row(v.args, i)
 		}
-		if to-from < rowsAtOnce {
-			return b.exec(changed, func() (sql.Result, error) { return tx.ExecContext(ctx, b.sql(to-from), args...) })
+		return v
+	}
+	now, spare := write(nil, 0), []any(nil)
+	for from := 0; from < n; from += rowsAtOnce {
+		if now.err != nil {
+			return changed, now.err
+		}
+		if n-from < rowsAtOnce {
+			return b.exec(changed, func() (sql.Result, error) { return tx.ExecContext(ctx, b.sql(n-from), now.args...) })
 		}
 		if full == nil {
 			if full, err = tx.PrepareContext(ctx, b.sql(rowsAtOnce)); err != nil {
@@ -45,11 +49,21 @@ func (b bulk) insert(ctx context.Context, tx *txn, n int, row func(args []any, i
 			}
 			defer full.Close()
 		}
-		if changed, err = b.exec(changed, func() (sql.Result, error) { return full.ExecContext(ctx, tx.args(args)...) }); err != nil {
+		next := make(chan values, 1)
+		go func(into []any) { next <- write(into, from+rowsAtOnce) }(spare)
+		changed, err = b.exec(changed, func() (sql.Result, error) { return full.ExecContext(ctx, tx.args(now.args)...) })
+		spare = now.args
+		if now = <-next; err != nil {
 			return changed, err
 		}
 	}
 	return changed, nil
+}
+
+// values are those of the rows of one statement.
+type values struct {
+	args []any
+	err  error
 }
 
 func (b bulk) exec(before int64, run func() (sql.Result, error)) (int64, error) {

@@ -156,6 +156,9 @@ func TestPostgreSQLDiesInATransaction(t *testing.T) {
 	}
 	server.start(t)
 	server.create(t, "answers")
+	for range readers {
+		_ = s.Ping(ctx) // finds a connection dead that it had not used since
+	}
 	if list := holds(t, s); len(list) != 10 {
 		t.Errorf("%d incidents, want the 10 from before", len(list))
 	}
