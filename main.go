@@ -49,6 +49,7 @@ type commands struct {
 	Devices   devicesCommand       `cmd:"" help:"Import and list sites and devices."`
 	Tenants   tenantsCommand       `cmd:"" help:"Add, list and drop client companies."`
 	Tokens    tokensCommand        `cmd:"" help:"Create, list and revoke API tokens."`
+	Sessions  sessionsCommand      `cmd:"" help:"List who is signed in with a browser, and sign them out."`
 	Backup    backupCommand        `cmd:"" help:"Write tenants into a folder: readings, tickets, tokens."`
 	Restore   restoreCommand       `cmd:"" help:"Read tenants from the folder of a backup."`
 	Migrate   migrateCommand       `cmd:"" help:"Carry what the data folder holds to the servers that the configuration names."`

@@ -13,6 +13,7 @@ package api
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -65,12 +66,12 @@ func New(parts Parts) *fiber.App {
 		Immutable:                    true, // what a request said outlives it on timelines
 		BodyLimit:                    MaxImport,
 		ReadBufferSize:               16 << 10,         // of a request line with headers: room for every parameter at its longest
-		ReadTimeout:                  10 * time.Second, // for the headers; bodyLimit gives more for the body
+		ReadTimeout:                  10 * time.Second, // for the headers; received gives more for the body
 		WriteTimeout:                 2 * time.Minute,
 		IdleTimeout:                  2 * time.Minute,
 		ErrorHandler:                 a.fiberError,
 	})
-	f.Server().HeaderReceived = bodyLimit
+	f.Server().HeaderReceived = received
 	f.Use(a.around)
 	a.api = humafiber.New(f, a.config())
 	a.api.UseMiddleware(a.guard)
@@ -93,10 +94,14 @@ func (a *app) config() huma.Config {
 	return c
 }
 
-// bodyLimit lets only the routes that need it receive large bodies, and gives a
+// received lets only the routes that need it receive large bodies, and gives a
 // slow client its time for them. It is asked when the headers are in, before the
-// body is read.
-func bodyLimit(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+// body is read. A method that the framework does not know, which it would answer by
+// itself, becomes one that no path has.
+func received(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if !slices.Contains(fiber.DefaultMethods, string(h.Method())) {
+		h.SetMethod(fiber.MethodTrace)
+	}
 	return fasthttp.RequestConfig{MaxRequestBodySize: limitOf(string(h.RequestURI())), ReadTimeout: 2 * time.Minute}
 }
 
@@ -178,6 +183,9 @@ func (a *app) routes() {
 	route(a, "GET", "/tokens", admins, "List tokens", a.listTokens)
 	route(a, "POST", "/tokens", admins, "Make a token", a.postToken, status(201))
 	route(a, "DELETE", "/tokens/{id}", admins, "Revoke a token", a.deleteToken, status(204), fails(404))
+
+	route(a, "GET", "/sessions", watchers, "List who is signed in with a browser: yourself, and for an administrator everybody", a.listSessions)
+	route(a, "DELETE", "/sessions/{id}", watchers, "Sign a browser out at once", a.deleteSession, status(204), fails(404))
 
 	route(a, "GET", "/tenants", admins, "List the tenants", a.listTenants)
 	route(a, "POST", "/tenants", admins, "Add a tenant", a.postTenant, status(201), fails(409), patience(5*time.Minute))

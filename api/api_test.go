@@ -143,6 +143,7 @@ func (h *house) do(req *http.Request) answer {
 		h.t.Fatal(err)
 	}
 	a := answer{Response: resp, text: string(text)}
+	h.documented(req, resp.StatusCode)
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(text, &a.json); err != nil {
 			h.t.Fatalf("%s %s: %v in %s", req.Method, req.URL, err, text)
@@ -257,6 +258,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}{
 		"an unknown path":              {"GET", "/api/v1/nothing", "", 404, "/problems/not-found"},
 		"an unknown method":            {"PUT", "/api/v1/incidents", "{}", 405, "/problems/method-not-allowed"},
+		"a method of nobody":           {"QUERY", "/api/v1/incidents", "", 405, "/problems/method-not-allowed"},
 		"an unknown incident":          {"GET", "/api/v1/incidents/INC-999999", "", 404, `no incident \"INC-999999\"`},
 		"what is no reference":         {"GET", "/api/v1/incidents/%27%20OR%201", "", 404, "no incident"},
 		"a reference with other zeros": {"GET", "/api/v1/incidents/INC-1", "", 404, "no incident"},

@@ -27,7 +27,7 @@ func (a *app) deskRoutes() {
 	route(a, "GET", "/problems", staff, "List problems, the newest first", a.listProblems)
 	route(a, "POST", "/problems", desk, "Write down a problem", a.postProblem, status(201))
 	route(a, "GET", "/problems/{problem}", staff, "One problem", a.getProblem, fails(404))
-	route(a, "PATCH", "/problems/{problem}", desk, "Change a problem, or move it on", a.patchProblem, fails(404, 409, 412, 428))
+	route(a, "PATCH", "/problems/{problem}", desk, "Change a problem, or move it on", a.patchProblem, fails(404, 412, 428))
 
 	route(a, "GET", "/announcements", viewers, "List announcements, the newest first", a.listAnnouncements)
 	route(a, "POST", "/announcements", desk, "Draft an announcement", a.postAnnouncement, status(201))

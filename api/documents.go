@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"belfry/incidents"
@@ -27,10 +28,19 @@ func documents[T any](a *app, path string, kind incidents.DocumentKind, writers 
 	}
 	route(a, "GET", path, d.readers, "List "+many, d.list)
 	route(a, "GET", path+"/{id}", d.readers, "One "+noun, d.get, fails(404))
-	route(a, "PUT", path+"/{id}", writers, "Make or change "+article+noun, d.put, fails(409, 412, 428))
-	route(a, "DELETE", path+"/{id}", writers, "Retire "+article+noun+": nothing new is begun under it", d.retire,
-		status(204), fails(404, 409, 412, 428))
+	put, retire := fails(409, 412, 428), fails(404, 412, 428)
+	if kind == incidents.MatrixDocument { // the one is always there
+		put = fails(412, 428)
+	}
+	if slices.Contains(neededDocuments, kind) {
+		retire = fails(404, 409, 412, 428)
+	}
+	route(a, "PUT", path+"/{id}", writers, "Make or change "+article+noun, d.put, put)
+	route(a, "DELETE", path+"/{id}", writers, "Retire "+article+noun+": nothing new is begun under it", d.retire, status(204), retire)
 }
+
+// neededDocuments are the kinds that others refer to, and which stay until then.
+var neededDocuments = []incidents.DocumentKind{incidents.CalendarDocument, incidents.MatrixDocument, incidents.QuestionnaireDocument, incidents.ArticleDocument}
 
 // plurals of the kinds whose names don't take an s.
 var plurals = map[incidents.DocumentKind]string{incidents.CategoryDocument: "categories", incidents.MatrixDocument: "matrices"}

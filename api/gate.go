@@ -15,7 +15,7 @@ import (
 func NewGate(home *fiber.App, pick func(ctx context.Context, token string) fasthttp.RequestHandler) *fiber.App {
 	config := home.Config() // of the server, and how it refuses what it can't read
 	gate := fiber.New(config)
-	gate.Server().HeaderReceived = bodyLimit
+	gate.Server().HeaderReceived = received
 	atHome := home.Handler()
 	gate.Use(func(c *fiber.Ctx) error {
 		handler := pick(c.UserContext(), shownAtGate(c))

@@ -189,7 +189,7 @@ func (a *app) fiberError(c *fiber.Ctx, err error) error {
 	switch {
 	case errors.As(err, &p):
 	case errors.As(err, &fe) && byStatus[fe.Code] != "" && fe.Code < 500:
-		p = newProblem(byStatus[fe.Code], "%s %s: %s", c.Method(), c.Path(), strings.ToLower(fiberSays(fe.Code)))
+		p = newProblem(byStatus[fe.Code], "%s: %s", c.Path(), strings.ToLower(fiberSays(fe.Code)))
 	case errors.As(err, &fe) && fe.Code < 500:
 		p = newProblem("bad-request", "%s", fe.Message)
 	default:

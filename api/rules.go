@@ -92,14 +92,22 @@ type backtestIn struct{ Body BacktestQuery }
 type backtestOut struct{ Body json.RawMessage }
 
 func (a *app) backtest(ctx context.Context, in *backtestIn) (*backtestOut, error) {
+	out, err := a.runBacktest(ctx, in.Body)
+	if errors.Is(err, incidents.ErrNotFound) {
+		return nil, oneFault("rule", "there is no such rule")
+	}
+	return out, err
+}
+
+func (a *app) runBacktest(ctx context.Context, q BacktestQuery) (*backtestOut, error) {
 	if a.Backtest == nil {
 		return nil, notHere("backtests")
 	}
-	if !in.Body.To.After(in.Body.From) {
+	if !q.To.After(q.From) {
 		return nil, oneFault("to", "is not after from")
 	}
-	in.Body.SQL = mayWriteSQL(ctx)
-	report, err := a.Backtest(ctx, in.Body)
+	q.SQL = mayWriteSQL(ctx)
+	report, err := a.Backtest(ctx, q)
 	return &backtestOut{report}, ruleProblem(err)
 }
 
@@ -206,5 +214,9 @@ func (a *app) backtestRule(ctx context.Context, in *backtestRuleIn) (*backtestOu
 	if in.Body.Text != "" {
 		q.Files = []RuleFile{{Name: "api:" + q.Rule, Text: in.Body.Text}}
 	}
-	return a.backtest(ctx, &backtestIn{q})
+	out, err := a.runBacktest(ctx, q)
+	if errors.Is(err, incidents.ErrNotFound) {
+		return nil, notFound("rule", q.Rule)
+	}
+	return out, err
 }

@@ -20,6 +20,10 @@ type Sessions interface {
 	// Session returns whose it is; ErrNotFound when it or its token has ended.
 	Session(ctx context.Context, secret string, at time.Time) (incidents.Token, error)
 	EndSession(ctx context.Context, secret string) error
+	// Sessions returns who of a tenant is signed in: of a name alone, unless it is "".
+	Sessions(ctx context.Context, tenant, name string, at time.Time) ([]incidents.Session, error)
+	// EndSessionOf ends one of those; ErrNotFound when there is none of that id.
+	EndSessionOf(ctx context.Context, tenant, name, id string) error
 }
 
 // sessionLasts is how long a browser stays signed in.

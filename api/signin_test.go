@@ -114,3 +114,54 @@ func TestAfterSigningInOneStaysHere(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionsAreListedAndEnded signs people in, and lets an administrator, one of
+// them and those who may not try to see and end that.
+func TestSessionsAreListedAndEnded(t *testing.T) {
+	h := newHouse(t)
+	h.token["admin of rome"] = h.makeToken(incidents.Token{Name: "ar", Role: incidents.Admin, Site: "rome"})
+	line, desktop, phone := h.browser(), h.browser(), h.browser()
+	line.signIn(h.token["first_line"], "/")
+	desktop.signIn(h.token["paris"], "/")
+	phone.signIn(h.token["paris"], "/")
+	const path = "/api/v1/sessions"
+	secret := phone.cookies[CookieSession].Value
+	list := h.call("admin", "GET", path, "").want(t, 200, `"role":"first_line"`)
+	if len(list.items()) != 3 || strings.Contains(list.text, secret) {
+		t.Errorf("an administrator sees %s", list.text)
+	}
+	var id string
+	for _, one := range list.items() {
+		if one.(map[string]any)["name"] == "first_line" {
+			id = one.(map[string]any)["id"].(string)
+		}
+	}
+	own := phone.ask("GET", path, "").want(t, 200, `"site":"paris"`)
+	if len(own.items()) != 2 || strings.Contains(own.text, "first_line") {
+		t.Errorf("somebody of paris sees %s", own.text)
+	}
+	for _, who := range []string{"rome", "manager", "admin of rome"} {
+		if got := h.call(who, "GET", path, "").want(t, 200, ""); len(got.items()) != 0 {
+			t.Errorf("%s sees %s", who, got.text)
+		}
+		h.call(who, "DELETE", path+"/"+id, "").want(t, 404, "no session")
+	}
+	h.call("device", "GET", path, "").want(t, 403, "")
+	h.call("admin", "DELETE", path+"/nonsense", "").want(t, 404, "no session")
+	h.call("admin", "DELETE", path+"/"+id, "").want(t, 204, "")
+	h.call("admin", "DELETE", path+"/"+id, "").want(t, 404, "no session")
+	line.ask("GET", "/api/v1/version", "").want(t, 401, "")
+	for _, one := range own.items() {
+		phone.ask("DELETE", path+"/"+one.(map[string]any)["id"].(string), "")
+	}
+	phone.ask("GET", "/api/v1/version", "").want(t, 401, "")
+	desktop.signIn(h.token["paris"], "/")
+	for _, one := range h.call("admin", "GET", "/api/v1/tokens", "").items() {
+		if token := one.(map[string]any); token["name"] == "site_manager" {
+			h.call("admin", "DELETE", "/api/v1/tokens/"+token["id"].(string), "").want(t, 204, "")
+		}
+	}
+	if list := h.call("admin", "GET", path, ""); len(list.items()) != 0 {
+		t.Errorf("after the token's end there is still %s", list.text)
+	}
+}

@@ -2,7 +2,12 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -23,6 +28,46 @@ type specOperation struct {
 		Content map[string]struct{ Example json.RawMessage }
 	}
 	Responses map[string]struct{ Content map[string]json.RawMessage }
+}
+
+// declared are the operations of the document with the statuses that each names.
+var declared = sync.OnceValue(func() (all []declaration) {
+	h := &house{app: New(Parts{})}
+	resp, err := h.app.Test(httptest.NewRequest("GET", "/openapi.json", nil), -1)
+	if err != nil {
+		panic(err)
+	}
+	defer resp.Body.Close()
+	var s spec
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		panic(err)
+	}
+	s.each(func(method, path string, op *specOperation) {
+		form := regexp.MustCompile(`\\\{[^}]*\}`).ReplaceAllString(regexp.QuoteMeta(path), "[^/]+")
+		all = append(all, declaration{method, path, regexp.MustCompile("^" + form + "$"), op})
+	})
+	return all
+})
+
+type declaration struct {
+	method, path string
+	form         *regexp.Regexp
+	op           *specOperation
+}
+
+// documented fails unless the document names that answer to a request. 500 it names
+// nowhere.
+func (h *house) documented(req *http.Request, status int) {
+	h.t.Helper()
+	var found *declaration
+	for i, d := range declared() {
+		if d.method == req.Method && d.form.MatchString(req.URL.EscapedPath()) && (found == nil || d.path == req.URL.Path) {
+			found = &declared()[i]
+		}
+	}
+	if found != nil && status != http.StatusInternalServerError && found.op.Responses[strconv.Itoa(status)].Content == nil && status >= 300 {
+		h.t.Errorf("%s %s answers %d, which the document does not say", found.method, found.path, status)
+	}
 }
 
 func (h *house) spec() (s spec) {

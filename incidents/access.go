@@ -92,6 +92,17 @@ type Token struct {
 	Provider  bool      `json:"provider,omitempty"` // an administrator's, who also manages the tenants
 }
 
+// Session is somebody who is signed in with a browser.
+type Session struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Role      Role      `json:"role"`
+	Site      string    `json:"site,omitempty"`  // the one site that is seen; "" for all
+	Token     string    `json:"token,omitempty"` // id of the token that it was opened with; "" when a provider of identities vouched
+	CreatedAt time.Time `json:"created_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
 // Lives reports whether the token can be used at that time.
 func (t Token) Lives(at time.Time) bool {
 	return t.RevokedAt.IsZero() && (t.ExpiresAt.IsZero() || at.Before(t.ExpiresAt))

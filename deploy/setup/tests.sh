@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Brings what only tests need: Apache Kafka from Maven Central; PostgreSQL,
-# Prometheus, Alertmanager and Chromium from Debian's packages. What is there already is left alone and not
-# mentioned; what can't be had costs one line, and the tests for it skip.
+# Brings what only tests need: Apache Kafka from Maven Central; schemathesis from
+# PyPI; PostgreSQL, Prometheus, Alertmanager and Chromium from Debian's packages.
+# What is there already is left alone and not mentioned; what can't be had costs one line, and the tests for it skip.
 # No service is started, and none stays enabled: the tests start their own
 # servers, on ports and in folders of their own.
 set -euo pipefail
@@ -17,6 +17,25 @@ kafka() {
 		return 0
 	fi
 	"$here/../kafka/kafka.sh" fetch || skip "tests on a real Apache Kafka will skip: kafka.sh fetch failed (above)"
+}
+
+# schemathesis brings it into a folder of its own; pip writes the program last.
+schemathesis() {
+	local version=4.32.5 dir
+	dir=${XDG_CACHE_HOME:-$HOME/.cache}/belfry/schemathesis/$version
+	[ -x "$dir/bin/schemathesis" ] && return 0
+	if ! python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+		skip "tests with generated requests will skip: Python 3.10 or later with venv is not installed (Debian: apt-get install python3-venv)"
+		return 0
+	fi
+	echo "setup: installing PyPI's schemathesis $version for the tests, once"
+	local log
+	log=$(mktemp)
+	if ! { python3 -m venv --clear "$dir" && "$dir/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"; } >"$log" 2>&1; then
+		rm -rf "$dir"
+		skip "tests with generated requests will skip: pip install schemathesis: $(grep -i error "$log" | head -1)"
+	fi
+	rm -f "$log"
 }
 
 have_postgres() { have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
@@ -69,4 +88,5 @@ debian() {
 }
 
 kafka
+schemathesis
 debian

@@ -51,7 +51,7 @@ func (c *Control) Session(ctx context.Context, secret string, at time.Time) (inc
 		return incidents.Token{}, incidents.ErrNotFound
 	}
 	if t.ID == "" {
-		t.ID = "session:" + letters.EncodeToString(hash[:5])
+		t.ID = "session:" + sessionID(hash[:])
 		return t, nil
 	}
 	return c.living(ctx, t.ID, at)
@@ -81,6 +81,57 @@ func (c *Control) EndSession(ctx context.Context, secret string) error {
 		return fmt.Errorf("end a session: %w", err)
 	}
 	return nil
+}
+
+// sessionID returns the name of a session, which gives nothing away of its secret.
+func sessionID(hash []byte) string { return letters.EncodeToString(hash[:5]) }
+
+// Sessions returns who of a tenant is signed in at that time, the newest first: of
+// that name alone, unless it is "".
+func (c *Control) Sessions(ctx context.Context, tenant, name string, at time.Time) (list []incidents.Session, err error) {
+	rows, err := c.read.QueryContext(ctx, `SELECT s.hash, s.token, s.name, s.role, s.site, s.created_at, s.expires_at FROM sessions s
+		LEFT JOIN tokens t ON t.id = s.token
+		WHERE s.tenant = ? AND s.expires_at > ? AND (? = '' OR s.name = ?)
+		AND (s.token = '' OR t.id IS NOT NULL AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?))
+		ORDER BY s.created_at DESC, s.hash`, tenant, at.UnixMilli(), name, name, at.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one incidents.Session
+		var hash []byte
+		var created, expires sql.NullInt64
+		if err := rows.Scan(&hash, &one.Token, &one.Name, &one.Role, &one.Site, &created, &expires); err != nil {
+			return nil, fmt.Errorf("list sessions: %w", err)
+		}
+		one.ID, one.CreatedAt, one.ExpiresAt = sessionID(hash), timeOf(created), timeOf(expires)
+		list = append(list, one)
+	}
+	return list, rows.Err()
+}
+
+// EndSessionOf signs out whose session of a tenant has that id: of that name alone,
+// unless it is "". The error is ErrNotFound when there is none.
+func (c *Control) EndSessionOf(ctx context.Context, tenant, name, id string) error {
+	start, err := letters.DecodeString(id)
+	if err != nil || len(start) != 5 {
+		return incidents.ErrNotFound
+	}
+	err = c.update(ctx, func(tx *txn) error {
+		result, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE substr(hash, 1, 5) = ? AND tenant = ? AND (? = '' OR name = ?)", start, tenant, name, name)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); n > 0 || err != nil {
+			return err
+		}
+		return incidents.ErrNotFound
+	})
+	if err != nil && !errors.Is(err, incidents.ErrNotFound) {
+		return fmt.Errorf("end a session: %w", err)
+	}
+	return err
 }
 
 // sessionTenant returns the tenant of a session, living or not; "" when there is none.
