@@ -152,6 +152,7 @@ func TestBesideTheAPI(t *testing.T) {
 	h.call("", "GET", "/metrics", "").want(t, 200, "belfry_incidents{")
 	h.call("", "GET", "/problems/stale", "").want(t, 200, "412")
 	h.call("", "GET", "/docs", "").want(t, 200, "/api/v1/incidents/{ref}/transitions")
+	h.call("", "GET", "/docs", "").want(t, 200, "-X DELETE &#34;$BELFRY/api/v1/sessions/3bxa6f3y&#34;")
 	if page := h.call("", "GET", "/docs", ""); regexp.MustCompile(`(src|href)="(https?:)?//`).MatchString(page.text) {
 		t.Error("the page fetches something from elsewhere")
 	}
@@ -296,5 +297,26 @@ func TestOverASocket(t *testing.T) {
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestTheDocumentOffersTheRolesThatThereAre holds what a token may be made with to
+// the roles of the life cycle.
+func TestTheDocumentOffersTheRolesThatThereAre(t *testing.T) {
+	offered := 0
+	for name, s := range newHouse(t).document().Components.Schemas {
+		schema, _ := s.(map[string]any)
+		members, _ := schema["properties"].(map[string]any)
+		role, _ := members["role"].(map[string]any)
+		if role["enum"] == nil {
+			continue
+		}
+		offered++
+		if got := fmt.Sprint(role["enum"]); got != fmt.Sprint(incidents.Roles) {
+			t.Errorf("%s offers the roles %s; there are %v", name, got, incidents.Roles)
+		}
+	}
+	if offered == 0 {
+		t.Error("no roles are offered")
 	}
 }

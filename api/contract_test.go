@@ -43,6 +43,11 @@ func TestEveryOperationDeclaresWhoMayAndWhatCanGoWrong(t *testing.T) {
 		if op.Summary == "" || op.OperationID == "" {
 			t.Errorf("%s has no summary or no id", where)
 		}
+		for _, p := range op.Parameters {
+			if p.Required && p.Example == nil {
+				t.Errorf("%s has no example of %s in the %s", where, p.Name, p.In)
+			}
+		}
 		for _, role := range op.roles() {
 			if !incidents.Role(role).Known() {
 				t.Errorf("%s declares no right: %q", where, op.Description)

@@ -1,6 +1,10 @@
 package api
 
-import "github.com/danielgtaylor/huma/v2"
+import (
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
 
 type object = map[string]any
 
@@ -57,11 +61,33 @@ var examples = map[string]any{
 	"put-windows-id":                 object{"sites": []string{"paris"}, "from": "2026-12-01T20:00:00Z", "to": "2026-12-02T04:00:00Z", "reason": "new cabling"},
 }
 
-// exemplify puts the examples into the document.
+// named are what things are called in the examples, by what stands before the name
+// in a path; and what a query must say.
+var named = map[string]any{
+	"actions": 1, "agreements": "standard", "announcements": "ANN-000001", "articles": "device-offline", "attachments": "k3v9x2ma",
+	"calendars": "office", "categories": "suspected_offline", "contacts": "rosa", "dead": "0-17", "deliveries": 17, "devices": "FC-10042",
+	"incidents": "INC-000123", "matrices": "default", "problems": "PRB-000007", "questionnaires": "offline", "rules": "suspected-offline",
+	"sessions": "3bxa6f3y", "silences": "painting", "sites": "paris", "tenants": "acme", "tokens": "cq22dnsr", "webhooks": "w4c7m2pd",
+	"windows": "cabling", "?from": "2026-03-01T00:00:00Z", "?to": "2026-03-08T00:00:00Z", "?q": "no light",
+}
+
+// exemplify puts the examples into the document: of bodies, and of what must be
+// said beside them.
 func exemplify(doc *huma.OpenAPI) {
-	for _, item := range doc.Paths {
-		for _, op := range []*huma.Operation{item.Post, item.Put, item.Patch} {
-			if op == nil || op.RequestBody == nil {
+	for path, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op == nil {
+				continue
+			}
+			for _, p := range op.Parameters {
+				if p.In == "path" {
+					before, _, _ := strings.Cut(path, "/{"+p.Name+"}")
+					p.Example = named[before[strings.LastIndex(before, "/")+1:]]
+				} else if p.Required {
+					p.Example = named["?"+p.Name]
+				}
+			}
+			if op.RequestBody == nil {
 				continue
 			}
 			if media := op.RequestBody.Content["application/json"]; media != nil && media.Example == nil {

@@ -55,8 +55,11 @@ func TestNonsenseIsRefusedInWords(t *testing.T) {
 // TestSlowAndSilentClientsAreDropped holds connections that never end a request, or
 // never begin one.
 func TestSlowAndSilentClientsAreDropped(t *testing.T) {
-	t.Parallel() // it waits for the server's patience
 	h := newHouse(t)
+	if got := h.app.Server().ReadTimeout; got <= 0 || got > 10*time.Second {
+		t.Errorf("the server waits %s for a header; want at most 10 s", got)
+	}
+	h.app.Server().ReadTimeout = 200 * time.Millisecond // the same patience, in less time
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +75,7 @@ func TestSlowAndSilentClientsAreDropped(t *testing.T) {
 		if _, err := conn.Write([]byte(begin)); err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 		buffer := make([]byte, 4096)
 		for err == nil {
 			_, err = conn.Read(buffer)

@@ -24,7 +24,12 @@ type spec struct {
 
 type specOperation struct {
 	OperationID, Summary, Description string
-	RequestBody                       *struct {
+	Parameters                        []struct {
+		Name, In string
+		Required bool
+		Example  any
+	}
+	RequestBody *struct {
 		Content map[string]struct{ Example json.RawMessage }
 	}
 	Responses map[string]struct{ Content map[string]json.RawMessage }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings what only tests need: Apache Kafka from Maven Central; schemathesis from
 # PyPI; PostgreSQL, Prometheus, Alertmanager and Chromium from Debian's packages.
-# What is there already is left alone and not mentioned; what can't be had costs one line, and the tests for it skip.
+# What is there already is left alone and not mentioned; what can't be had costs
+# one line, and the tests for it skip.
 # No service is started, and none stays enabled: the tests start their own
 # servers, on ports and in folders of their own.
 set -euo pipefail
