@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"belfry/analyzer"
 	"belfry/api"
@@ -143,5 +144,43 @@ func TestTheListHoldsTheCatalogueAndOnesOwn(t *testing.T) {
 	}
 	if len(numbers) != 29 || strings.Join(running, ", ") != "18 feed-outage yes, 0 my-own " {
 		t.Errorf("%d numbers with that of one's own; %q run", len(numbers), running)
+	}
+}
+
+// TestCumulativeCountersAreJudgedByTheirTotals sends what counters show: one that begins
+// anew three times, and is corrected by a total that comes late; and one that says
+// something else the second time. Each opens what it is for, and nothing else.
+func TestCumulativeCountersAreJudgedByTheirTotals(t *testing.T) {
+	p := serve(t, t.TempDir())
+	for _, name := range []string{"counter-reset", "resent-readings"} {
+		text, err := os.ReadFile(filepath.Join("analyzer", "catalogue", name+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, _, _ := strings.Cut(string(text), "\n\n  - name:") // the first rule of the file
+		one = strings.NewReplacer("every: 15m", "every: 1s", "every: 1h", "every: 1s", "    yields_to: [reboot-loop]\n", "").Replace(one)
+		body, _ := json.Marshal(map[string]string{"text": one})
+		if status, answer := p.request("PUT", "/api/v1/rules/"+name, string(body), "If-Match", "*"); status != 200 {
+			t.Fatalf("put %s: %d %s", name, status, answer)
+		}
+	}
+	begin := time.Now().Add(-3 * time.Hour).Truncate(time.Minute)
+	total := func(device string, minute, in int) string {
+		return fmt.Sprintf("{\"device\":%q,\"ts\":%d,\"in_total\":%d}\n", device, begin.Add(time.Duration(minute)*time.Minute).UnixMilli(), in)
+	}
+	send := func(lines string) { p.must(202, "POST", "/api/v1/telemetry", lines, nil) }
+	lines := ""
+	for i, in := range []int{65_000, 65_500, 20, 40, 5, 30, 2, 9} {
+		lines += total("door", 15*i, in)
+	}
+	send(lines)
+	send(total("door", 50, 45))
+	send(total("liar", 0, 10) + total("liar", 15, 20))
+	send(total("liar", 15, 21))
+	p.await(time.Minute, "both to be found", func() bool {
+		return len(p.list("/api/v1/incidents?device=door&category=counter_reset")) == 1 && len(p.list("/api/v1/incidents?device=liar&category=duplicate_data")) == 1
+	})
+	if list := p.list("/api/v1/incidents?device=door"); len(list) != 1 {
+		t.Errorf("of the counter that is corrected there are %v", list)
 	}
 }

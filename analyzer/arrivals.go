@@ -50,7 +50,15 @@ func (a aggregate) onArrivals(d *reelDevice) float64 {
 		}
 		return float64(most)
 	}
+	if a.showsTotals(d.totals) {
+		return a.resent(d.totals)
+	}
 	return a.resent(&d.counts)
+}
+
+// showsTotals reports whether there are totals among the readings that resent looks at.
+func (a aggregate) showsTotals(s *series) bool {
+	return s != nil && after(s.ts, a.from-ResentBack.Milliseconds(), &s.nearFrom) < after(s.ts, a.asOf+dayMillis, &s.nearTo)
 }
 
 // until is the last arrival that counts.
@@ -200,6 +208,39 @@ func (a aggregate) resets(s *series) float64 {
 		}
 		before = v
 	})
+	return n
+}
+
+// totalResets counts how often a cumulative counter fell from one total to the next.
+func (a aggregate) totalResets(s *series) float64 {
+	if s == nil {
+		return missing
+	}
+	values := s.in
+	if a.Measure == "out_total" {
+		values = s.out
+	}
+	before, n := missing, missing
+	visit := func(i int) {
+		if n != n {
+			n = 0
+		}
+		if values[i] < 0 {
+			return // it has no such counter
+		}
+		if values[i] < before {
+			n++
+		}
+		before = values[i]
+	}
+	lo, hi := a.window(s)
+	if !s.plain {
+		a.each(s, lo, hi, visit)
+		return n
+	}
+	for i := lo; i < hi; i++ {
+		visit(i)
+	}
 	return n
 }
 

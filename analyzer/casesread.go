@@ -25,7 +25,8 @@ type testSeries struct {
 
 // series reads readings in the short notation: `in` and `out` make counts, with
 // the other 0 when it is missing; `heartbeat` makes as many heartbeats in a step
-// as its value says; any other name is a measurement of a heartbeat. The reading
+// as its value says; `in_total` and `out_total` are what cumulative counters show (no
+// counts are made of them); any other name is a measurement of a heartbeat. The reading
 // of a step is stamped with the step's end.
 func (l *caseLoader) series(n ast.Node) {
 	s := testSeries{start: l.c.start, step: l.c.step, values: map[string][]float64{}}
@@ -87,7 +88,7 @@ func (l *caseLoader) notation(e entry) []float64 {
 		l.fault(e.value, fmt.Sprintf("%s: %v", e.key, err), "want values such as 10x24 _ 3 _x2 (0x9 8x12)x7")
 		return nil
 	}
-	if e.key != "in" && e.key != "out" && e.key != "heartbeat" {
+	if !slices.Contains(peopleNames, e.key) && e.key != "heartbeat" {
 		return values
 	}
 	for _, v := range values {
@@ -99,9 +100,12 @@ func (l *caseLoader) notation(e entry) []float64 {
 	return values
 }
 
+// peopleNames are the series that are numbers of people.
+var peopleNames = []string{"in", "out", "in_total", "out_total"}
+
 // fill adds the readings to a batch.
 func (s *testSeries) fill(b *telemetry.Batch, id telemetry.DeviceID) {
-	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.values)), func(n string) bool { return n == "in" || n == "out" || n == "heartbeat" })
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.values)), func(n string) bool { return slices.Contains(peopleNames, n) || n == "heartbeat" })
 	steps := 0
 	for _, v := range s.values {
 		steps = max(steps, len(v))
@@ -111,6 +115,9 @@ func (s *testSeries) fill(b *telemetry.Batch, id telemetry.DeviceID) {
 		in, out := at(s.values["in"], i), at(s.values["out"], i)
 		if in == in || out == out {
 			s.count(b, id, ts, orZero(in), orZero(out))
+		}
+		if in, out := at(s.values["in_total"], i), at(s.values["out_total"], i); in == in || out == out {
+			s.total(b, id, ts, in, out)
 		}
 		measured := slices.ContainsFunc(names, func(n string) bool { v := at(s.values[n], i); return v == v })
 		beats := int(orZero(at(s.values["heartbeat"], i)))
@@ -142,6 +149,19 @@ func (s *testSeries) count(b *telemetry.Batch, id telemetry.DeviceID, ts time.Ti
 	c.Offset = append(c.Offset, int64(b.Len()))
 	c.Device, c.TS, c.Arrival = append(c.Device, id), append(c.TS, ts.UnixMilli()), append(c.Arrival, s.arrival(ts))
 	c.In, c.Out, c.Interval = append(c.In, uint32(in)), append(c.Out, uint32(out)), append(c.Interval, uint32(s.step/time.Second))
+}
+
+func (s *testSeries) total(b *telemetry.Batch, id telemetry.DeviceID, ts time.Time, in, out float64) {
+	shown := func(v float64) int64 {
+		if v != v {
+			return telemetry.NoTotal
+		}
+		return int64(v)
+	}
+	t := &b.Totals
+	t.Offset = append(t.Offset, int64(b.Len()))
+	t.Device, t.TS, t.Arrival = append(t.Device, id), append(t.TS, ts.UnixMilli()), append(t.Arrival, s.arrival(ts))
+	t.In, t.Out, t.Modulus = append(t.In, shown(in)), append(t.Out, shown(out)), append(t.Modulus, 0)
 }
 
 func (s *testSeries) beat(b *telemetry.Batch, id telemetry.DeviceID, ts time.Time, names []string, i int) {

@@ -86,3 +86,27 @@ func (h *history) swapped(d dayBins) float64 {
 	}
 	return llr / float64(h.known.phi[h.row])
 }
+
+// scoreUsualDay is the people of a usual day, by the habitual share of IN.
+func scoreUsualDay(h *history, u use) (float64, int) {
+	if h.known == nil {
+		return missing, never
+	}
+	daily, lean := float64(h.known.daily[h.row]), float64(h.known.lean[h.row])
+	switch flowOf(u.word) {
+	case flowIn:
+		return daily * (1 + lean) / 2, never
+	case flowOut:
+		return daily * (1 - lean) / 2, never
+	}
+	return daily, never
+}
+
+// scoreUsualSway is how far IN − OUT of a usual day lies from what the habitual share
+// makes of it.
+func scoreUsualSway(h *history, _ use) (float64, int) {
+	if h.known == nil {
+		return missing, never
+	}
+	return float64(h.known.daily[h.row] * h.known.sway[h.row]), never
+}

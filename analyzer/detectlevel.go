@@ -1,6 +1,24 @@
 package analyzer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
+
+// sureZ is z against the greater of the slot's own spread and what the device's slots
+// vary by in the median, as √(φ·B) and as a share of B. The MAD of eight values is
+// uncertain by half of it (its efficiency is 37 %: P. J. Rousseeuw and C. Croux,
+// Alternatives to the Median Absolute Deviation, JASA 88, 1993), and of 168 slots there
+// are always some whose eight happened to lie close together: those were what spiked.
+// The median over the slots is as sure as their number.
+func (h *history) sureZ(i int) float64 {
+	if !h.complete(i) || h.known == nil {
+		return missing
+	}
+	b := h.baseline(flowTotal, i)
+	pooled := max(math.Sqrt(float64(h.known.phi[h.row])*max(b, 1)), float64(h.known.rough[h.row])*b)
+	return (h.x(flowTotal, i) - b) / max(h.spread(flowTotal, i), pooled)
+}
 
 // scoreSpike holds each of the last three bins against the three conditions z > 6,
 // x − B ≥ 50 and x ≥ 1.5·B, takes the least of them as its score, and the second
@@ -14,7 +32,7 @@ func scoreSpike(h *history, _ use) (score float64, began int) {
 	for k := range all {
 		i := end - k
 		x, b := h.x(flowTotal, i), h.baseline(flowTotal, i)
-		if all[k] = min(h.z(flowTotal, i)/6, (x-b)/50, x/max(1.5*b, 1)); all[k] != all[k] {
+		if all[k] = min(h.sureZ(i)/6, (x-b)/50, x/max(1.5*b, 1)); all[k] != all[k] {
 			return missing, never
 		}
 	}
@@ -34,7 +52,7 @@ func scoreDrop(h *history, _ use) (score float64, began int) {
 		if !h.open[i] {
 			return 0, never
 		}
-		one := min(-h.z(flowTotal, i)/4, 0.5*b/max(x, 1e-3), b/20)
+		one := min(-h.sureZ(i)/4, 0.5*b/max(x, 1e-3), b/20)
 		if one != one {
 			return missing, never
 		}
@@ -81,8 +99,7 @@ func scoreShift(h *history, _ use) (score float64, began int) {
 	for _, d := range frozen {
 		ratios = append(ratios, h.dayRatio(d, &base))
 	}
-	_, mad := medianAndMAD(ratios)
-	sigma := max(madToSigma*mad, leastSigma)
+	sigma := longRun(ratios)
 	up, down := cusum{}, cusum{}
 	for _, d := range watched {
 		r := h.dayRatio(d, &base) / sigma
@@ -96,6 +113,29 @@ func scoreShift(h *history, _ use) (score float64, began int) {
 		up = down
 	}
 	return up.sum / cusumLimit, up.began
+}
+
+// longRun is the deviation that sums of daily log ratios have: the robust one of a day,
+// at least leastSigma, times √((1 + ρ)/(1 − ρ)) for days that follow each other in level
+// with the correlation ρ. Page's CUSUM supposes independent days; weather and seasons are
+// not (R. A. Johnson and M. Bagshaw, The Effect of Serial Correlation on the Performance
+// of CUSUM Tests, Technometrics 16, 1974). ρ is of the ratios up to three deviations.
+func longRun(ratios []float64) float64 {
+	m, mad := medianAndMAD(slices.Clone(ratios))
+	sigma := max(madToSigma*mad, leastSigma)
+	along, square := 0.0, 0.0
+	for i, r := range ratios {
+		r = max(-3*sigma, min(3*sigma, r-m))
+		if ratios[i] = r; i > 0 {
+			along += r * ratios[i-1]
+		}
+		square += r * r
+	}
+	if square == 0 {
+		return sigma
+	}
+	rho := max(0, min(0.9, along/square))
+	return sigma * math.Sqrt((1+rho)/(1-rho))
 }
 
 // cusum is one side of a CUSUM.

@@ -37,6 +37,9 @@ func (j *judgement) finding(row int, s *State, m move, v verdict, shown shown) t
 		f.Condition, f.Since = telemetry.Unknown, j.at
 	}
 	f.Reason = j.reason(row, m, v)
+	if y := j.explainedBy(row); m == moveUnknown && y != nil {
+		f.Explained = j.cause(j.bound, y, row)
+	}
 	f.Summary = summarise(r, &f)
 	return f
 }
@@ -84,8 +87,8 @@ func (j *judgement) reason(row int, m move, v verdict) string {
 		return "retired"
 	case m == moveUnknown && j.masks != nil && j.masks[row] == restDay:
 		return "no alarms on " + j.dayOf(row) + ", by the site's calendar"
-	case m == moveUnknown && j.masks != nil && j.masks[row] != 0:
-		return "suppressed by " + j.bound.yields[j.masks[row]-1].rule.Name
+	case m == moveUnknown && j.explainedBy(row) != nil:
+		return "suppressed by " + j.explainedBy(row).rule.Name
 	case m == moveUnknown && j.bound.rule.Unless != "":
 		return "unless: " + j.bound.rule.Unless
 	case m == moveUnknown:

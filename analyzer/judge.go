@@ -123,7 +123,7 @@ func (j *judgement) block(lo, hi int) {
 			continue
 		}
 		v := j.verdict(row - lo)
-		if j.masks != nil && j.masks[row] != 0 {
+		if j.masked(row) {
 			v = verdictUnknown
 		}
 		if v == verdictHolds && j.cfg.OnHold != nil {

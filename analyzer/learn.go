@@ -19,8 +19,11 @@ const (
 type knowledge struct {
 	base, spread [3][]compact // by flow: row · slots + slot; NaN: not enough samples. Empty: nobody asked
 	phi          []float32    // overdispersion of the total
+	rough        []float32    // relative deviation of the total of a bin: median over slots of 1.4826·MAD/B; 0 before there is a baseline
 	peak         []float32    // 99.5th percentile of the total of a bin in 28 days
 	share        []float32    // habitual share of IN; NaN: not known
+	daily        []float32    // people of a usual day; 0 before habitDays of them
+	lean, sway   []float32    // of these, IN − OUT by the habitual share, and how far it usually lies from that; shares of daily
 	closed       []float32    // 99.5th percentile of the people of a closed span; NaN: not known
 	carried      [4][]carry   // what runs had come to by the midnight of learning
 }
@@ -38,7 +41,8 @@ const (
 type carry struct{ sum, began float64 }
 
 func newKnowledge(devices int, flows [3]bool) *knowledge {
-	k := &knowledge{phi: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices), closed: make([]float32, devices)}
+	k := &knowledge{phi: make([]float32, devices), rough: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices), closed: make([]float32, devices),
+		daily: make([]float32, devices), lean: make([]float32, devices), sway: make([]float32, devices)}
 	for flow, asked := range flows {
 		if asked {
 			k.base[flow], k.spread[flow] = slices.Repeat([]compact{unknownCount}, devices*slots), make([]compact, devices*slots)
@@ -73,6 +77,7 @@ type learner struct {
 	date   [slots]int32
 	sample [slots][samplesMost]float64
 	ratios []float64
+	people []float64 // of days; or deviations of slots
 }
 
 // learn fills a device's rows of k from its history, which ends where the local
@@ -80,7 +85,7 @@ type learner struct {
 func (l *learner) learn(h *history, k *knowledge) {
 	l.mark(h)
 	k.peak[h.row] = float32(l.peakOf(peakWeeks))
-	k.share[h.row] = float32(l.share(h))
+	l.habits(h, k)
 	for flow := range k.base {
 		if len(k.base[flow]) > 0 {
 			l.slots(h, flow)
@@ -194,10 +199,15 @@ func (l *learner) peakOf(weeks int) float64 {
 	return all.top[min(n-int(math.Ceil(0.995*float64(n))), len(all.top)-1)]
 }
 
-// share returns the median over days of the share of IN in all that was counted;
-// NaN before seven days with people.
-func (l *learner) share(h *history) float64 {
-	l.ratios = l.ratios[:0]
+// habitDays is how many days with people it takes before it is known how far IN and OUT
+// usually lie apart.
+const habitDays = 28
+
+// habits learns the median over days of the share of IN in all that was counted, before
+// seven days with people not known; and from habitDays on the people of a day, and how
+// far IN and OUT lie apart.
+func (l *learner) habits(h *history, k *knowledge) {
+	l.ratios, l.people = l.ratios[:0], l.people[:0]
 	for _, d := range h.days {
 		in, total := 0.0, 0.0
 		for i := d.lo; i < d.hi; i++ {
@@ -206,13 +216,18 @@ func (l *learner) share(h *history) float64 {
 			}
 		}
 		if total > 0 {
-			l.ratios = append(l.ratios, in/total)
+			l.ratios, l.people = append(l.ratios, in/total), append(l.people, total)
 		}
 	}
-	if len(l.ratios) < 7 {
-		return missing
+	k.share[h.row], k.daily[h.row], k.lean[h.row], k.sway[h.row] = float32(missing), 0, 0, 0
+	days := len(l.ratios)
+	share, mad := medianAndMAD(l.ratios)
+	if days >= 7 {
+		k.share[h.row] = float32(share)
 	}
-	return median(l.ratios)
+	if days >= habitDays {
+		k.daily[h.row], k.lean[h.row], k.sway[h.row] = float32(median(l.people)), float32(2*share-1), float32(2*madToSigma*mad)
+	}
 }
 
 // slots gathers the last clean values of each slot. An hour that comes twice in a
@@ -237,7 +252,7 @@ func (l *learner) slots(h *history, flow int) {
 // summarise turns the samples into baseline and spread, and for the total into the
 // overdispersion: the median over slots of (1.4826·MAD)²/B, at least 1.
 func (l *learner) summarise(h *history, k *knowledge, flow int) {
-	l.ratios = l.ratios[:0]
+	l.ratios, l.people = l.ratios[:0], l.people[:0]
 	base, spread := k.base[flow][h.row*slots:], k.spread[flow][h.row*slots:]
 	for s, n := range l.count {
 		base[s], spread[s] = unknownCount, unknownCount
@@ -247,14 +262,14 @@ func (l *learner) summarise(h *history, k *knowledge, flow int) {
 		b, mad := medianAndMAD(l.sample[s][:n])
 		base[s], spread[s] = compactOf(b), compactOf(spreadOf(b, mad))
 		if b > 0 {
-			l.ratios = append(l.ratios, mad*madToSigma*mad*madToSigma/b)
+			l.ratios, l.people = append(l.ratios, mad*madToSigma*mad*madToSigma/b), append(l.people, mad*madToSigma/b)
 		}
 	}
 	if flow != flowTotal {
 		return
 	}
-	if k.phi[h.row] = phiStart; len(l.ratios) > 0 {
-		k.phi[h.row] = float32(max(1, median(l.ratios)))
+	if k.phi[h.row], k.rough[h.row] = phiStart, 0; len(l.ratios) > 0 {
+		k.phi[h.row], k.rough[h.row] = float32(max(1, median(l.ratios))), float32(median(l.people))
 	}
 }
 

@@ -14,8 +14,8 @@ const leastPeerWidth = 0.10
 
 // holdAgainstPeers replaces a device's value by its place among the devices of its
 // site that have one: the median of all, or its robust distance from it (RULES,
-// rule 16).
-func (p *pass) holdAgainstPeers(value []float64, of func([]float64) (middle, width float64)) {
+// rule 16). A width is at least the device's own, where that is given.
+func (p *pass) holdAgainstPeers(value []float64, own []float32, of func([]float64) (middle, width float64)) {
 	bySite := make([][]int32, len(p.fleet.Sites))
 	for row, site := range p.fleet.siteOf {
 		if value[row] == value[row] && p.alive[row] {
@@ -35,9 +35,12 @@ func (p *pass) holdAgainstPeers(value []float64, of func([]float64) (middle, wid
 			middle, width = of(values)
 		}
 		for _, row := range rows {
-			if width == 0 {
+			switch {
+			case width == 0:
 				value[row] = middle
-			} else {
+			case own != nil:
+				value[row] = (value[row] - middle) / max(width, float64(own[row]))
+			default:
 				value[row] = (value[row] - middle) / width
 			}
 		}
@@ -61,10 +64,16 @@ const (
 	outlierCrowd    = 0.30
 )
 
-// findOutliers makes of a column's recent bins how far each device is out of line.
+// findOutliers makes of a column's recent bins how far each device is out of line. It is
+// so when it is that far from its peers for their width and for its own: a device whose
+// hours always vary more than those of the others is not out of line by that.
 func (p *pass) findOutliers(c *deviceColumn) {
+	var own []float32
+	for _, l := range p.learnt {
+		own = l.rough // the calendars share one knowledge
+	}
 	for _, column := range c.recent {
-		p.holdAgainstPeers(column, peerDistance)
+		p.holdAgainstPeers(column, own, peerDistance)
 	}
 	peers, flagged := make([]int, len(p.fleet.Sites)), make([]int, len(p.fleet.Sites))
 	distances := make([]float64, 0, len(c.recent))

@@ -32,7 +32,10 @@ type Reel struct {
 }
 
 // reelDevice is the readings of one device.
-type reelDevice struct{ counts, beats series }
+type reelDevice struct {
+	counts, beats series
+	totals        *series // what cumulative counters showed; nil: there are none
+}
 
 // series is the readings of one kind, ascending by (ts, arrival, offset).
 type series struct {
@@ -45,19 +48,21 @@ type series struct {
 
 	near, nearFrom, nearTo int32 // where a search last ended, of arrivals and of ts
 
-	in, out []float64 // when plain, sums of the rows before, one longer than ts; else the rows' own
+	in, out []float64 // of counts when plain, sums of the rows before, one longer than ts; else the rows' own
 
 	measures []map[string]float64 // of heartbeats; nil entries have none
 }
 
 // NewReel makes a reel of a batch, which it does not keep. Rows that are alike in
-// (device, kind, ts, arrival, offset) are one.
+// (device, kind, ts, arrival, offset) are one. The counts that totals make must be among
+// the counts, as a warehouse has them.
 func NewReel(b *telemetry.Batch) *Reel {
-	c, h := &b.Counts, &b.Heartbeats
+	c, h, t := &b.Counts, &b.Heartbeats, &b.Totals
 	counts := sortRows(rowKeys{c.Device, c.TS, c.Arrival, c.Offset})
 	beats := sortRows(rowKeys{h.Device, h.TS, h.Arrival, h.Offset})
+	totals := sortRows(rowKeys{t.Device, t.TS, t.Arrival, t.Offset})
 	r := &Reel{rows: len(counts) + len(beats)}
-	for len(counts)+len(beats) > 0 {
+	for len(counts)+len(beats)+len(totals) > 0 {
 		id := telemetry.DeviceID(math.MaxUint64)
 		if len(counts) > 0 {
 			id = c.Device[counts[0]]
@@ -65,11 +70,15 @@ func NewReel(b *telemetry.Batch) *Reel {
 		if len(beats) > 0 {
 			id = min(id, h.Device[beats[0]])
 		}
-		var mine, its []int32
+		if len(totals) > 0 {
+			id = min(id, t.Device[totals[0]])
+		}
+		var mine, its, shown []int32
 		mine, counts = cutDevice(counts, c.Device, id)
 		its, beats = cutDevice(beats, h.Device, id)
+		shown, totals = cutDevice(totals, t.Device, id)
 		r.ids = append(r.ids, id)
-		r.devices = append(r.devices, reelDevice{newCounts(c, mine), newBeats(h, its)})
+		r.devices = append(r.devices, reelDevice{newCounts(c, mine), newBeats(h, its), newTotals(t, shown)})
 	}
 	return r
 }
@@ -142,6 +151,18 @@ func newCounts(c *telemetry.Counts, rows []int32) series {
 		s.in, s.out = sumsBefore(s.in), sumsBefore(s.out)
 	}
 	return s
+}
+
+func newTotals(t *telemetry.Totals, rows []int32) *series {
+	if len(rows) == 0 {
+		return nil
+	}
+	s := newSeries(rows, t.TS, t.Arrival)
+	s.in, s.out = make([]float64, len(rows)), make([]float64, len(rows))
+	for i, r := range rows {
+		s.in[i], s.out[i] = float64(t.In[r]), float64(t.Out[r])
+	}
+	return &s
 }
 
 func newBeats(h *telemetry.Heartbeats, rows []int32) series {
@@ -270,6 +291,9 @@ func (a aggregate) of(d *reelDevice) float64 {
 	case LastArrival, FirstArrival:
 		return a.arrivalOf(d)
 	case Resets:
+		if a.OfTotals() {
+			return a.totalResets(d.totals)
+		}
 		return a.resets(&d.beats)
 	case Slope:
 		return a.slope(&d.beats)

@@ -30,7 +30,7 @@ func trailOf(c Column, asOf time.Time) (trail, bool) {
 	if c.Fn == LastArrival || c.Fn == FirstArrival {
 		return t, true
 	}
-	if c.From.IsZero() || !c.To.Equal(asOf) || c.Fn.OnArrivals() {
+	if c.From.IsZero() || !c.To.Equal(asOf) || c.Fn.OnArrivals() || c.OfTotals() {
 		return t, false
 	}
 	t.length = c.To.Sub(c.From)

@@ -3,7 +3,6 @@ package analyzer
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"belfry/telemetry"
@@ -30,7 +29,7 @@ func (r *Report) RollUp(siteOf func(device string) string, devices func(site str
 	for i := range into {
 		into[i] = i
 	}
-	r.explained(all, into, siteOf)
+	r.explained(all, into)
 	together(all, into, siteOf, devices)
 	byHead := map[int]*RolledUp{}
 	var heads []int
@@ -69,33 +68,21 @@ func (i RolledUp) labelled(labels []Label, siteOf func(string) string) bool {
 }
 
 // explained puts each spell that a later finding suppressed under that finding's.
-func (r *Report) explained(all []spell, into []int, siteOf func(string) string) {
+func (r *Report) explained(all []spell, into []int) {
 	for _, f := range r.Findings {
-		by, suppressed := strings.CutPrefix(f.Reason, "suppressed by ")
-		if f.Condition != telemetry.Unknown || !suppressed {
+		if f.Explained == nil {
 			continue
 		}
 		mine := slices.IndexFunc(all, func(s spell) bool {
 			return s.rule == f.Rule && s.scope == f.Scope && !f.At.Before(s.from) && f.At.Before(s.to)
 		})
 		its := slices.IndexFunc(all, func(s spell) bool {
-			return s.rule == by && holds(s.scope, f.Scope, siteOf) && !f.At.Before(s.from) && !f.At.After(s.to)
+			return s.rule == f.Explained.Rule && s.scope == f.Explained.Scope && !f.At.Before(s.from) && !f.At.After(s.to)
 		})
 		if mine >= 0 && its >= 0 && all[its].from.After(all[mine].from) && into[mine] == mine {
 			into[mine] = its
 		}
 	}
-}
-
-// holds reports whether a scope is, or holds, another one.
-func holds(outer, inner telemetry.Scope, siteOf func(string) string) bool {
-	switch {
-	case outer == inner, outer.Level == telemetry.LevelTenant, outer.Level == telemetry.LevelGroup:
-		return true
-	case outer.Level == telemetry.LevelSite && inner.Level == telemetry.LevelDevice:
-		return siteOf(inner.Name) == outer.Name
-	}
-	return false
 }
 
 // together puts the spells of one rule that began on a site's devices within the window

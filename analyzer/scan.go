@@ -32,7 +32,7 @@ type Scan struct {
 type Column struct {
 	Fn      Fn
 	Kind    telemetry.Kind // of the readings that it looks at; 0: both kinds
-	Measure string         // name of the heartbeat measurement, for Last, Avg, Min, Max, Resets and Slope; "" otherwise
+	Measure string         // name of the heartbeat measurement, for Last, Avg, Min, Max, Resets and Slope; "" otherwise; see OfTotals
 	Share   float64        // of a quantile, for Lag and Gap; 0 otherwise
 	// From and To are the window (From, To] on ts, in UTC and whole
 	// milliseconds; a zero From or To is no bound on that side. Both are zero for
@@ -57,7 +57,7 @@ const (
 	Avg                        // mean of the measure over heartbeats that have it
 	Min                        // least value of the measure
 	Max                        // greatest value of the measure
-	Resets                     // how often the measure fell from one heartbeat, by ts, to the next
+	Resets                     // how often the measure, or the total, fell from one reading, by ts, to the next
 	Slope                      // Theil–Sen slope for each day of the measure's medians of UTC days, at least SlopeLeast
 
 	// Of each reading the first version that arrived in the window counts for Skew,
@@ -68,7 +68,7 @@ const (
 	Gap              // quantile of the gaps between distinct arrivals of any version, at least GapLeast
 	Transitions      // gaps over max(GapFactor · median gap, GapFloor), each twice; one up to To counts once; of fewer than three arrivals 0
 	UsualTransitions // the greatest Transitions of the windows of UsualBlock into which the window falls, back from To
-	ResentSame       // versions of counts that arrived after another with the same numbers, of readings from ResentBack before the window on
+	ResentSame       // versions of counts that arrived after another with the same numbers, of readings from ResentBack before the window on; see there
 	ResentChanged    // likewise, with others
 )
 
@@ -106,6 +106,16 @@ func (c Column) String() string {
 		fmt.Fprintf(&b, " (%s, %s]", bound(c.From), bound(c.To))
 	}
 	return b.String()
+}
+
+// OfTotals reports whether the column is about what cumulative counters showed, in_total
+// or out_total, which is no measurement of a heartbeat. A counter that a device does not
+// have never falls; one without any total has no value.
+//
+// Of a device that shows totals, ResentSame and ResentChanged look at these too, and not
+// at its counts: they are differences that are made anew when a total comes late.
+func (c Column) OfTotals() bool {
+	return c.Fn == Resets && (c.Measure == "in_total" || c.Measure == "out_total")
 }
 
 // OnArrivals reports whether the function's window is on arrivals.

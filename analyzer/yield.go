@@ -8,8 +8,8 @@ import (
 
 // Suppression in order (RULES, semantics 6, 10 and 11): a rule that yields to others
 // is judged after them, and where one of them holds its own condition is unknown,
-// with the reason. So one finding stands for many: a feed outage for the devices of
-// its site, a runaway door for the site's difference of IN and OUT.
+// with the reason and what explains it. So one finding stands for many: a feed outage
+// for the devices of its site, a runaway door for the site's difference of IN and OUT.
 
 // circle returns a rule that yields to itself through others, or nil.
 func (s *RuleSet) circle() *Rule {
@@ -120,6 +120,73 @@ func (b *bound) holding() bool { return len(b.states) > len(b.free) }
 // long as `for`.
 func (b *bound) holds(row int) bool {
 	return b.slot[row] > 0 && b.states[b.slot[row]-1].Phase != Inactive && !b.states[b.slot[row]-1].Unknown
+}
+
+// fires reports whether a finding of the rule is out for a row, and its condition is known.
+func (b *bound) fires(row int) bool {
+	return b.holds(row) && b.states[b.slot[row]-1].Phase != Pending
+}
+
+// explainedBy returns the rule that explains a row at present; nil: none does.
+func (j *judgement) explainedBy(row int) *bound {
+	if j.masks == nil || j.masks[row] == 0 || j.masks[row] == restDay {
+		return nil
+	}
+	return j.bound.yields[j.masks[row]-1]
+}
+
+// masked reports whether a row's condition is unknown, because its calendar or another
+// rule says so. What fires waits until the other fires too: then it goes with that one.
+func (j *judgement) masked(row int) bool {
+	if j.masks == nil || j.masks[row] == 0 {
+		return false
+	}
+	if j.masks[row] == restDay || !j.bound.fires(row) {
+		return true
+	}
+	for i, y := range j.bound.yields {
+		if _, fires := j.explaining(j.bound, y, row); fires {
+			j.masks[row] = uint8(min(i+1, restDay-1))
+			return true
+		}
+	}
+	return false
+}
+
+// explaining returns the row of y that explains a row of b, one that fires before one
+// that does not yet, and whether it fires; -1 when none holds.
+func (p *pass) explaining(b, y *bound, row int) (its int, fires bool) {
+	its = -1
+	switch {
+	case b.rule.Scope == y.rule.Scope && b.rule.Group == y.rule.Group:
+		its = row
+	case b.rule.Scope == telemetry.LevelDevice:
+		its = int(y.scopeOf[row])
+	case y.rule.Scope == telemetry.LevelDevice:
+		for device, scope := range b.scopeOf {
+			if int(scope) == row && y.holds(device) && (its < 0 || y.fires(device)) {
+				if its = device; y.fires(device) {
+					break
+				}
+			}
+		}
+	case y.rule.Scope == telemetry.LevelTenant:
+		its = 0
+	}
+	if its < 0 || !y.holds(its) {
+		return -1, false
+	}
+	return its, y.fires(its)
+}
+
+// cause names what explains a row; nil when it does not fire itself yet.
+func (p *pass) cause(b, y *bound, row int) *telemetry.Cause {
+	its, fires := p.explaining(b, y, row)
+	if !fires {
+		return nil
+	}
+	scope, _ := y.scope(p.fleet, its)
+	return &telemetry.Cause{Rule: y.rule.Name, Scope: scope}
 }
 
 // mask marks the scopes of b that are explained by y: the same ones, those inside

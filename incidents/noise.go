@@ -18,11 +18,12 @@ const (
 	byFlapping    = "flapping"
 	byRollUp      = "roll_up"
 	byStorm       = "storm"
+	byExplained   = "explained"
 
 	byCandidate = "candidate" // for moments, and so not counted
 )
 
-var suppressors = []string{bySilence, byMaintenance, byClosedSite, byFlapping, byRollUp, byStorm}
+var suppressors = []string{bySilence, byMaintenance, byClosedSite, byFlapping, byRollUp, byStorm, byExplained}
 
 // Held says why an incident is recorded and nobody is troubled with it: there are
 // no clocks and no notices. What still fires when that ends begins then. The zero

@@ -68,10 +68,16 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error 
 func keysOf(findings []telemetry.Finding) []string {
 	keys := make([]string, 0, len(findings))
 	seen := make(map[string]bool, len(findings))
-	for i := range findings {
-		if k := KeyOf(findings[i].Rule, findings[i].Scope); !seen[k] {
+	add := func(rule string, scope telemetry.Scope) {
+		if k := KeyOf(rule, scope); !seen[k] {
 			seen[k] = true
 			keys = append(keys, k)
+		}
+	}
+	for i := range findings {
+		add(findings[i].Rule, findings[i].Scope)
+		if by := findings[i].Explained; by != nil {
+			add(by.Rule, by.Scope)
 		}
 	}
 	return keys
@@ -125,7 +131,16 @@ func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
 		return in.apply(inc, Request{Transition: Reopen, finding: f, held: in.holds(&inc, f), parent: in.parents[placeOf(f)]}, f)
 	case inc.Condition == telemetry.Unknown && !f.Since.After(inc.LastFiredAt):
 		// It was known to fire before we lost sight of it: no new occurrence.
-		return in.apply(inc, Request{Transition: Observe, finding: f}, f)
+		if err := in.apply(inc, Request{Transition: Observe, finding: f}, f); err != nil {
+			return err
+		}
+		return in.standAlone(f)
+	}
+	if inc.Held.By == byExplained {
+		if err := in.standAlone(f); err != nil {
+			return err
+		}
+		inc = in.latest[inc.Key]
 	}
 	return in.apply(inc, Request{Transition: Repeat, finding: f, held: in.holds(&inc, f)}, f)
 }
@@ -143,6 +158,9 @@ func (in *intake) quiet(inc Incident, f *telemetry.Finding) error {
 		return err
 	}
 	inc = in.latest[inc.Key]
+	if f.Explained != nil {
+		return in.explain(inc, f)
+	}
 	if inc.State == New && !inc.Touched && inc.Condition == telemetry.Clear && in.desk.config.StableFor == 0 {
 		return in.apply(inc, Request{Transition: AutoResolve}, f)
 	}

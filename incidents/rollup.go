@@ -168,7 +168,7 @@ func (in *intake) recoverParents() error {
 	for from := 0; from < len(in.steps); {
 		at := map[string]time.Time{}
 		for i := range in.steps[from:] {
-			if s := &in.steps[from+i]; s.After.Parent != "" && s.After.Condition != telemetry.Firing {
+			if s := &in.steps[from+i]; s.After.Parent != "" && s.After.Condition != telemetry.Firing && s.After.Held.By != byExplained {
 				at[s.After.Parent] = later(at[s.After.Parent], s.Event.At)
 			}
 		}
@@ -198,7 +198,7 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 		if now, ok := in.latest[inc.Key]; ok {
 			inc = now
 		}
-		if !inc.State.Ended() && inc.Condition != telemetry.Clear {
+		if !inc.State.Ended() && inc.Condition != telemetry.Clear && inc.Held.By != byExplained {
 			return nil
 		}
 	}

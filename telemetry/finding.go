@@ -48,6 +48,12 @@ type Evidence struct {
 	High *float64 `json:"high,omitempty"`
 }
 
+// Cause is another finding, which explains one: its rule and scope tell its incident.
+type Cause struct {
+	Rule  string `json:"rule"`
+	Scope Scope  `json:"scope"`
+}
+
 // Finding says that the condition of one rule for one scope changed. Findings
 // with the same Rule and Scope belong to the same incident.
 type Finding struct {
@@ -56,11 +62,12 @@ type Finding struct {
 	Scope     Scope     `json:"scope"`
 	Site      string    `json:"site"` // where the scope is; "" for a group over several sites
 	Condition Condition `json:"condition"`
-	At        time.Time `json:"at"`               // the instant that the evaluation was for
-	Since     time.Time `json:"since"`            // when the condition began to hold, in event time
-	Began     time.Time `json:"began,omitzero"`   // when what it is about began, if that is known to be before Since
-	Late      bool      `json:"late,omitempty"`   // found after data arrived late
-	Reason    string    `json:"reason,omitempty"` // why it changed, when not by the rule: "backfilled", "suppressed by feed-outage"
+	At        time.Time `json:"at"`                     // the instant that the evaluation was for
+	Since     time.Time `json:"since"`                  // when the condition began to hold, in event time
+	Began     time.Time `json:"began,omitzero"`         // when what it is about began, if that is known to be before Since
+	Late      bool      `json:"late,omitempty"`         // found after data arrived late
+	Explained *Cause    `json:"explained_by,omitempty"` // what stands for it from now on; nil: nothing does
+	Reason    string    `json:"reason,omitempty"`       // why it changed, when not by the rule: "backfilled", "suppressed by feed-outage"
 
 	Value     *float64 `json:"value"`     // what was seen; nil when missing
 	Threshold *float64 `json:"threshold"` // what it was held against

@@ -14,8 +14,8 @@ import (
 	"belfry/telemetry"
 )
 
-// Load hands over every version of every reading with a ts in (from, to], in
-// batches ordered by kind, day, device and ts. A batch is the warehouse's again
+// Load hands over every version of every reading, and of every total, with a ts in
+// (from, to], in batches ordered by kind, day, device and ts. A batch is the warehouse's again
 // when the callback returns. Nothing is held in memory beyond a batch.
 func (w *Warehouse) Load(ctx context.Context, from, to time.Time, batch func(*telemetry.Batch) error) error {
 	defer w.metrics.time("load", time.Now())
@@ -26,6 +26,7 @@ func (w *Warehouse) Load(ctx context.Context, from, to time.Time, batch func(*te
 	}{
 		{"raw_counts", "`in`, `out`, interval", fillCounts},
 		{"raw_heartbeats", "toString(fw), CAST(mapKeys(measurements) AS Array(String)), mapValues(measurements)", fillHeartbeats},
+		{"raw_totals", "in_total, out_total, modulus", fillTotals},
 	} {
 		sql := "SELECT device, toUnixTimestamp64Milli(ts), toUnixTimestamp64Milli(ts) + delay, offset, " + kind.columns +
 			" FROM {db}." + kind.table + " FINAL WHERE " + between(from, to) +
@@ -64,6 +65,14 @@ func fillHeartbeats(b *telemetry.Batch, r arrow.Record) {
 		}
 		h.MeasureEnd = append(h.MeasureEnd, len(h.Name))
 	}
+}
+
+func fillTotals(b *telemetry.Batch, r arrow.Record) {
+	t := &b.Totals
+	t.Device, t.TS, t.Arrival, t.Offset = key(r, t.Device, t.TS, t.Arrival, t.Offset)
+	t.In = append(t.In, r.Column(4).(*array.Int64).Int64Values()...)
+	t.Out = append(t.Out, r.Column(5).(*array.Int64).Int64Values()...)
+	t.Modulus = append(t.Modulus, r.Column(6).(*array.Int64).Int64Values()...)
 }
 
 // key appends the four columns that both kinds of reading begin with.

@@ -90,7 +90,7 @@ func scanSQL(s analyzer.Scan) (sql string, params map[string]string) {
 	for _, source := range []scanSource{counts, heartbeats} {
 		parts = append(parts, b.windows(source), b.firstArrivals(source))
 	}
-	parts = append(append(parts, b.onArrivals()...), b.slopes()...)
+	parts = append(append(append(parts, b.onArrivals()...), b.slopes()...), b.totals()...)
 	outer := []string{"device"}
 	for i, c := range s.Columns {
 		outer = append(outer, fmt.Sprintf("%s(c%d) AS c%d", combine(c.Fn), i, i))
@@ -127,7 +127,7 @@ const arrived = "toUnixTimestamp64Milli(ts) + delay"
 // the source has none. Of a reading's versions the last to have arrived counts.
 func (b *scanBuilder) windows(s scanSource) string {
 	columns, any := b.columns(func(i int, c analyzer.Column) string {
-		if !s.has(c) || !onTime(c.Fn) {
+		if !s.has(c) || !onTime(c) {
 			return ""
 		}
 		return b.aggregate(i, c)
@@ -210,7 +210,7 @@ func (b *scanBuilder) span(s scanSource) string {
 	var from, to time.Time
 	openFrom, openTo := false, false
 	for _, c := range b.scan.Columns {
-		if !s.has(c) || !onTime(c.Fn) {
+		if !s.has(c) || !onTime(c) {
 			continue
 		}
 		openFrom, openTo = openFrom || c.From.IsZero(), openTo || c.To.IsZero()
@@ -247,9 +247,9 @@ func between(from, to time.Time) string {
 	return strings.Join(bounds, " AND ")
 }
 
-// onTime reports whether the function is an aggregate over a window of ts.
-func onTime(fn analyzer.Fn) bool {
-	return fn != analyzer.LastArrival && fn != analyzer.FirstArrival && fn != analyzer.Slope && !fn.OnArrivals()
+// onTime reports whether the column is an aggregate of readings over a window of ts.
+func onTime(c analyzer.Column) bool {
+	return c.Fn != analyzer.LastArrival && c.Fn != analyzer.FirstArrival && c.Fn != analyzer.Slope && !c.Fn.OnArrivals() && !c.OfTotals()
 }
 
 // combine returns the aggregate that joins a column's values of both kinds.

@@ -125,13 +125,16 @@ func (b *scanBuilder) resent() string {
 	if !any {
 		return ""
 	}
-	return fmt.Sprintf("SELECT device, %s FROM (%s) GROUP BY device", columns, strings.Join(b.resentReadings(), " UNION ALL "))
+	counted, totals := b.resentReadings()
+	of := func(readings string) string { return "SELECT device, " + columns + " FROM (" + readings + ") GROUP BY device" }
+	return of(strings.Join(counted, " UNION ALL ")) + " UNION ALL " + of(totals)
 }
 
 // resentReadings selects the readings that may have come again in a window, with their
 // versions: those of the window, and of those before it the ones of which something came
-// late. Of the fleet's days before the window nothing else is read.
-func (b *scanBuilder) resentReadings() []string {
+// late. Of the fleet's days before the window nothing else is read. The counts of devices
+// that show totals are left out; of these it is the totals that may have come again.
+func (b *scanBuilder) resentReadings() (counted []string, totals string) {
 	from, to := b.scan.AsOf, b.scan.AsOf
 	for _, c := range b.scan.Columns {
 		if isResent(c.Fn) && c.From.Before(from) {
@@ -141,12 +144,16 @@ func (b *scanBuilder) resentReadings() []string {
 	begin, back := from.Add(-late), from.Add(-analyzer.ResentBack)
 	cameLate := fmt.Sprintf(" AND (device, ts) IN (SELECT device, ts FROM {db}.raw_late WHERE kind = %d AND arrival > fromUnixTimestamp64Milli(%s, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%s, 'UTC') AND %s)",
 		counts.kind, millis(from), millis(to), between(back, begin))
-	var parts []string
-	for _, span := range []string{between(begin, to.Add(ahead)), between(back, begin) + cameLate} {
-		parts = append(parts, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, arraySort(groupUniqArray((delay, offset, (`in`, `out`)))) AS versions"+
-			" FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts HAVING length(versions) > 1", counts.table, arrived, span, b.listed))
+	all := between(back, to.Add(ahead))
+	notShown := " AND device NOT IN (SELECT device FROM {db}.raw_totals WHERE " + all + ")"
+	of := func(table, numbers, which string) string {
+		return fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, arraySort(groupUniqArray((delay, offset, (%s)))) AS versions"+
+			" FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts HAVING length(versions) > 1", numbers, table, arrived, which, b.listed)
 	}
-	return parts
+	for _, span := range []string{between(begin, to.Add(ahead)), between(back, begin) + cameLate} {
+		counted = append(counted, of(counts.table, "`in`, `out`", span+notShown))
+	}
+	return counted, of("raw_totals", "in_total, out_total", all)
 }
 
 // slopes returns the parts for slopes over daily medians, one for each column.
@@ -169,6 +176,25 @@ func (b *scanBuilder) slopes() []string {
 			" FROM (SELECT device, ts, argMax(measurements, (delay, offset)) AS last FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts)"+
 			" WHERE mapContains(last, {%s:String}) GROUP BY device, day) GROUP BY device",
 			columns, name, heartbeats.table, arrived, window(c), b.listed, name))
+	}
+	return parts
+}
+
+// totals returns the parts for columns about cumulative counters, one for each.
+func (b *scanBuilder) totals() []string {
+	var parts []string
+	for at, c := range b.scan.Columns {
+		if !c.OfTotals() {
+			continue
+		}
+		columns, _ := b.columns(func(i int, _ analyzer.Column) string {
+			if i != at {
+				return ""
+			}
+			return "ifNull(" + falls("last", "last >= 0") + ", 0)"
+		})
+		parts = append(parts, fmt.Sprintf("SELECT device, %s FROM (SELECT device, ts, argMax(%s, (delay, offset)) AS last FROM {db}.raw_totals"+
+			" WHERE %s <= {asof:Int64} AND %s %s GROUP BY toStartOfHour(ts), device, ts) GROUP BY device", columns, c.Measure, arrived, window(c), b.listed))
 	}
 	return parts
 }
