@@ -169,11 +169,14 @@ var defaultRules = []string{"copied-day", "feed-outage", "in-out-discrepancy", "
 // TestEvidence prints the numbers of EVIDENCE.md, all of them or a part:
 // go test ./analyzer -run Evidence -evidence -v
 // go test ./analyzer -run Evidence/default/seattle -evidence -v
+// The sets are the default one, that with those that run after four weeks of history, and
+// the whole catalogue.
 func TestEvidence(t *testing.T) {
 	if !*evidence {
 		t.Skip("the whole of the public data is run with -evidence")
 	}
-	for set, names := range map[string][]string{"default": defaultRules, "whole": nil} {
+	later := append(slices.Clone(defaultRules), "spike", "drop", "level-shift", "peer-outlier", "group-event")
+	for set, names := range map[string][]string{"default": defaultRules, "later": later, "whole": nil} {
 		t.Run(set, func(t *testing.T) {
 			t.Run("melbourne", func(t *testing.T) {
 				fleet, batch := melbourne(t)
