@@ -126,7 +126,9 @@ func (b *scanBuilder) resent() string {
 		return ""
 	}
 	counted, totals := b.resentReadings()
-	of := func(readings string) string { return "SELECT device, " + columns + " FROM (" + readings + ") GROUP BY device" }
+	of := func(readings string) string {
+		return "SELECT device, " + columns + " FROM (" + readings + ") GROUP BY device"
+	}
 	return of(strings.Join(counted, " UNION ALL ")) + " UNION ALL " + of(totals)
 }
 
