@@ -35,7 +35,7 @@ func (p published) publish(t *terminal, suite string, r bench.Report) error {
 }
 
 type benchIngestCommand struct {
-	Readings int           `help:"Readings in each topic." default:"2000000"`
+	Readings int           `help:"Readings in each topic; steady figures take several millions." default:"1000000"`
 	Devices  int           `help:"Devices that send them." default:"10000"`
 	Rounds   int           `help:"Rounds; medians are printed." default:"3"`
 	Formats  []string      `help:"Forms of the records: objects, ndjson, arrow, and backfill, in which devices send days at once. All of them unless some are named."`

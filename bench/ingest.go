@@ -6,6 +6,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -20,7 +21,7 @@ import (
 
 // IngestOptions say how ingestion is measured. Zero values mean the default given.
 type IngestOptions struct {
-	Readings   int           // in each topic: 2,000,000
+	Readings   int           // in each topic: 1,000,000
 	Devices    int           // that send them in turn: 10,000
 	Partitions int           // of a topic: 4
 	Rounds     int           // each measures all ways, in turn: 3
@@ -112,7 +113,7 @@ func (o *IngestOptions) fill() ([]format, error) {
 	for _, d := range []struct {
 		v         *int
 		otherwise int
-	}{{&o.Readings, 2_000_000}, {&o.Devices, 10_000}, {&o.Partitions, 4}, {&o.Rounds, 3}} {
+	}{{&o.Readings, 1_000_000}, {&o.Devices, 10_000}, {&o.Partitions, 4}, {&o.Rounds, 3}} {
 		if *d.v == 0 {
 			*d.v = d.otherwise
 		}
@@ -249,7 +250,7 @@ func (b *ingestBench) write(ctx context.Context) error {
 
 // carry runs a consumer until the sink has had every reading.
 func (b *ingestBench) carry(ctx context.Context, round int) error {
-	ctx, cancel := context.WithCancel(ctx)
+	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
 	readings, people := 0, uint64(0)
@@ -274,7 +275,7 @@ func (b *ingestBench) carry(ctx context.Context, round int) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Run(ctx); err != nil {
+	if err := cmp.Or(c.Run(running), ctx.Err()); err != nil {
 		return err
 	}
 	if readings != b.o.Readings || people != b.people {
