@@ -11,21 +11,25 @@ import (
 )
 
 type benchStorageCommand struct {
-	Readings int `help:"Readings in the warehouse." default:"10000000"`
-	Devices  int `help:"Devices that send them." default:"10000"`
-	State    int `help:"Devices whose state is asked for." default:"1000000"`
-	Rounds   int `help:"Rounds of each question; medians are printed." default:"5"`
+	Readings int    `help:"Readings in the warehouse." default:"10000000"`
+	Devices  int    `help:"Devices that send them." default:"10000"`
+	State    int    `help:"Devices whose state is asked for." default:"1000000"`
+	Rounds   int    `help:"Rounds of each question; medians are printed." default:"5"`
+	Keep     string `help:"Keep the warehouse in this folder. One that is kept there is asked again without being filled, and one that was cut off while its hours were made goes on." placeholder:"DIR"`
 
 	published `embed:""`
 }
 
-// Run measures, in a folder of its own that is deleted afterwards.
+// Run measures, in a folder of its own that is deleted afterwards unless it is to
+// be kept.
 func (c *benchStorageCommand) Run(ctx context.Context, t *terminal) (err error) {
-	dir, err := os.MkdirTemp("", "belfry-bench")
-	if err != nil {
-		return fmt.Errorf("make a folder for the measurement: %w", err)
+	dir := c.Keep
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "belfry-bench"); err != nil {
+			return fmt.Errorf("make a folder for the measurement: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	server, err := warehouse.Open(warehouse.Options{Path: dir, Library: t.config.Warehouse.Library})
 	if err != nil {
 		return err

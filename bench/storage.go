@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -20,25 +21,25 @@ type StorageOptions struct {
 	State    int // devices whose state is asked for: 1,000,000
 	Rounds   int // of each question: 5
 
-	Warehouse *warehouse.Warehouse // an empty one
+	Warehouse *warehouse.Warehouse // an empty one, or one that an earlier run of as many readings filled
 	Second    *warehouse.Warehouse // another, for the devices whose state is asked for
 	Progress  func(step string)    // told what is being done; nil: nobody
 }
 
 // StorageSteps is how often Progress is called.
-const StorageSteps = 6
+const StorageSteps = 7
 
 // StorageReport is what was measured.
 type StorageReport struct {
 	Readings   int        `json:"readings"`
 	Devices    int        `json:"devices"`
-	Insert     Pace       `json:"insert"`        // by batches of 200,000, as ingestion does
-	Refresh    Pace       `json:"refresh"`       // making the hours anew, on one processor
-	PerReading float64    `json:"bytes_reading"` // at rest, merged
-	PerHour    float64    `json:"bytes_hour"`    // of a device's hour
-	HourRows   int64      `json:"hours"`         // of devices
-	Questions  []Question `json:"questions"`     // medians
-	State      []Question `json:"state"`         // of StateOf devices
+	Insert     Pace       `json:"insert,omitzero"`  // by batches of 200,000, as ingestion does; none when an earlier run did
+	Refresh    Pace       `json:"refresh,omitzero"` // making the hours anew, on one processor; likewise
+	PerReading float64    `json:"bytes_reading"`    // at rest, merged
+	PerHour    float64    `json:"bytes_hour"`       // of a device's hour
+	HourRows   int64      `json:"hours"`            // of devices
+	Questions  []Question `json:"questions"`        // medians
+	State      []Question `json:"state"`            // of StateOf devices
 	StateOf    int        `json:"state_devices"`
 }
 
@@ -52,8 +53,9 @@ type Question struct {
 }
 
 // Storage fills a warehouse with readings, always the same, and measures
-// inserting, what they take at rest, and what people and rules ask most. The
-// answers of the kept hours must add up to the readings, or Storage fails.
+// inserting, what they take at rest, and what people and rules ask most. What an
+// earlier run has filled is not filled again. The answers of the kept hours must
+// add up to the readings, or Storage fails.
 func Storage(ctx context.Context, o StorageOptions) (*StorageReport, error) {
 	for _, d := range []struct {
 		v         *int
@@ -70,7 +72,7 @@ func Storage(ctx context.Context, o StorageOptions) (*StorageReport, error) {
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
-	}{{"insert", b.insert}, {"fill", b.fill}, {"refresh the hours", b.refresh}, {"merge", b.rest}, {"ask", b.ask}, {"ask for the state", b.state}} {
+	}{{"look for an earlier run", b.look}, {"insert", b.insert}, {"fill", b.fill}, {"refresh the hours", b.refresh}, {"merge", b.rest}, {"ask", b.ask}, {"ask for the state", b.state}} {
 		o.Progress(step.name)
 		if err := step.do(ctx); err != nil {
 			return &b.report, fmt.Errorf("%s: %w", step.name, err)
@@ -83,7 +85,8 @@ func Storage(ctx context.Context, o StorageOptions) (*StorageReport, error) {
 type storageBench struct {
 	StorageOptions
 	w        *warehouse.Warehouse
-	inserted int // by batches; the rest is made inside the engine
+	filled   bool // by an earlier run
+	inserted int  // by batches; the rest is made inside the engine
 	report   StorageReport
 }
 
@@ -100,13 +103,41 @@ func (b *storageBench) end() time.Time {
 	return storageStart.Add(time.Duration((b.Readings-1)/b.Devices) * storageEvery * time.Second)
 }
 
+// look looks whether an earlier run has filled the warehouse.
+func (b *storageBench) look(ctx context.Context) error {
+	there, err := b.number(ctx, "SELECT count() FROM {db}.raw_counts")
+	if err != nil {
+		return err
+	}
+	if there != 0 && there != b.Readings {
+		return fmt.Errorf("the warehouse holds %d readings of an earlier run; ask for %d, or start with another folder", there, there)
+	}
+	b.filled = there > 0
+	return nil
+}
+
+func (b *storageBench) number(ctx context.Context, sql string) (int, error) {
+	out, err := b.w.Query(ctx, "check", sql, "TSV", nil)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(out)))
+}
+
 // insert puts the first readings in by batches, and the registry.
 func (b *storageBench) insert(ctx context.Context) (err error) {
+	if b.filled {
+		return nil
+	}
 	var devices []telemetry.Device
 	for i := range b.Devices {
 		devices = append(devices, telemetry.Device{Name: fmt.Sprintf("FC-%d", i), Site: fmt.Sprintf("s%d", i/20), Status: telemetry.DeviceActive})
 	}
-	if err := b.w.PutDevices(ctx, devices, 1); err != nil {
+	var sites []telemetry.Site
+	for i := range (b.Devices + 19) / 20 {
+		sites = append(sites, telemetry.Site{ID: fmt.Sprintf("s%d", i), Zone: "Europe/Paris", Status: telemetry.SiteOpen})
+	}
+	if err := errors.Join(b.w.PutSites(ctx, sites, 1), b.w.PutDevices(ctx, devices, 1)); err != nil {
 		return err
 	}
 	b.inserted = min(b.Readings, 5*storageBatch)
@@ -139,7 +170,7 @@ func (b *storageBench) batch(from, to int) *telemetry.Batch {
 
 // fill makes the rest of the readings inside the engine.
 func (b *storageBench) fill(ctx context.Context) error {
-	if b.inserted == b.Readings {
+	if b.filled || b.inserted == b.Readings {
 		return nil
 	}
 	_, err := b.w.Query(ctx, "fill", fmt.Sprintf(`INSERT INTO {db}.raw_counts SELECT xxHash64('FC-' || toString(number %% %[1]d)),
@@ -153,10 +184,13 @@ func (b *storageBench) fill(ctx context.Context) error {
 }
 
 func (b *storageBench) refresh(ctx context.Context) (err error) {
-	b.report.Refresh, err = pace(b.Readings, func() error {
+	p, err := pace(b.Readings, func() error {
 		_, err := b.w.Refresh(ctx, 0)
 		return err
 	})
+	if !b.filled {
+		b.report.Refresh = p
+	}
 	return err
 }
 
@@ -189,14 +223,16 @@ func (b *storageBench) ask(ctx context.Context) error {
 		{Name: "a site's last 24 hours, by hour", Goal: 50, sql: "SELECT hour, sum(`in`) FROM {db}.hourly WHERE site = 's7' AND hour " + day + " GROUP BY hour"},
 		{Name: "the fleet's last 24 hours, by hour", Goal: 1000, sql: "SELECT hour, sum(`in`) FROM {db}.hourly WHERE hour " + day + " GROUP BY hour"},
 		{Name: "the fleet, all there is, by hour", Goal: 1000, sql: "SELECT hour, sum(`in`) FROM {db}.hourly GROUP BY hour"},
-		{Name: "the same, of the readings", sql: "SELECT toStartOfHour(ts - toIntervalMillisecond(1)) AS hour, sum(`in`) FROM {db}.readings GROUP BY hour"},
+		{Name: "a site's last 24 hours, its readings", Goal: 50, sql: "SELECT device, ts, `in` FROM {db}.readings WHERE site = 's7' AND ts " + day},
+		{Name: "the fleet's last 7 local days, by site", Goal: 1000, sql: fmt.Sprintf("SELECT site, day, sum(`in`) FROM {db}.daily WHERE day > toDate('%s') - 7 GROUP BY site, day", b.end().Format(time.DateOnly))},
+		{Name: "the fleet, all its readings, by hour", sql: "SELECT toStartOfHour(ts - toIntervalMillisecond(1)) AS hour, sum(`in`) FROM {db}.readings GROUP BY hour"},
 	}
 	if err := b.askAll(ctx, b.w, b.report.Questions); err != nil {
 		return err
 	}
-	out, err := b.w.Query(ctx, "check", "SELECT sum(readings) FROM {db}.hourly", "TSV", nil)
-	if got := strings.TrimSpace(string(out)); err == nil && got != strconv.Itoa(b.Readings) {
-		err = fmt.Errorf("the hours are of %s readings; there are %d", got, b.Readings)
+	got, err := b.number(ctx, "SELECT sum(readings) FROM {db}.hourly")
+	if err == nil && got != b.Readings {
+		err = fmt.Errorf("the hours are of %d readings; there are %d", got, b.Readings)
 	}
 	return err
 }
@@ -226,8 +262,10 @@ func (b *storageBench) askAll(ctx context.Context, w *warehouse.Warehouse, quest
 // Print implements Report.
 func (r *StorageReport) Print(out io.Writer) {
 	fmt.Fprintf(out, "storage: %d readings of %d devices, %d hours of devices\n", r.Readings, r.Devices, r.HourRows)
-	fmt.Fprintf(out, "  %-44s %10.0f readings/s %8.0f CPU ns each\n", "insert", r.Insert.PerSecond, r.Insert.CPUNanos)
-	fmt.Fprintf(out, "  %-44s %10.0f readings/s %8.0f CPU ns each\n", "make the hours anew", r.Refresh.PerSecond, r.Refresh.CPUNanos)
+	if r.Insert.PerSecond > 0 {
+		fmt.Fprintf(out, "  %-44s %10.0f readings/s %8.0f CPU ns each\n", "insert", r.Insert.PerSecond, r.Insert.CPUNanos)
+		fmt.Fprintf(out, "  %-44s %10.0f readings/s %8.0f CPU ns each\n", "make the hours anew", r.Refresh.PerSecond, r.Refresh.CPUNanos)
+	}
 	fmt.Fprintf(out, "  %-44s %10.2f bytes\n  %-44s %10.2f bytes\n", "a reading at rest", r.PerReading, "a device's hour at rest", r.PerHour)
 	for _, q := range slices.Concat(r.Questions, r.State) {
 		goal := ""

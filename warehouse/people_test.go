@@ -209,3 +209,20 @@ func TestTheMirrorTakesWhatComesAgain(t *testing.T) {
 		t.Errorf("after all was forgotten: mirrored to %d, %v", id, err)
 	}
 }
+
+func TestAQuestionAboutADayReadsThatDay(t *testing.T) {
+	w := open(t)
+	tsv(t, w, "INSERT INTO {db}.raw_hours SELECT toDateTime('2026-03-01 00:00:00', 'UTC') + intDiv(number, 1000) * 3600, number % 1000, 1, 1, 4, 0, 4 FROM numbers(480000)")
+	tsv(t, w, "INSERT INTO {db}.raw_counts SELECT number % 1000, toDateTime64('2026-03-01 01:00:00', 3, 'UTC') + intDiv(number, 1000) * 3600, 0, number, 1, 1, 3600 FROM numbers(480000)")
+	tsv(t, w, "INSERT INTO {db}.raw_heartbeats (device, ts) SELECT number % 1000, toDateTime64('2026-03-01 01:00:00', 3, 'UTC') + intDiv(number, 1000) * 3600 FROM numbers(480000)")
+	for table, sql := range map[string]string{
+		"raw_hours":      "SELECT sum(`in`) FROM {db}.hourly WHERE hour >= '2026-03-20 00:00:00'",
+		"raw_counts":     "SELECT sum(`in`) FROM {db}.readings WHERE ts > '2026-03-20 00:00:00'",
+		"raw_heartbeats": "SELECT count() FROM {db}.heartbeats WHERE ts > '2026-03-20 00:00:00'",
+	} {
+		// A day is 24,000 of 480,000 rows, in granules of 8,192.
+		if got := tsv(t, w, "SELECT rows <= 49152 FROM (EXPLAIN ESTIMATE "+sql+") WHERE table = '"+table+"'"); got != "1" {
+			t.Errorf("%s: %q; want at most 49152 rows read: %s", table, got, tsv(t, w, "EXPLAIN ESTIMATE "+sql))
+		}
+	}
+}
