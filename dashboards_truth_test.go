@@ -22,6 +22,8 @@ import (
 type sent struct {
 	devices []sentDevice
 	days    map[string]*sentDay // by "site date"
+	zones   map[string]*time.Location
+	hours   map[siteHour]sentHour
 }
 
 type sentDevice struct {
@@ -36,10 +38,26 @@ type sentDevice struct {
 type sentDay struct {
 	site, date string
 	in, out    int
+	over       bool // by the end of the time shown
 }
+
+type siteHour struct {
+	site string
+	unix int64 // its beginning
+}
+
+type sentHour struct{ net, readings int }
 
 func (d *sentDay) discrepancy() float64 {
 	return tenth(100 * math.Abs(float64(d.in-d.out)) / float64(max(d.in, d.out, 1)))
+}
+
+// shown is the discrepancy of a day that is over.
+func (d *sentDay) shown() string {
+	if !d.over {
+		return `\N`
+	}
+	return fmt.Sprint(d.discrepancy())
 }
 
 // tenth rounds as the engine does.
@@ -48,15 +66,14 @@ func tenth(v float64) float64 { return math.RoundToEven(v*10) / 10 }
 // sum reads the file of readings; of those of one time the last one counts.
 func (p *program) sum(simulated string, shown dashboards.Shown) *sent {
 	p.t.Helper()
-	s := &sent{days: map[string]*sentDay{}}
-	closed := map[string]bool{}
-	zones, place := map[string]*time.Location{}, map[string]int{}
+	s := &sent{days: map[string]*sentDay{}, zones: map[string]*time.Location{}, hours: map[siteHour]sentHour{}}
+	closed, place := map[string]bool{}, map[string]int{}
 	for _, site := range p.list("/api/v1/sites?limit=500") {
 		zone, err := time.LoadLocation(site["zone"].(string))
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		zones[site["id"].(string)] = zone
+		s.zones[site["id"].(string)] = zone
 		closed[site["id"].(string)] = site["status"] == "closed"
 	}
 	for _, d := range p.list("/api/v1/devices?limit=500") {
@@ -96,10 +113,12 @@ func (p *program) sum(simulated string, shown dashboards.Shown) *sent {
 		if hour := within.Truncate(time.Hour); !hour.Before(shown.From) && !hour.After(shown.To) {
 			d.readings++
 		}
-		date := within.In(zones[d.site]).Format(time.DateOnly)
+		h := siteHour{d.site, within.Truncate(time.Hour).Unix()}
+		s.hours[h] = sentHour{s.hours[h].net + v[0] - v[1], s.hours[h].readings + 1}
+		date := within.In(s.zones[d.site]).Format(time.DateOnly)
 		day := s.days[d.site+" "+date]
 		if day == nil {
-			day = &sentDay{site: d.site, date: date}
+			day = &sentDay{site: d.site, date: date, over: date < shown.To.In(s.zones[d.site]).Format(time.DateOnly)}
 			s.days[d.site+" "+date] = day
 		}
 		day.in, day.out = day.in+v[0], day.out+v[1]
@@ -124,10 +143,10 @@ func (p *program) counted(t *testing.T, simulated string, shown dashboards.Shown
 	s.faulty(t, simulated, shown)
 	noisy := map[string]int{}
 	for _, inc := range p.list("/api/v1/incidents?limit=500") {
-		if device, is := inc["device"].(string); is && device != "" && inc["rule"] != nil && inc["rule"] != "" {
-			noisy[device]++
-		}
 		if i := slices.IndexFunc(s.devices, func(d sentDevice) bool { return d.name == inc["device"] }); i >= 0 {
+			if inc["rule"] != nil && inc["rule"] != "" {
+				noisy[s.devices[i].name]++
+			}
 			s.devices[i].incidents++
 			s.devices[i].fired += inc["occurrences"].(float64)
 		}
@@ -141,6 +160,8 @@ func (p *program) counted(t *testing.T, simulated string, shown dashboards.Shown
 		"site: Completeness by device": {"device, site, readings, complete", s.each(func(d sentDevice) string {
 			return fmt.Sprint(d.name, "\t", d.site, "\t", d.readings, "\t", tenth(d.complete))
 		})},
+		"site: People inside":                 {"time, inside", s.inside(shown)},
+		"fleet: Completeness by site":         {"time, site, complete", s.quarters(shown)},
 		"fleet: Worst devices":                {`device, incidents, "times fired", complete`, s.worst()},
 		"fleet: Alive and silent by site":     {"site, alive, silent", s.alive(shown, func(d sentDevice) string { return d.site })},
 		"fleet: Alive and silent by model":    {"model, alive, silent", s.alive(shown, func(d sentDevice) string { return d.model })},
@@ -227,7 +248,7 @@ func (s *sent) each(row func(sentDevice) string) (rows []string) {
 func (s *sent) businessDays(shown dashboards.Shown) (rows []string) {
 	for _, d := range s.days {
 		if d.date >= shown.From.Format(time.DateOnly) && d.date <= shown.To.Format(time.DateOnly) {
-			rows = append(rows, fmt.Sprint(d.site, "\t", d.date, "\t", d.in, "\t", d.out, "\t", d.discrepancy()))
+			rows = append(rows, fmt.Sprint(d.site, "\t", d.date, "\t", d.in, "\t", d.out, "\t", d.shown()))
 		}
 	}
 	return rows
@@ -237,13 +258,54 @@ func (s *sent) businessDays(shown dashboards.Shown) (rows []string) {
 func (s *sent) worstDays(shown dashboards.Shown) (rows []string) {
 	var all []float64
 	for _, d := range s.days {
-		if d.date >= shown.To.AddDate(0, 0, -7).Format(time.DateOnly) && d.date < shown.To.Format(time.DateOnly) && d.in+d.out >= 200 {
+		if d.date >= shown.To.AddDate(0, 0, -7).Format(time.DateOnly) && d.over && d.in+d.out >= 200 {
 			all = append(all, d.discrepancy())
 		}
 	}
 	slices.SortFunc(all, func(a, b float64) int { return cmp.Compare(b, a) })
 	for _, v := range all[:min(20, len(all))] {
 		rows = append(rows, fmt.Sprint(v))
+	}
+	return rows
+}
+
+// inside adds IN less OUT up, at each site from the beginning of its day on.
+func (s *sent) inside(shown dashboards.Shown) (rows []string) {
+	sums := map[int64]int{}
+	for site, zone := range s.zones {
+		sum, day := 0, ""
+		for at := shown.From.Add(-26 * time.Hour).Truncate(time.Hour); !at.After(shown.To); at = at.Add(time.Hour) {
+			if today := at.In(zone).Format(time.DateOnly); today != day {
+				sum, day = 0, today
+			}
+			hour, is := s.hours[siteHour{site, at.Unix()}]
+			sum += hour.net
+			if end := at.Add(time.Hour); is && !end.Before(shown.From) {
+				sums[end.Unix()] += sum
+			}
+		}
+	}
+	for at, sum := range sums {
+		rows = append(rows, fmt.Sprint(time.Unix(at, 0).UTC().Format(time.DateTime), "\t", sum))
+	}
+	return rows
+}
+
+// quarters are the whole quarters of days of sites, also those without a reading.
+func (s *sent) quarters(shown dashboards.Shown) (rows []string) {
+	devices := map[string]int{}
+	for _, d := range s.devices {
+		devices[d.site]++
+	}
+	const quarter = 6 * time.Hour
+	for at := shown.From.Truncate(quarter); at.Before(shown.To.Truncate(quarter)); at = at.Add(quarter) {
+		for site, n := range devices {
+			readings := 0
+			for hour := at; hour.Before(at.Add(quarter)); hour = hour.Add(time.Hour) {
+				readings += s.hours[siteHour{site, hour.Unix()}].readings
+			}
+			rows = append(rows, fmt.Sprint(at.UTC().Format(time.DateTime), "\t", site, "\t", tenth(min(100, 100*float64(readings)/float64(24*n)))))
+		}
 	}
 	return rows
 }

@@ -122,8 +122,9 @@ func deadLetters() *timeseries.PanelBuilder {
 }
 
 func worstSites() *table.PanelBuilder {
-	return marked(rows("Sites where IN and OUT disagree", "The business days of the last week on which IN and OUT were furthest apart, among those with at least 200 people.", units.Short,
-		sql(asTable, `SELECT site, day, sum("in") AS "IN", sum("out") AS "OUT", round(100 * abs("IN" - "OUT") / greatest("IN", "OUT"), 1) AS discrepancy
-FROM daily WHERE site IN (${site:singlequote}) AND day >= toDate($__toTime) - 7 AND day < toDate($__toTime)
-GROUP BY site, day HAVING "IN" + "OUT" >= 200 ORDER BY discrepancy DESC LIMIT 20`)), "discrepancy", units.Percent, discrepancies)
+	return marked(rows("Sites where IN and OUT disagree", "The business days of the last week that are over and on which IN and OUT were furthest apart, among those with at least 200 people.", units.Short,
+		sql(asTable, `SELECT c.site AS site, c.day AS day, sum(c."in") AS "IN", sum(c."out") AS "OUT", round(100 * abs("IN" - "OUT") / greatest("IN", "OUT"), 1) AS discrepancy
+FROM daily AS c INNER JOIN sites AS s ON s.site = c.site
+WHERE c.site IN (${site:singlequote}) AND c.day >= toDate($__toTime) - 7
+GROUP BY site, day HAVING "IN" + "OUT" >= 200 AND day < `+localToday+` ORDER BY discrepancy DESC LIMIT 20`)), "discrepancy", units.Percent, discrepancies)
 }

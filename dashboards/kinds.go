@@ -34,9 +34,10 @@ func byKind(title, description, query string) *table.PanelBuilder {
 }
 
 func noisyDevices() *table.PanelBuilder {
-	return marked(rows("Noisy devices", "The devices for which rules fired most often in the time shown, by how many incidents that made and how many of them ended as a false alarm.", units.Short,
+	return marked(rows("Noisy devices", "The devices for which rules fired most often in the time shown, by how many incidents that made and how many of them ended as a false alarm; without closed sites.", units.Short,
 		sql(asTable, `SELECT f.device AS device, any(f.site) AS site, count() AS fired, uniqExact(f.rule) AS rules, uniqExact(f.ref) AS incidents, uniqExactIf(f.ref, i.resolution = 'false_positive') AS "false alarms"
 FROM findings AS f INNER JOIN incidents AS i ON i.ref = f.ref
 WHERE f.kind IN ('open', 'repeat', 'reopen') AND f.device != '' AND f.site IN (${site:singlequote}) AND f.at >= $__fromTime AND f.at <= $__toTime
+  AND f.site NOT IN (SELECT site FROM sites WHERE status = 'closed')
 GROUP BY device ORDER BY fired DESC, device LIMIT 50`)).Span(8).Height(9), "fired", "", steps(10, 50))
 }

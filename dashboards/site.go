@@ -17,11 +17,11 @@ func siteDashboard() *dashboard.DashboardBuilder {
 		WithPanel(devicesAlive()).
 		WithPanel(devicesSilent()).
 		WithPanel(countsByHour().Span(16).Height(7)).
-		WithPanel(lines("Beside what is usual", "People counted in and out in each hour, and the middle of the same weekday and hour (UTC) over the eight weeks before the time shown, with twice the spread around it.", units.Short,
+		WithPanel(lines("Beside what is usual", "People counted in and out in each hour that is over, and the middle of the same weekday and hour (UTC) over the eight weeks before the time shown, with twice the spread around it.", units.Short,
 			sql(asSeries, usual)).Span(24).Height(9).Min(0)).
 		WithPanel(bounded(lines("People inside", "IN less OUT since the beginning of each business day of the site. A line that ends a day far from zero, or goes below it, says that a door misses people.", units.Short,
 			sql(asSeries, occupancy)), atLeast(0))).
-		WithPanel(marked(rows("IN and OUT by business day", "Sums of each local day, and how far they are apart in percent of the larger.", units.Short,
+		WithPanel(marked(rows("IN and OUT by business day", "Sums of each local day, and how far they are apart in percent of the larger once the day is over.", units.Short,
 			sql(asTable, discrepancy)), "discrepancy", units.Percent, discrepancies)).
 		WithPanel(marked(rows("Completeness by device", "Readings that are there in the time shown, of those expected; the least complete first, without closed sites. Devices whose reading interval nobody configured are taken to send each minute.", units.Short,
 			sql(asTable, completeness)), "complete", units.Percent, complete)).
@@ -33,7 +33,7 @@ const usual = `SELECT h.time AS time, h.people AS people, if(b.weekday = 0, NULL
   if(b.weekday = 0, NULL, greatest(b.middle - 2 * b.spread, 0)) AS low, if(b.weekday = 0, NULL, b.middle + 2 * b.spread) AS high
 FROM (
   SELECT hour AS time, toFloat64(sum("in") + sum("out")) AS people FROM hourly
-  WHERE $__timeFilter(hour) AND site IN (${site:singlequote}) GROUP BY time
+  WHERE $__timeFilter(hour) AND hour <= $__toTime - INTERVAL 1 HOUR AND site IN (${site:singlequote}) GROUP BY time
 ) AS h
 LEFT JOIN (
   SELECT toDayOfWeek(hour) AS weekday, toHour(hour) AS at, median(people) AS middle, greatest(1.4826 * medianExact(abs(people - m)), sqrt(greatest(middle, 1)), 0.1 * middle) AS spread
@@ -44,19 +44,27 @@ LEFT JOIN (
 ) AS b ON b.weekday = toDayOfWeek(h.time) AND b.at = toHour(h.time)
 ORDER BY time`
 
+// occupancy begins with the business day under way at the start of the time shown,
+// which may be a day and an hour long.
 const occupancy = `SELECT time, sum(now) AS inside
 FROM (
   SELECT time, sum(net) OVER (PARTITION BY site, day ORDER BY time) AS now
   FROM (
     SELECT h.hour + INTERVAL 1 HOUR AS time, h.site AS site, formatDateTime(h.hour, '%F', s.zone) AS day, toInt64(sum(h."in")) - toInt64(sum(h."out")) AS net
     FROM hourly AS h INNER JOIN sites AS s ON s.site = h.site
-    WHERE $__timeFilter(h.hour) AND h.site IN (${site:singlequote}) GROUP BY time, site, day
+    WHERE h.hour >= $__fromTime - INTERVAL 26 HOUR AND h.hour <= $__toTime AND h.site IN (${site:singlequote}) GROUP BY time, site, day
   )
-) GROUP BY time ORDER BY time`
+) WHERE time >= $__fromTime GROUP BY time ORDER BY time`
 
-const discrepancy = `SELECT day, site, sum("in") AS "IN", sum("out") AS "OUT", round(100 * abs("IN" - "OUT") / greatest("IN", "OUT", 1), 1) AS discrepancy
-FROM daily WHERE site IN (${site:singlequote}) AND day >= toDate($__fromTime) AND day <= toDate($__toTime)
+const discrepancy = `SELECT c.day AS day, c.site AS site, sum(c."in") AS "IN", sum(c."out") AS "OUT",
+  if(day < ` + localToday + `, round(100 * abs("IN" - "OUT") / greatest("IN", "OUT", 1), 1), NULL) AS discrepancy
+FROM daily AS c INNER JOIN sites AS s ON s.site = c.site
+WHERE c.site IN (${site:singlequote}) AND c.day >= toDate($__fromTime) AND c.day <= toDate($__toTime)
 GROUP BY day, site ORDER BY day DESC, site`
+
+// localToday is the business day of a site s that is under way at the end of the time
+// shown: until it is over people are inside, and IN and OUT disagree.
+const localToday = `toDate(formatDateTime($__toTime, '%F', any(s.zone)))`
 
 const completeness = `SELECT d.device AS device, d.site AS site, r.readings AS readings, round(100 * r.readings / greatest(1, dateDiff('second', $__fromTime, $__toTime) / if(d.reading_every = 0, 60, d.reading_every)), 1) AS complete
 FROM devices AS d LEFT JOIN (

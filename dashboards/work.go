@@ -79,16 +79,25 @@ FROM (
 // quarters of a day.
 func completenessMap() *statushistory.PanelBuilder {
 	return statushistory.NewPanelBuilder().Title("Completeness by site").
-		Description("Readings that are there, in percent of those expected of the site's active devices, for each whole quarter of a day (UTC). Red rows are sites whose data nobody should plan with.").
+		Description("Readings that are there, in percent of those expected of the site's active devices, for each whole quarter of a day (UTC); none at all is 0, and closed sites are left out. Red rows are sites whose data nobody should plan with.").
 		Datasource(clickhouse()).Unit(units.Percent).Span(24).Height(9).Min(0).Max(100).ShowValue(common.VisibilityModeNever).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdThresholds)).
 		Thresholds(absolute(complete)).
-		WithTarget(sql(asSeries, `SELECT toStartOfInterval(h.hour, INTERVAL 6 HOUR) AS time, h.site AS site, round(least(100, 100 * sum(h.readings) / any(e.expected)), 1) AS complete
-FROM hourly AS h INNER JOIN (
-  SELECT site, sum(21600 / if(reading_every = 0, 60, reading_every)) AS expected FROM devices WHERE status = 'active' GROUP BY site
-) AS e ON e.site = h.site
-WHERE h.hour >= toStartOfInterval(toTimeZone($__fromTime, 'UTC'), INTERVAL 6 HOUR) AND h.hour < toStartOfInterval(toTimeZone($__toTime, 'UTC'), INTERVAL 6 HOUR) AND h.site IN (${site:singlequote})
-GROUP BY time, site ORDER BY time, site`))
+		WithTarget(sql(asSeries, `SELECT e.time AS time, e.site AS site, round(least(100, 100 * h.readings / e.expected), 1) AS complete
+FROM (
+  SELECT time, site, sum(21600 / if(reading_every = 0, 60, reading_every)) AS expected
+  FROM devices CROSS JOIN (
+    SELECT toDateTime(21600 * arrayJoin(range(intDiv(toUnixTimestamp($__fromTime), 21600), intDiv(toUnixTimestamp($__toTime), 21600))), 'UTC') AS time
+  ) AS quarters
+  WHERE status = 'active' AND in_service_since <= time AND site IN (${site:singlequote}) AND site NOT IN (SELECT site FROM sites WHERE status = 'closed')
+  GROUP BY time, site
+) AS e
+LEFT JOIN (
+  SELECT toStartOfInterval(hour, INTERVAL 6 HOUR) AS time, site, sum(readings) AS readings FROM hourly
+  WHERE hour >= toStartOfInterval(toTimeZone($__fromTime, 'UTC'), INTERVAL 6 HOUR) AND hour < toStartOfInterval(toTimeZone($__toTime, 'UTC'), INTERVAL 6 HOUR) AND site IN (${site:singlequote})
+  GROUP BY time, site
+) AS h ON h.time = e.time AND h.site = e.site
+ORDER BY time, site`))
 }
 
 func worstDevices() *table.PanelBuilder {
