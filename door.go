@@ -36,7 +36,7 @@ func (w *watch) openReader(ctx context.Context) (err error) {
 	c := w.config.Door
 	w.reader, err = door.NewReader(ctx, w.server.Reader, w.database(), door.Limits{Time: c.MaxTime, Memory: c.MaxMemory, Rows: c.MaxRows, Sessions: c.Sessions})
 	if errors.Is(err, chdb.ErrNoRole) {
-		w.log.Warn("the ClickHouse door opens for this tenant at the next start")
+		w.log.Warn("the ClickHouse door opens for this tenant when belfry is started again", "tenants_between_starts", spareReaders)
 		return nil
 	}
 	if err != nil {
@@ -94,8 +94,11 @@ func (p *process) mayAsk(ctx context.Context, user, password string, at time.Tim
 		return nil, fmt.Errorf("look a token up: %w", err)
 	}
 	w := p.watches.find(user)
-	if w == nil || w.reader == nil || token.Tenant != user || token.Site != "" || !token.Covers("door", false) || !slices.Contains(doorRoles, token.Role) {
+	if w == nil || token.Tenant != user || token.Site != "" || !token.Covers("door", false) || !slices.Contains(doorRoles, token.Role) {
 		return nil, door.ErrDenied
+	}
+	if w.reader == nil {
+		return nil, door.ErrLater
 	}
 	return w, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"belfry/dashboards"
 )
 
 // TestTheCommandsOfTheNOCGuideWork runs what docs/noc.md tells to type, against a
@@ -56,6 +59,39 @@ func TestTheCommandsOfTheNOCGuideWork(t *testing.T) {
 	}
 	if ran < 6 || token == "TOKEN" {
 		t.Errorf("%d commands were run, and the token is %s: the guide has changed its form", ran, token)
+	}
+	p.stop()
+}
+
+// TestAnExistingClickHouseHasTheViewsAndTheDashboardsTheirRows runs belfry over a
+// ClickHouse of somebody else's, and asks that one what Grafana would.
+func TestAnExistingClickHouseHasTheViewsAndTheDashboardsTheirRows(t *testing.T) {
+	clickhouse, data := startClickHouse(t, t.TempDir()), t.TempDir()
+	p := serve(t, data, "BELFRY_WAREHOUSE_ADDRESSES="+clickhouse.address)
+	if at := readHolder(data).Door; at != "" {
+		t.Errorf("the door is open at %s; a ClickHouse of one's own has its own", at)
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	p.must(http.StatusOK, "POST", "/api/v1/devices/import", `{"sites": [{"id": "shop", "zone": "Europe/Paris"}], "devices": [{"name": "a", "site": "shop"}]}`, nil)
+	p.must(http.StatusAccepted, "POST", "/api/v1/telemetry", fmt.Sprintf(`{"device":"a","ts":"%s","in":12,"out":9}`, now.Format(time.RFC3339)), nil)
+	p.await(time.Minute, "the reading to be in the ClickHouse", func() bool {
+		return fmt.Sprint(clickhouse.query(t, "SELECT device, site, `in`, `out` FROM belfry_default.readings")) == "[[a shop 12 9]]"
+	})
+	queries, err := dashboards.Queries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := dashboards.Shown{From: now.Add(-24 * time.Hour), To: now.Add(time.Minute), Sites: []string{"shop"}, Devices: []string{"a"}, Database: "belfry_default"}
+	got := map[string]string{}
+	for _, q := range queries {
+		if q.SQL {
+			got[q.Dashboard+": "+q.Panel] = fmt.Sprint(clickhouse.query(t, q.Expand(shown)))
+		}
+	}
+	for panel, want := range map[string]string{"fleet: Devices alive": "[[1]]", "fleet: Devices silent": "[[0]]", "capacity: Devices in service": "[[1]]", "device: $device": "[[a]]"} {
+		if got[panel] != want {
+			t.Errorf("%s: got %s, want %s", panel, got[panel], want)
+		}
 	}
 	p.stop()
 }

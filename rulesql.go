@@ -65,7 +65,7 @@ func (s *ruleSQL) close() error {
 
 // answer is an analyzer.RawQuery.
 func (s *ruleSQL) answer(ctx context.Context, q analyzer.Raw) (rows []analyzer.RawRow, err error) {
-	err = s.run(ctx, "", q, func(_ string, chunk []byte) error {
+	err = s.run(ctx, "", q, func(_ string, _ int, chunk []byte) error {
 		for r := bytes.NewReader(chunk); r.Len() > 0; {
 			row, err := readRawRow(r)
 			if err != nil {
@@ -80,7 +80,7 @@ func (s *ruleSQL) answer(ctx context.Context, q analyzer.Raw) (rows []analyzer.R
 
 // check lets the engine plan a query without running it.
 func (s *ruleSQL) check(ctx context.Context, q analyzer.Raw) error {
-	return s.run(ctx, "EXPLAIN ", q, func(string, []byte) error { return nil })
+	return s.run(ctx, "EXPLAIN ", q, func(string, int, []byte) error { return nil })
 }
 
 // run wraps the query so that its columns are the two that are wanted, of the types

@@ -24,7 +24,7 @@ func (e trusted) Run(ctx context.Context, s door.Statement, result door.Result) 
 	if err != nil {
 		return err
 	}
-	return result(s.Format, out)
+	return result(s.Format, 0, out)
 }
 
 // serveHTTP is belfry's own door in front of the engine inside the process, open

@@ -13,6 +13,15 @@ import (
 
 var engine *Engine // one a process: the tests share it
 
+// readers are as many databases as a provider with a thousand tenants has; the last
+// is that of the tests.
+func readers() (names []string) {
+	for i := range 1024 {
+		names = append(names, fmt.Sprintf("tenant_%d", i))
+	}
+	return append(names, "mine")
+}
+
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		if os.Getenv(fullDiskEnv) != "" {
@@ -24,7 +33,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		if engine, err = Open(Options{Path: dir, Conns: 3, Readers: []string{"mine"}}); err != nil {
+		if engine, err = Open(Options{Path: dir, Conns: 3, Readers: readers()}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

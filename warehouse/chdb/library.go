@@ -32,6 +32,7 @@ type library struct {
 	resultError   func(result unsafe.Pointer) string
 	resultBuffer  func(result unsafe.Pointer) *byte
 	resultLength  func(result unsafe.Pointer) uintptr
+	resultRows    func(result unsafe.Pointer) uint64
 	resultDestroy func(result unsafe.Pointer)
 }
 
@@ -72,6 +73,7 @@ func load(path string) (*library, error) {
 		"chdb_result_error":                &lib.resultError,
 		"chdb_result_buffer":               &lib.resultBuffer,
 		"chdb_result_length":               &lib.resultLength,
+		"chdb_result_rows_read":            &lib.resultRows,
 		"chdb_destroy_query_result":        &lib.resultDestroy,
 	} {
 		symbol, err := purego.Dlsym(handle, name)

@@ -58,12 +58,18 @@ func (e *Engine) Query(ctx context.Context, sql, format string, params map[strin
 }
 
 func (e *Engine) run(c *conn, sql, format string, params map[string]string) ([]byte, error) {
+	out, _, err := e.runRows(c, sql, format, params)
+	return out, err
+}
+
+// runRows runs a statement and also returns how many rows its result has.
+func (e *Engine) runRows(c *conn, sql, format string, params map[string]string) (out []byte, rows int, err error) {
 	result := e.call(e.lib.queryWithParams, c, sql, format, params)
 	defer e.lib.resultDestroy(result)
 	if err := e.failure(result); err != nil {
-		return nil, e.rinsed(c, err)
+		return nil, 0, e.rinsed(c, err)
 	}
-	return append([]byte(nil), e.bytes(result)...), nil
+	return append([]byte(nil), e.bytes(result)...), int(e.lib.resultRows(result)), nil
 }
 
 type startFunc func(conn unsafe.Pointer, sql *byte, sqlLen uintptr, format *byte, formatLen uintptr, names **byte, nameLens *uintptr, values **byte, valueLens *uintptr, n uintptr) unsafe.Pointer
@@ -101,10 +107,12 @@ func (e *Engine) bytes(result unsafe.Pointer) []byte {
 // engine's: it is valid only during the call. An error of the callback ends the
 // query and is returned.
 func (e *Engine) Stream(ctx context.Context, sql, format string, params map[string]string, chunk func([]byte) error) error {
-	return e.with(ctx, func(c *conn) error { return e.stream(ctx, c, sql, format, params, chunk) })
+	return e.with(ctx, func(c *conn) error {
+		return e.stream(ctx, c, sql, format, params, func(_ int, b []byte) error { return chunk(b) })
+	})
 }
 
-func (e *Engine) stream(ctx context.Context, c *conn, sql, format string, params map[string]string, chunk func([]byte) error) error {
+func (e *Engine) stream(ctx context.Context, c *conn, sql, format string, params map[string]string, chunk func(rows int, b []byte) error) error {
 	stream := e.call(e.lib.streamQueryWithParams, c, sql, format, params)
 	defer e.lib.resultDestroy(stream)
 	if err := e.failure(stream); err != nil {
@@ -126,7 +134,7 @@ func (e *Engine) stream(ctx context.Context, c *conn, sql, format string, params
 	}
 }
 
-func (e *Engine) fetch(c *conn, stream unsafe.Pointer, chunk func([]byte) error) (more bool, err error) {
+func (e *Engine) fetch(c *conn, stream unsafe.Pointer, chunk func(rows int, b []byte) error) (more bool, err error) {
 	result := e.lib.streamFetch(c.raw(), stream)
 	defer e.lib.resultDestroy(result)
 	if err := e.failure(result); err != nil {
@@ -136,7 +144,7 @@ func (e *Engine) fetch(c *conn, stream unsafe.Pointer, chunk func([]byte) error)
 	if len(b) == 0 {
 		return false, nil
 	}
-	return true, chunk(b)
+	return true, chunk(int(e.lib.resultRows(result)), b)
 }
 
 // Insert runs an INSERT statement that has neither a FORMAT nor values, and

@@ -108,14 +108,20 @@ func (r *Reader) Session(ctx context.Context, use func(*Session) error) error {
 
 // Query runs a statement; see Engine.Query.
 func (s *Session) Query(sql, format string, params map[string]string) ([]byte, error) {
-	if s.ctx.Err() != nil {
-		return nil, context.Cause(s.ctx)
-	}
-	return s.reader.engine.run(s.conn, sql, format, params)
+	out, _, err := s.QueryRows(sql, format, params)
+	return out, err
 }
 
-// Stream runs a query; see Engine.Stream.
-func (s *Session) Stream(sql, format string, params map[string]string, chunk func([]byte) error) error {
+// QueryRows is Query, and also returns how many rows the result has.
+func (s *Session) QueryRows(sql, format string, params map[string]string) (out []byte, rows int, err error) {
+	if s.ctx.Err() != nil {
+		return nil, 0, context.Cause(s.ctx)
+	}
+	return s.reader.engine.runRows(s.conn, sql, format, params)
+}
+
+// Stream runs a query; see Engine.Stream. With each chunk comes how many rows it has.
+func (s *Session) Stream(sql, format string, params map[string]string, chunk func(rows int, b []byte) error) error {
 	if s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
 	}

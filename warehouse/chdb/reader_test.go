@@ -83,7 +83,7 @@ func TestAReadersStatementEndsWithItsContextAndLeavesNoSetting(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	err := r.Session(ctx, func(s *Session) error {
 		return s.With(map[string]string{"max_result_rows": "0", "max_block_size": "1000"}, func() error {
-			return s.Stream("SELECT number FROM system.numbers", "TSV", nil, func([]byte) error { cancel(); return nil })
+			return s.Stream("SELECT number FROM system.numbers", "TSV", nil, func(int, []byte) error { cancel(); return nil })
 		})
 	})
 	if !errors.Is(err, context.Canceled) {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/ch-go/compress"
 
@@ -17,7 +19,9 @@ import (
 
 // answer writes one response. Until the first bytes are on their way an error
 // has a status of its own; after that it comes in ClickHouse's frame at the end
-// of the body, and the connection is cut, so that nobody takes half for all.
+// of the body, and the connection is cut, so that nobody takes half for all. A
+// client that asks for it (wait_end_of_query) gets a small result when it is
+// whole, with the number of its rows in front: JDBC takes one without for empty.
 type answer struct {
 	w        http.ResponseWriter
 	id, tag  string
@@ -26,13 +30,20 @@ type answer struct {
 	blocks   *compress.Writer // ClickHouse's own compression; nil for none
 
 	join  joiner
-	began bool
+	start time.Time
+	rows  int    // so far
+	waits bool   // the client would rather wait for the end
+	held  []byte // of its result, meanwhile
+	began bool   // the first bytes are on their way
 }
+
+// maxHeld is how much of a result waits for its end.
+const maxHeld = 1 << 20
 
 // newAnswer reads how the client wants its answer.
 func newAnswer(w http.ResponseWriter, r *http.Request) *answer {
 	q := r.URL.Query()
-	a := &answer{w: w, id: q.Get("query_id"), tag: rand.Text()[:16]}
+	a := &answer{w: w, id: q.Get("query_id"), tag: rand.Text()[:16], start: time.Now(), waits: on(r, "wait_end_of_query")}
 	if a.id == "" {
 		a.id = rand.Text()
 	}
@@ -62,22 +73,42 @@ func method(name string) compress.Method {
 }
 
 // chunk is the Result of the statement.
-func (a *answer) chunk(format string, chunk []byte) error {
-	if !a.began {
-		a.began = true
-		h := a.w.Header()
-		h.Set("Content-Type", contentType(format))
-		h.Set("X-ClickHouse-Format", format)
-		h.Set("X-ClickHouse-Exception-Tag", a.tag)
-		if a.gzip != nil {
-			h.Set("Content-Encoding", "gzip")
-		}
+func (a *answer) chunk(format string, rows int, chunk []byte) error {
+	if a.join.format == "" {
 		a.join = joiner{format: format, revision: a.revision}
 	}
+	a.rows += rows
 	return a.join.next(chunk, a.write)
 }
 
 func (a *answer) write(b []byte) error {
+	if a.waits && !a.began && len(a.held)+len(b) <= maxHeld {
+		a.held = append(a.held, b...)
+		return nil
+	}
+	return errors.Join(a.begin(), a.send(b))
+}
+
+// begin sends the headers and what was held.
+func (a *answer) begin() error {
+	if a.began {
+		return nil
+	}
+	a.began = true
+	h := a.w.Header()
+	h.Set("Content-Type", contentType(a.join.format))
+	h.Set("X-ClickHouse-Format", a.join.format)
+	h.Set("X-ClickHouse-Exception-Tag", a.tag)
+	h.Set("X-ClickHouse-Summary", fmt.Sprintf(`{"result_rows":"%d","elapsed_ns":"%d"}`, a.rows, time.Since(a.start).Nanoseconds()))
+	if a.gzip != nil {
+		h.Set("Content-Encoding", "gzip")
+	}
+	held := a.held
+	a.held = nil
+	return a.send(held)
+}
+
+func (a *answer) send(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
@@ -111,21 +142,18 @@ func (a *answer) writeBlocks(b []byte) error {
 
 // close ends the response of a statement that succeeded.
 func (a *answer) close() error {
-	if !a.began {
-		a.w.WriteHeader(http.StatusOK)
-		return nil
-	}
+	err := a.begin()
 	if a.gzip != nil {
-		return a.gzip.Close()
+		err = errors.Join(err, a.gzip.Close())
 	}
-	return nil
+	return err
 }
 
 // fail ends the response of a statement that did not.
 func (a *answer) fail(refused *chdb.Error) {
 	text := plain(refused) + "\n"
 	if a.began {
-		_ = a.write(frame(text, a.tag))
+		_ = a.send(frame(text, a.tag))
 		if a.gzip != nil {
 			_ = a.gzip.Flush()
 		}
@@ -136,6 +164,10 @@ func (a *answer) fail(refused *chdb.Error) {
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("X-ClickHouse-Exception-Code", strconv.Itoa(refused.Code))
 	a.w.WriteHeader(status(refused.Code))
+	if a.blocks != nil { // as the result would have been
+		_ = a.writeBlocks([]byte(text))
+		return
+	}
 	_, _ = io.WriteString(a.w, text)
 }
 

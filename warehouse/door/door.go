@@ -31,9 +31,9 @@ type Statement struct {
 }
 
 // Result takes what a statement answers, chunk by chunk. Each chunk is a
-// document of the format by itself and is the backend's again after the call; a
-// result without rows is one chunk, possibly of no bytes.
-type Result func(format string, chunk []byte) error
+// document of the format by itself, with so many rows, and is the backend's again
+// after the call; a result without rows is one chunk, possibly of no bytes.
+type Result func(format string, rows int, chunk []byte) error
 
 // Backend runs statements. A refusal is a *chdb.Error.
 type Backend interface {
@@ -43,9 +43,13 @@ type Backend interface {
 // ErrDenied is what Options.Users answers for a wrong name or password.
 var ErrDenied = errors.New("wrong name or password")
 
+// ErrLater is what Options.Users answers for the right ones of a user that the
+// engine has no role for until it boots again.
+var ErrLater = errors.New("the engine has no role for this user yet")
+
 // Options are what a Door needs.
 type Options struct {
-	// Users returns what a user may ask, or ErrDenied.
+	// Users returns what a user may ask, or ErrDenied or ErrLater.
 	Users func(ctx context.Context, user, password string) (Backend, error)
 
 	Penalty time.Duration         // how long a wrong password takes; default 1 s
@@ -119,6 +123,9 @@ func (d *Door) ask(r *http.Request, a *answer) error {
 			return refusal(codeTooMany, "Too many wrong passwords at once; try again later")
 		}
 		return refusal(codeDenied, "%s: Authentication failed: password is incorrect, or there is no user with such name", user)
+	}
+	if errors.Is(err, ErrLater) {
+		return refusal(codeAccess, "Not enough privileges: the door opens for %s when belfry is started again", user)
 	}
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/ch-go/compress"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -61,15 +62,21 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// open returns the address of a door that the user default opens with "secret".
+// users lets default in with "secret", and new not yet.
+func users(_ context.Context, user, password string) (Backend, error) {
+	if user == "new" {
+		return nil, ErrLater
+	}
+	if user != "default" || password != "secret" {
+		return nil, ErrDenied
+	}
+	return mine, nil
+}
+
+// open returns the address of a door with these users.
 func open(t testing.TB, o Options) string {
 	t.Helper()
-	o.Users = func(_ context.Context, user, password string) (Backend, error) {
-		if user != "default" || password != "secret" {
-			return nil, ErrDenied
-		}
-		return mine, nil
-	}
+	o.Users = users
 	if o.Penalty == 0 {
 		o.Penalty = time.Millisecond
 	}
@@ -101,7 +108,7 @@ func TestAnyFormatComesAsTheEngineWritesIt(t *testing.T) {
 	door := open(t, Options{})
 	const sql = "SELECT number, 'a\nb' AS `it''s` FROM numbers(70000)"
 	for _, format := range []string{"TSV", "TSVWithNames", "TSVWithNamesAndTypes", "CSV", "CSVWithNames", "CSVWithNamesAndTypes", "JSONEachRow",
-		"JSONCompactEachRow", "JSONCompactEachRowWithNamesAndTypes", "RowBinary", "Values", "XML", "Pretty", "Vertical", "Markdown", "ArrowStream", "Parquet", "JSONCompact"} {
+		"JSONCompactEachRow", "JSONCompactEachRowWithNamesAndTypes", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "Values", "XML", "Pretty", "Vertical", "Markdown", "ArrowStream", "Parquet", "JSONCompact"} {
 		want, err := engine.Query(t.Context(), sql, format, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -189,6 +196,15 @@ func TestErrorsHaveClickHousesForm(t *testing.T) {
 	}
 }
 
+func TestAnErrorIsPackedAsTheResultWouldBe(t *testing.T) {
+	// With what JDBC's client sends along.
+	status, body, _ := get(t, open(t, Options{}), "SELECT * FROM nowhere", "compress", "1", "wait_end_of_query", "0", "async_insert", "0")
+	text, err := io.ReadAll(compress.NewReader(strings.NewReader(body)))
+	if status != 404 || !strings.HasPrefix(string(text), "Code: 60. DB::Exception: Unknown table") {
+		t.Errorf("got %d, %q, %v", status, text, err)
+	}
+}
+
 func TestAnErrorInTheMiddleIsNoEnd(t *testing.T) {
 	door := open(t, Options{})
 	r, err := http.Get(door + "/?" + url.Values{"query": {"SELECT number, throwIf(number = 900000) FROM numbers(1000000)"}, "user": {"default"}, "password": {"secret"}}.Encode())
@@ -199,6 +215,30 @@ func TestAnErrorInTheMiddleIsNoEnd(t *testing.T) {
 	body, err := io.ReadAll(r.Body)
 	if r.StatusCode != 200 || err == nil || !bytes.Contains(body, []byte("__exception__\r\n"+r.Header.Get("X-ClickHouse-Exception-Tag")+"\r\nCode: 395.")) {
 		t.Errorf("status %d, error %v, end %q; want 200, a cut connection and the framed exception", r.StatusCode, err, body[max(0, len(body)-200):])
+	}
+}
+
+// JDBC's client asks so, and takes a result without a number of rows for empty.
+func TestWhoWaitsForTheEndIsToldHowManyRowsThereAre(t *testing.T) {
+	door := open(t, Options{})
+	for _, c := range []struct {
+		sql    string
+		status int
+		rows   string
+	}{
+		{"SELECT number FROM numbers(1000)", 200, `"result_rows":"1000"`},
+		{"SELECT number FROM numbers(100000) WHERE number % 40000 = 1", 200, `"result_rows":"3"`}, // of several blocks
+		{"SELECT 1 WHERE 0", 200, `"result_rows":"0"`},
+		{"SELECT number, throwIf(number = 90000) FROM numbers(100000) FORMAT RowBinary", 500, ""}, // before the first byte
+	} {
+		status, _, header := get(t, door, c.sql, "wait_end_of_query", "1", "default_format", "RowBinaryWithNamesAndTypes")
+		if status != c.status || !strings.Contains(header.Get("X-ClickHouse-Summary"), c.rows) {
+			t.Errorf("%s: got %d, summary %s; want %d, %s", c.sql, status, header.Get("X-ClickHouse-Summary"), c.status, c.rows)
+		}
+	}
+	status, body, _ := get(t, door, "SELECT number FROM numbers(1000000)", "wait_end_of_query", "1", "default_format", "RowBinary")
+	if status != 200 || len(body) != 8_000_000 {
+		t.Errorf("a large one: got %d, %d bytes; want all 8,000,000", status, len(body))
 	}
 }
 
@@ -223,6 +263,13 @@ func TestAWrongPasswordCostsTimeAndIsCounted(t *testing.T) {
 		if n := f.GetMetric()[0].GetCounter().GetValue(); f.GetName() == "belfry_door_wrong_passwords_total" && n != 3 {
 			t.Errorf("counted %v wrong passwords, want 3", n)
 		}
+	}
+}
+
+func TestATenantWithoutARoleIsToldWhenTheDoorOpens(t *testing.T) {
+	status, body, header := get(t, open(t, Options{Penalty: time.Hour}), "SELECT 1", "user", "new")
+	if status != 400 || header.Get("X-ClickHouse-Exception-Code") != "497" || !strings.Contains(body, "the door opens for new when belfry is started again") {
+		t.Errorf("got %d %s", status, body)
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 
 // headerLines are the formats whose documents, one behind the other, are a
 // document again once the headers of all but the first are taken off, with the
-// number of lines in the header.
+// number of lines in the header. RowBinary has names or types in place of a line.
 var headerLines = map[string]int{
-	"Native": 0, "RowBinary": 0, "Null": 0, "MsgPack": 0,
+	"Native": 0, "RowBinary": 0, "Null": 0, "MsgPack": 0, "RowBinaryWithNames": 1, "RowBinaryWithNamesAndTypes": 2,
 	"TabSeparated": 0, "TSV": 0, "TabSeparatedRaw": 0, "TSVRaw": 0, "Raw": 0, "TSKV": 0, "LineAsString": 0, "RawBLOB": 0,
 	"CSV": 0, "JSONEachRow": 0, "JSONLines": 0, "NDJSON": 0, "JSONStringsEachRow": 0, "JSONCompactEachRow": 0, "JSONCompactStringsEachRow": 0,
 	"CSVWithNames": 1, "TabSeparatedWithNames": 1, "TSVWithNames": 1, "TabSeparatedRawWithNames": 1, "TSVRawWithNames": 1, "RawWithNames": 1,
@@ -40,7 +40,7 @@ func (j *joiner) next(chunk []byte, write func([]byte) error) error {
 	}
 	if lines := headerLines[j.format]; lines > 0 && len(chunk) > 0 {
 		if !j.second {
-			j.header = headerLength(chunk, lines, strings.HasPrefix(j.format, "CSV"))
+			j.header = headerLength(chunk, lines, j.format)
 		} else {
 			chunk = chunk[j.header:]
 		}
@@ -51,8 +51,11 @@ func (j *joiner) next(chunk []byte, write func([]byte) error) error {
 
 // headerLength returns the length of the first lines. A CSV name may have a
 // line's end between its quotes; the other formats write it escaped.
-func headerLength(document []byte, lines int, quoted bool) int {
-	inside := false
+func headerLength(document []byte, lines int, format string) int {
+	if strings.HasPrefix(format, "RowBinary") {
+		return binaryHeader(document, lines)
+	}
+	inside, quoted := false, strings.HasPrefix(format, "CSV")
 	for i, c := range document {
 		switch {
 		case c == '"' && quoted:
@@ -64,6 +67,21 @@ func headerLength(document []byte, lines int, quoted bool) int {
 		}
 	}
 	return len(document)
+}
+
+// binaryHeader returns the length of a number of columns and so many texts of each.
+func binaryHeader(document []byte, texts int) int {
+	c := &cursor{rest: document}
+	columns, err := c.uvarint()
+	for range columns * uint64(texts) {
+		if err == nil {
+			_, err = c.text()
+		}
+	}
+	if err != nil {
+		return len(document) // the engine writes none such
+	}
+	return len(document) - len(c.rest)
 }
 
 func contentType(format string) string {

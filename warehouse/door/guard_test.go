@@ -9,7 +9,7 @@ import (
 )
 
 // list asks the engine itself, past the door.
-func list(t *testing.T, sql string) []string {
+func list(t testing.TB, sql string) []string {
 	t.Helper()
 	out, err := engine.Query(t.Context(), sql, "TSV", nil)
 	if err != nil {
@@ -69,6 +69,37 @@ func TestFunctionsThatReachOutAreRefusedHoweverTheyAreCalled(t *testing.T) {
 	refused(t, door, "SELECT dictGet('theirs.d', 'a', 1)")
 	refused(t, door, "SELECT joinGet('theirs.t', 'a', 1)")
 	refused(t, door, "SELECT hasColumnInTable('theirs', 't', 'a')")
+}
+
+// Categories are the engine's word. This asks what its functions do: none that is
+// open brings the text of a file, of the engine's folder or another, into a result.
+func TestNoFunctionReadsAFile(t *testing.T) {
+	const secret = "nobody may read this"
+	path := filepath.Join(t.TempDir(), "secret.txt")
+	if err := os.WriteFile(path, []byte(secret), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := engine.Query(t.Context(), "SELECT file('"+path+"')", "TSV", nil); err != nil || !strings.Contains(string(got), secret) {
+		t.Fatalf("past the door: got %q, %v; want the file, or this test proves nothing", got, err)
+	}
+	names := list(t, "SELECT name FROM system.functions")
+	for _, name := range names {
+		for _, arguments := range []string{"('" + path + "')", "('" + path + "', 'LineAsString')"} {
+			sql := "SELECT toString(`" + name + "`" + arguments + ")"
+			err := mine.Run(t.Context(), Statement{SQL: sql, Format: "TSV"}, func(_ string, _ int, chunk []byte) error {
+				if strings.Contains(string(chunk), secret) {
+					t.Errorf("%s: got the file", sql)
+				}
+				return nil
+			})
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: the error tells what is in the file: %v", sql, err)
+			}
+		}
+	}
+	if len(names) < 1000 {
+		t.Errorf("the engine lists %d functions", len(names))
+	}
 }
 
 func TestWhatIsNoQuestionIsRefused(t *testing.T) {
@@ -175,8 +206,8 @@ func TestTooManyAtOnceAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	err = busy.Run(t.Context(), Statement{SQL: "SELECT number FROM numbers(1000000)", Format: "TSV"}, func(string, []byte) error {
-		return busy.Run(t.Context(), Statement{SQL: "SELECT 1", Format: "TSV"}, func(string, []byte) error { return nil })
+	err = busy.Run(t.Context(), Statement{SQL: "SELECT number FROM numbers(1000000)", Format: "TSV"}, func(string, int, []byte) error {
+		return busy.Run(t.Context(), Statement{SQL: "SELECT 1", Format: "TSV"}, func(string, int, []byte) error { return nil })
 	})
 	if err == nil || !strings.Contains(err.Error(), "Code: 202.") {
 		t.Errorf("got %v, want code 202", err)

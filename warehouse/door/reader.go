@@ -189,11 +189,11 @@ func (r *Reader) run(s *chdb.Session, st Statement, settings map[string]string, 
 		settings["max_result_bytes"] = strconv.Itoa(maxWhole)
 		settings["max_memory_usage"], _ = lower("", settings["max_memory_usage"], strconv.Itoa(wholeMemory(r.limits.Memory)))
 		return s.With(settings, func() error {
-			out, err := s.Query(c.sql, c.format, st.Params)
+			out, rows, err := s.QueryRows(c.sql, c.format, st.Params)
 			if err != nil {
 				return err
 			}
-			return result(c.format, out)
+			return result(c.format, rows, out)
 		})
 	}
 	return s.With(settings, func() error { return stream(s, c, st.Params, result) })
@@ -201,9 +201,9 @@ func (r *Reader) run(s *chdb.Session, st Statement, settings map[string]string, 
 
 func stream(s *chdb.Session, c checked, params map[string]string, result Result) error {
 	none := true
-	err := s.Stream(c.sql, c.format, params, func(b []byte) error {
+	err := s.Stream(c.sql, c.format, params, func(rows int, b []byte) error {
 		none = false
-		return result(c.format, b)
+		return result(c.format, rows, b)
 	})
 	if err != nil || !none {
 		return err
@@ -214,7 +214,7 @@ func stream(s *chdb.Session, c checked, params map[string]string, result Result)
 			return err
 		}
 	}
-	return result(c.format, header)
+	return result(c.format, 0, header)
 }
 
 // emptyBlock returns a Native block with the columns of the statement and no

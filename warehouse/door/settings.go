@@ -15,7 +15,7 @@ var ignored = []string{
 	"network_compression_method", "network_zstd_compression_level", "add_http_cors_header", "wait_end_of_query", "buffer_size",
 	"http_write_exception_in_output_format", "http_response_buffer_size", "http_make_head_request", "http_headers_progress_interval_ms",
 	"send_progress_in_http_headers", "cancel_http_readonly_queries_on_client_close", "log_queries", "log_comment", "readonly",
-	"log_query_settings", "use_client_time_zone", "send_logs_level", "http_receive_timeout", "http_send_timeout",
+	"log_query_settings", "use_client_time_zone", "async_insert", "send_logs_level", "http_receive_timeout", "http_send_timeout",
 }
 
 // free are settings that change how a statement is understood or how its result
@@ -28,7 +28,7 @@ var free = []string{
 	"format_csv_delimiter", "format_csv_null_representation", "format_tsv_null_representation", "bool_true_representation", "bool_false_representation",
 	"format_custom_field_delimiter", "low_cardinality_allow_in_native_format", "cross_to_inner_join_rewrite", "short_circuit_function_evaluation",
 	"empty_result_for_aggregation_by_empty_set", "allow_suspicious_low_cardinality_types", "max_rows_to_group_by", "group_by_overflow_mode", "result_overflow_mode",
-	"max_rows_to_read", "read_overflow_mode", "timeout_overflow_mode",
+	"max_rows_to_read", "read_overflow_mode", "timeout_overflow_mode", "cast_string_to_dynamic_use_inference",
 }
 
 // lowered are limits: a request may lower them.
