@@ -124,11 +124,9 @@ func (c *incidentsShowCommand) Run(ctx context.Context, t *terminal) error {
 	if err := door.call(ctx, "GET", path+"/guide?language="+url.QueryEscape(c.Language), nil, &file.Guide); err != nil {
 		return err
 	}
-	var shown api.Page[api.Shown]
-	if err := door.call(ctx, "GET", path+"/evidence", nil, &shown); err != nil {
+	if file.Evidence, err = list[api.Shown](ctx, door, path+"/evidence", url.Values{}); err != nil {
 		return err
 	}
-	file.Evidence = shown.Items
 	if file.Timeline, err = list[api.Event](ctx, door, path+"/timeline", url.Values{}); err != nil {
 		return err
 	}

@@ -39,9 +39,13 @@ func (c *tenantsAddCommand) Run(ctx context.Context, t *terminal) error {
 		return err
 	}
 	if made.Token = token.Secret; c.JSON {
-		return t.printJSON(made)
+		err = t.printJSON(made)
+	} else {
+		_, err = fmt.Fprintln(t.out, token.Secret)
 	}
-	_, err = fmt.Fprintln(t.out, token.Secret)
+	if err == nil && made.Wrong != "" {
+		err = fmt.Errorf("%s is added, and does not work yet: %s; it is tried again while belfry serves, see belfry tenants list", c.Name, made.Wrong)
+	}
 	return err
 }
 

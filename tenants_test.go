@@ -202,3 +202,19 @@ func askOfAnother(t *testing.T, acme *program, method, path, asked string, op op
 		t.Errorf("%s %s: got %d %s, want 404", method, asked, status, text)
 	}
 }
+
+// TestATenantThatDoesNotOpenIsNotSaidToWork adds one where a file stands in the way.
+func TestATenantThatDoesNotOpenIsNotSaidToWork(t *testing.T) {
+	data := t.TempDir()
+	mustCommand(t, "--data", data, "tenants", "list")
+	if err := os.MkdirAll(filepath.Join(data, "tenants"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "tenants", "acme"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := command(t, nil, "--data", data, "tenants", "add", "acme")
+	if code != 1 || !strings.HasPrefix(out, "bf_") || !strings.Contains(errs, "acme is added, and does not work yet") {
+		t.Errorf("exit code %d, %s, %s", code, out, errs)
+	}
+}

@@ -319,19 +319,25 @@ func (ws *watches) Tenants(ctx context.Context) ([]api.Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	ws.mu.RLock()
-	defer ws.mu.RUnlock()
 	list := make([]api.Tenant, len(tenants))
 	for i, t := range tenants {
-		list[i] = api.Tenant{Name: t.Name, CreatedAt: t.CreatedAt, State: "at_work"}
-		if err := ws.failing[t.Name]; err != nil {
-			list[i].State, list[i].Wrong = "standing", err.Error()
-		}
-		if t.Dropping {
-			list[i].State = "dropping"
-		}
+		list[i] = ws.tenant(t)
 	}
 	return list, nil
+}
+
+// tenant says how a tenant is.
+func (ws *watches) tenant(t store.Tenant) api.Tenant {
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	out := api.Tenant{Name: t.Name, CreatedAt: t.CreatedAt, State: "at_work"}
+	if err := ws.failing[t.Name]; err != nil {
+		out.State, out.Wrong = "standing", err.Error()
+	}
+	if t.Dropping {
+		out.State = "dropping"
+	}
+	return out
 }
 
 // AddTenant makes a tenant and lets it work.
@@ -344,7 +350,7 @@ func (ws *watches) AddTenant(ctx context.Context, name string, at time.Time) (ap
 	}
 	// Once it is in the list it stays there: what can't be opened now is tried again.
 	ws.note(name, ws.open(context.WithoutCancel(ctx), t))
-	return api.Tenant{Name: t.Name, CreatedAt: t.CreatedAt, State: "at_work"}, nil
+	return ws.tenant(t), nil
 }
 
 // DropTenant drops a tenant with all its data.

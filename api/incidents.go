@@ -298,14 +298,31 @@ type timelineIn struct {
 	Cursor string `query:"cursor" maxLength:"512"`
 }
 
-func (a *app) getTimeline(ctx context.Context, in *timelineIn) (*listOut[Event], error) {
+// after is the entry that a page comes after; 0 at the beginning.
+func (in *timelineIn) after() (int64, error) {
 	place, err := fromCursor("event", in.Cursor)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	after, err := strconv.ParseInt("0"+place, 10, 64)
 	if err != nil {
-		return nil, oneFault("cursor", "is none of this list")
+		return 0, oneFault("cursor", "is none of this list")
+	}
+	return after, nil
+}
+
+// eventCursor is where to go on after an entry; "" at the end.
+func eventCursor(last int64) string {
+	if last == 0 {
+		return ""
+	}
+	return toCursor("event", strconv.FormatInt(last, 10))
+}
+
+func (a *app) getTimeline(ctx context.Context, in *timelineIn) (*listOut[Event], error) {
+	after, err := in.after()
+	if err != nil {
+		return nil, err
 	}
 	events, last, err := a.Desk.Timeline(ctx, in.Ref, after, in.Limit, actorOf(ctx))
 	if err != nil {
@@ -317,11 +334,7 @@ func (a *app) getTimeline(ctx context.Context, in *timelineIn) (*listOut[Event],
 			return nil, err
 		}
 	}
-	next := ""
-	if last > 0 {
-		next = toCursor("event", strconv.FormatInt(last, 10))
-	}
-	return listed(views, next), nil
+	return listed(views, eventCursor(last)), nil
 }
 
 // Shown is what showed a finding, each time the rule fired.
@@ -331,8 +344,12 @@ type Shown struct {
 	Evidence []telemetry.Evidence `json:"evidence"`
 }
 
-func (a *app) getEvidence(ctx context.Context, in *IncidentPath) (*listOut[Shown], error) {
-	events, err := a.Desk.Evidence(ctx, in.Ref, actorOf(ctx))
+func (a *app) getEvidence(ctx context.Context, in *timelineIn) (*listOut[Shown], error) {
+	after, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	events, last, err := a.Desk.Evidence(ctx, in.Ref, after, in.Limit, actorOf(ctx))
 	if err != nil {
 		return nil, in.missing(err)
 	}
@@ -340,7 +357,7 @@ func (a *app) getEvidence(ctx context.Context, in *IncidentPath) (*listOut[Shown
 	for i, e := range events {
 		views[i] = Shown{e.Seq, e.At, e.Evidence}
 	}
-	return listed(views, ""), nil
+	return listed(views, eventCursor(last)), nil
 }
 
 type commentIn struct {

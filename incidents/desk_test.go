@@ -209,7 +209,7 @@ func TestWhatOneMayNotSeeDoesNotExist(t *testing.T) {
 	_, getErr := d.Get(ctx, "INC-000001", other)
 	_, moveErr := d.Comment(ctx, "INC-000001", Request{Text: "x"}, other, noon)
 	_, _, lineErr := d.Timeline(ctx, "INC-000001", 0, 10, other)
-	_, evidenceErr := d.Evidence(ctx, "INC-000001", other)
+	_, _, evidenceErr := d.Evidence(ctx, "INC-000001", 0, 10, other)
 	for _, err := range []error{getErr, moveErr, lineErr, evidenceErr} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v, want not found", err)
@@ -235,7 +235,7 @@ func TestInternalNotesStayOnTheDesk(t *testing.T) {
 			t.Errorf("%s sees %d events, %v; want %d", actor.Name, len(events), err, want)
 		}
 	}
-	if evidence := must[[]Event](t)(d.Evidence(ctx, "INC-000001", carl)); len(evidence) != 1 || evidence[0].Evidence[0].What != "silence()" {
+	if evidence, _, err := d.Evidence(ctx, "INC-000001", 0, 10, carl); err != nil || len(evidence) != 1 || evidence[0].Evidence[0].What != "silence()" {
 		t.Errorf("got evidence %v", evidence)
 	}
 }

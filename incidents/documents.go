@@ -76,9 +76,12 @@ func document(kind DocumentKind, id string, v any) Document {
 
 // readBook returns the book as it stands, outside of a transaction.
 func (d *Desk) readBook(ctx context.Context) (*Book, error) {
-	documents, _, err := d.store.Documents(ctx, bookKinds...)
+	documents, revision, err := d.store.Documents(ctx, bookKinds...)
 	if err != nil {
 		return nil, err
+	}
+	if known := d.book.Load(); known != nil && known.revision == revision {
+		return known.book, nil
 	}
 	return NewBook(documents)
 }

@@ -299,27 +299,29 @@ func (d *Desk) Timeline(ctx context.Context, ref string, after int64, limit int,
 	return events, next, nil
 }
 
-// Evidence returns the events that carry evidence: the readings that showed the
-// finding when the rule fired, one entry for each time it did.
-func (d *Desk) Evidence(ctx context.Context, ref string, actor Actor) ([]Event, error) {
+// Evidence returns up to limit events with a Seq over after that carry evidence: the
+// readings that showed the finding when the rule fired, one entry for each time it
+// did. next is where to go on, 0 at the end.
+func (d *Desk) Evidence(ctx context.Context, ref string, after int64, limit int, actor Actor) (out []Event, next int64, err error) {
 	if _, err := d.Get(ctx, ref, actor); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	const page = 500
-	var out []Event
-	for after := int64(0); ; {
+	for {
 		events, err := d.store.Events(ctx, ref, after, page)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		for _, e := range events {
-			if len(e.Evidence) > 0 {
-				out = append(out, e)
+			if after = e.Seq; len(e.Evidence) == 0 {
+				continue
 			}
-			after = e.Seq
+			if out = append(out, e); len(out) == limit {
+				return out, after, nil
+			}
 		}
-		if len(events) < page || len(out) >= page {
-			return out, nil
+		if len(events) < page {
+			return out, 0, nil
 		}
 	}
 }

@@ -121,7 +121,8 @@ type incidentView struct {
 	Evidence []telemetry.Evidence
 	Shown    time.Time // when the evidence was frozen
 	Picture  *picture
-	Seeing   bool // sites and devices are to be seen
+	Guide    incidents.Guide // what helps with it
+	Seeing   bool            // sites and devices are to be seen
 }
 
 // SitePath and DevicePath are the pages of what it is about.
@@ -172,12 +173,18 @@ func incidentPage(v *visit) (*sheet, error) {
 		}
 		view.Timeline = append(view.Timeline, line)
 	}
-	shown, err := v.Desk.Evidence(v.ctx(), ref, v.actor)
-	if err != nil {
-		return nil, err
+	for after := int64(-1); after != 0; {
+		shown, next, err := v.Desk.Evidence(v.ctx(), ref, max(after, 0), timelineAtOnce, v.actor)
+		if err != nil {
+			return nil, err
+		}
+		if n := len(shown); n > 0 { // the newest
+			view.Evidence, view.Shown = shown[n-1].Evidence, shown[n-1].At
+		}
+		after = next
 	}
-	if n := len(shown); n > 0 {
-		view.Evidence, view.Shown = shown[n-1].Evidence, shown[n-1].At
+	if view.Guide, err = v.Desk.Guide(v.ctx(), ref, incidents.Languages[0], v.actor); err != nil {
+		return nil, err
 	}
 	if err := v.place(&view); err != nil {
 		return nil, err
