@@ -202,3 +202,31 @@ func TestNumbersAndSpansAreForPeople(t *testing.T) {
 		}
 	}
 }
+
+// TestAnIncidentSaysHowTheLikeOfItWasSolved solves what Paris reported, and looks at
+// what is reported next, there and in Rome.
+func TestAnIncidentSaysHowTheLikeOfItWasSolved(t *testing.T) {
+	f, refs := twoSites(t)
+	ctx, anna := context.Background(), incidents.Actor{Name: "anna", Role: incidents.FirstLine, Source: incidents.ByAPI}
+	for _, req := range []incidents.Request{{Transition: incidents.Take},
+		{Transition: incidents.Resolve, Code: "fixed", Cause: "hardware", Summary: "a drop of <i>oil</i>", Item: "counter-paris"}} {
+		if _, err := f.Desk.Transition(ctx, refs["paris"], req, anna, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := f.Desk.Report(ctx, incidents.NewReport{Summary: "it squeaks again", Category: "user_report/other", Site: "paris", Device: "counter-paris"}, anna, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noc := incidents.Token{ID: "c", Name: "noc", Role: incidents.NOC}
+	if _, body, _ := get(t, f, noc, "/incidents/"+again.Ref); !strings.Contains(body, `Solved before on this device: <a href="/incidents/`+refs["paris"]+`">`) || !strings.Contains(body, "a drop of &lt;i&gt;oil&lt;/i&gt;") {
+		t.Errorf("the page of %s does not say how it was solved before:\n%s", again.Ref, body)
+	}
+	if _, body, _ := get(t, f, noc, "/incidents/"+refs["rome"]); !strings.Contains(body, "Solved before elsewhere: ") {
+		t.Errorf("nor does that of Rome:\n%s", body)
+	}
+	rome := incidents.Token{ID: "a", Name: "Rome", Role: incidents.SiteManager, Site: "rome"}
+	if _, body, _ := get(t, f, rome, "/incidents/"+refs["rome"]); strings.Contains(body, "oil") || strings.Contains(body, refs["paris"]) {
+		t.Errorf("who sees Rome alone reads of Paris:\n%s", body)
+	}
+}
