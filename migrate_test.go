@@ -4,68 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
-
-// startPostgres starts a real PostgreSQL in a temporary folder and returns where it
-// is, or skips the test when PostgreSQL 15 is not installed.
-func startPostgres(t *testing.T) (source string) {
-	t.Helper()
-	const programs = "/usr/lib/postgresql/15/bin"
-	if _, err := os.Stat(filepath.Join(programs, "initdb")); err != nil {
-		t.Skipf("PostgreSQL 15 is not installed (apt-get install postgresql-15): %v", err)
-	}
-	dir, err := os.MkdirTemp("", "belfry-pg") // short: a socket's path has at most 107 bytes
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	var owner *syscall.SysProcAttr
-	if os.Getuid() == 0 { // it refuses root
-		u, err := user.Lookup("postgres")
-		if err != nil {
-			t.Skipf("PostgreSQL refuses to run as root, and there is no user postgres: %v", err)
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		if err := os.Chown(dir, uid, gid); err != nil {
-			t.Fatal(err)
-		}
-		owner = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	}
-	program := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(filepath.Join(programs, name), args...)
-		cmd.Dir, cmd.SysProcAttr = dir, owner
-		return cmd
-	}
-	if out, err := program("initdb", "-D", "data", "-U", "belfry", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, out)
-	}
-	server := program("postgres", "-D", "data", "-c", "listen_addresses=", "-c", "unix_socket_directories="+dir, "-c", "fsync=off")
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Signal(syscall.SIGINT) // a fast shutdown
-		_ = server.Wait()
-	})
-	var out []byte
-	err = poll(t.Context(), 50*time.Millisecond, func() (bool, error) {
-		out, err = program("createdb", "-h", dir, "-U", "belfry", "belfry").CombinedOutput()
-		return err == nil, t.Context().Err()
-	})
-	if err != nil {
-		t.Fatalf("createdb: %v\n%s", err, out)
-	}
-	return "host=" + dir + " user=belfry dbname=belfry"
-}
 
 // TestAFolderIsCarriedToServersAndWorkedOnThere moves two companies from a data
 // folder to a real PostgreSQL and to a ClickHouse that several processes may share,
@@ -91,7 +34,11 @@ func TestAFolderIsCarriedToServersAndWorkedOnThere(t *testing.T) {
 		}
 	}
 
-	q := serve(t, t.TempDir(), there...) // another folder: nothing of the first is needed
+	other := t.TempDir() // nothing of the first folder is needed, but for who asks here
+	if err := os.WriteFile(filepath.Join(other, "admin.token"), []byte(p.token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	q := serve(t, other, there...)
 	home, acme := q.as(p.token), q.as(acme.token)
 	for i, who := range []*program{home, acme} {
 		var inc struct{ Summary, Zone string }
