@@ -47,6 +47,21 @@ func casesOfRule(rule, text string) (*Cases, error) {
 	return LoadCases(File{"t.yaml", []byte(text)}, func(string) ([]File, error) { return []File{{"rule.yaml", []byte(rule)}}, nil })
 }
 
+// holds wants one test that was loaded, and that all it expects is so.
+func holds(t *testing.T, cases *Cases, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := cases.Run(t.Context())
+	if err != nil || len(results) != 1 {
+		t.Fatalf("got %+v, %v", results, err)
+	}
+	for _, f := range results[0].Failures {
+		t.Error(f)
+	}
+}
+
 func TestEveryFaultOfATestFileIsListed(t *testing.T) {
 	_, err := casesOf(`
 rules: [rule.yaml]

@@ -53,7 +53,7 @@ const (
 func TestFullDiskProcess(t *testing.T) {
 	dir := os.Getenv(fullDiskEnv)
 	if dir == "" {
-		t.Skip("this is the engine of another test")
+		t.Skip("no test of its own: TestAnotherProgramTakesTheDisksLastByteWhileMergesRun runs it, as root, on a small tmpfs")
 	}
 	e, err := Open(Options{Path: filepath.Join(dir, "warehouse"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	if err != nil {
