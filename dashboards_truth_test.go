@@ -142,7 +142,8 @@ func (p *program) counted(t *testing.T, simulated string, shown dashboards.Shown
 	s := p.sum(simulated, shown)
 	s.faulty(t, simulated, shown)
 	noisy := map[string]int{}
-	for _, inc := range p.list("/api/v1/incidents?limit=500") {
+	incidents := p.list("/api/v1/incidents?limit=500")
+	for _, inc := range incidents {
 		if i := slices.IndexFunc(s.devices, func(d sentDevice) bool { return d.name == inc["device"] }); i >= 0 {
 			if inc["rule"] != nil && inc["rule"] != "" {
 				noisy[s.devices[i].name]++
@@ -167,6 +168,12 @@ func (p *program) counted(t *testing.T, simulated string, shown dashboards.Shown
 		"fleet: Alive and silent by model":    {"model, alive, silent", s.alive(shown, func(d sentDevice) string { return d.model })},
 		"fleet: Alive and silent by firmware": {"firmware, alive, silent", s.alive(shown, func(d sentDevice) string { return cmp.Or(d.firmware, "not known") })},
 		"fleet: Noisy devices":                {"device, incidents", tally(noisy)},
+		"incidents: Opened per hour":          {"time, origin, opened", perHour(incidents, "opened_at", func(inc map[string]any) any { return inc["origin"] })},
+		"incidents: Resolved per hour": {"time, resolution, resolved", perHour(incidents, "resolved_at", func(inc map[string]any) any {
+			return inc["resolution"].(map[string]any)["code"]
+		})},
+		"incidents: Time to first response": {`time, "nine in ten", half`, waited(incidents, "first_response_at")},
+		"incidents: Time to resolve":        {`time, "nine in ten", half`, waited(incidents, "resolved_at")},
 	} {
 		i := slices.IndexFunc(queries, func(q dashboards.Query) bool { return q.Dashboard+": "+q.Panel == panel })
 		if i < 0 {
@@ -180,6 +187,42 @@ func (p *program) counted(t *testing.T, simulated string, shown dashboards.Shown
 			t.Errorf("%s shows\n%s\nwant\n%s", panel, strings.Join(got, "\n"), strings.Join(want.rows, "\n"))
 		}
 	}
+}
+
+// perHour counts incidents by the hour of one of their times, and by something else.
+func perHour(incidents []map[string]any, field string, by func(map[string]any) any) []string {
+	counts := map[string]int{}
+	for _, inc := range incidents {
+		if at, ok := moment(inc, field); ok {
+			counts[fmt.Sprint(at.Truncate(time.Hour).Format(time.DateTime), "\t", by(inc))]++
+		}
+	}
+	return tally(counts)
+}
+
+// waited takes, of the seconds from opening to another time, the one that nine in
+// ten and the one that half of each day's incidents do not pass.
+func waited(incidents []map[string]any, field string) (rows []string) {
+	days := map[string][]float64{}
+	for _, inc := range incidents {
+		opened, _ := moment(inc, "opened_at")
+		if at, ok := moment(inc, field); ok {
+			day := at.Truncate(24 * time.Hour).Format(time.DateTime)
+			days[day] = append(days[day], float64(at.Sub(opened).Milliseconds())/1000)
+		}
+	}
+	for day, seconds := range days {
+		slices.Sort(seconds)
+		rows = append(rows, fmt.Sprint(day, "\t", seconds[len(seconds)*9/10], "\t", seconds[len(seconds)/2]))
+	}
+	return rows
+}
+
+// moment is one of an incident's times, if it has come.
+func moment(inc map[string]any, field string) (time.Time, bool) {
+	text, _ := inc[field].(string)
+	at, err := time.Parse(time.RFC3339, text)
+	return at.UTC(), err == nil
 }
 
 // faulty holds that the file shows what its devices are known to ail from: the

@@ -307,6 +307,9 @@ func TestPreviewDrawsEveryPanel(t *testing.T) {
 		if strings.Contains(text, "rejected") {
 			return Answer{}, fmt.Errorf("no <such> thing")
 		}
+		if strings.Contains(text, "origin, count()") {
+			return Answer{Columns: []string{"time", "origin", "opened"}, Rows: [][]any{{1800.0, "person", 2.0}, {1800.0, "rule", 31.0}, {3600.0, "person", 5.0}}}, nil
+		}
 		return Answer{Columns: []string{"time", "people"}, Rows: [][]any{{0.0, 1.0}, {1800.0, nil}, {3600.0, 12345.0}}}, nil
 	})
 	if err != nil || len(pictures) != 6 || asked < 40 {
@@ -320,6 +323,9 @@ func TestPreviewDrawsEveryPanel(t *testing.T) {
 				t.Fatalf("%s is no XML: %v", name, err)
 			}
 		}
+	}
+	if got := pictures["incidents"]; !strings.Contains(got, ">person</text>") || !strings.Contains(got, ">rule</text>") || !strings.Contains(got, ">31</text>") {
+		t.Errorf("the incidents' picture lacks what reported them as series of their own: %.500s", got)
 	}
 	if got := pictures["fleet"]; !strings.Contains(got, "no &lt;such&gt; thing") || !strings.Contains(got, "12.3k") || !strings.Contains(got, "<path d=\"M") {
 		t.Errorf("the fleet's picture lacks an error, a number or a line: %.500s", got)

@@ -16,10 +16,10 @@ func incidentsDashboard() *dashboard.DashboardBuilder {
 		WithPanel(openIncidents().Span(12).Height(6)).
 		WithPanel(bounded(lines("Open by state", "Where open incidents stand.", units.Short, promql("sum by (state) ("+counted+")", "{{state}}")).Min(0), steps(20, 100))).
 		WithPanel(bounded(lines("Open by level", "Which line has them: 1 is the helpdesk, 3 the supplier.", units.Short, promql("sum by (level) ("+counted+")", "level {{level}}")).Min(0), steps(20, 100))).
-		WithPanel(bounded(lines("Opened per hour", "New incidents, by what reported them.", units.Short, promql("sum by (origin) (increase(belfry_incidents_opened_total[1h]))", "{{origin}}")).Min(0), steps(20, 100))).
-		WithPanel(lines("Resolved per hour", "Incidents resolved, by resolution code.", units.Short, promql("sum by (code) (increase(belfry_incidents_resolved_total[1h]))", "{{code}}")).Min(0)).
-		WithPanel(bounded(lines("Time to first response", "Nine in ten incidents had their first human response within this time.", units.Seconds, promql("histogram_quantile(0.9, sum by (le) (increase(belfry_incidents_first_response_seconds_bucket[1d])))", "nine in ten")).Min(0), steps(900, 3600))).
-		WithPanel(bounded(lines("Time to resolve", "Nine in ten incidents were resolved within this time.", units.Seconds, promql("histogram_quantile(0.9, sum by (le) (increase(belfry_incidents_resolution_seconds_bucket[1d])))", "nine in ten")).Min(0), steps(28800, 86400))).
+		WithPanel(bounded(openedPerHour(), steps(20, 100))).
+		WithPanel(resolvedPerHour()).
+		WithPanel(bounded(waited("Time to first response", "first_response", "From opening to the first human response"), steps(900, 3600))).
+		WithPanel(bounded(waited("Time to resolve", "resolved_at", "From opening to resolution"), steps(28800, 86400))).
 		WithPanel(lines("Held back per hour", "Findings that did not reach a person, by what held them.", units.Short, promql("sum by (by) (increase(belfry_incidents_suppressed_total[1h]))", "{{by}}")).Min(0)).
 		WithPanel(bounded(lines("Open by priority", "1 is the most urgent.", units.Short, promql("sum by (priority) ("+counted+")", "priority {{priority}}")).Min(0), steps(20, 100))).
 		WithPanel(openIncidentsTable().Span(24)).
@@ -62,7 +62,7 @@ func capacityDashboard() *dashboard.DashboardBuilder {
 		WithPanel(number("Growth per day", "Bytes that the warehouse grew by in a day, going by the last six hours.", units.BytesIEC, promqlNow("sum(deriv(belfry_warehouse_bytes[6h])) * 86400", "growth")).Span(6)).
 		WithPanel(number("Memory", "Resident memory of the process, engine included.", units.BytesIEC, promqlNow("max(process_resident_memory_bytes{job=\"belfry\"})", "resident")).Span(6)).
 		WithPanel(coloured(number("Disk free", "Room that is left for the data folder.", units.BytesIEC, promqlNow("min(belfry_disk_free_bytes)", "free")).Span(6), floor(1<<30, 10<<30))).
-		WithPanel(coloured(number("Days to full", "When the disk is full, going by the last six hours; 3650 stands for ten years and more.", units.Days, promqlNow("clamp_max(min(belfry_disk_free_bytes) / clamp_min(-min(deriv(belfry_disk_free_bytes[6h])) * 86400, 1), 3650)", "days")).Span(6), floor(7, 30))).
+		WithPanel(coloured(number("Days to full", "When the first disk is full, going by the last six hours; 3650 stands for ten years and more.", units.Days, promqlNow("clamp_max(min(belfry_disk_free_bytes / clamp_min(-deriv(belfry_disk_free_bytes[6h]) * 86400, 1)), 3650)", "days")).Span(6), floor(7, 30))).
 		WithPanel(number("Bytes for each row", "Bytes on disk of all tables for each of their rows.", units.BytesIEC, promqlNow("sum(belfry_warehouse_bytes) / sum(belfry_warehouse_rows)", "bytes")).Span(6)).
 		WithPanel(number("Tenants", "Clients that this belfry watches for.", units.Short, promqlNow("count(count by (tenant) (belfry_ingest_readings_total))", "tenants")).Span(6)).
 		WithPanel(lines("Readings per day", "Readings of each day (UTC) of the time shown.", units.Short,

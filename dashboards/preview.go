@@ -120,7 +120,7 @@ func (c *canvas) panel(p dashboard.Panel, q Query, a Answer, err error, shown Sh
 		last := a.Rows[len(a.Rows)-1]
 		c.stat(f, p, last[len(last)-1])
 	case p.Type == "timeseries":
-		c.series(f, p, a, shown, q.SQL && strings.Contains(q.Text, "GROUP BY time"))
+		c.series(f, p, a.wide(), shown, q.SQL && strings.Contains(q.Text, "GROUP BY time"))
 	case p.Type == "status-history" && len(a.Columns) == 3:
 		c.squares(f, p, a, shown)
 	case p.Type == "bargauge":
@@ -217,6 +217,30 @@ func (c *canvas) squares(f frame, p dashboard.Panel, a Answer, shown Shown) {
 	for i, name := range names {
 		c.text(f.x, f.y+float64(i)*height+height/2+4, "", short(name, 24))
 	}
+}
+
+// wide makes of rows of a time, a text and a value a column for each text, as
+// Grafana does of series that have a label.
+func (a Answer) wide() Answer {
+	if _, text := a.Rows[0][1].(string); !text || len(a.Columns) != 3 {
+		return a
+	}
+	out := Answer{Columns: a.Columns[:1:1]}
+	for _, row := range a.Rows {
+		if name := cell(row[1]); !slices.Contains(out.Columns[1:], name) {
+			out.Columns = append(out.Columns, name)
+		}
+	}
+	for _, row := range a.Rows {
+		i := slices.IndexFunc(out.Rows, func(r []any) bool { return r[0] == row[0] })
+		if i < 0 {
+			i = len(out.Rows)
+			out.Rows = append(out.Rows, make([]any, len(out.Columns)))
+			out.Rows[i][0] = row[0]
+		}
+		out.Rows[i][1+slices.Index(out.Columns[1:], cell(row[1]))] = row[2]
+	}
+	return out
 }
 
 // finite returns a number that can be drawn.

@@ -6,6 +6,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/grafana/grafana-foundation-sdk/go/statushistory"
 	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
@@ -167,4 +168,27 @@ func noisyRules() *table.PanelBuilder {
 		sql(asTable, `SELECT f.rule AS rule, count() AS fired, uniqExact(f.ref) AS incidents, uniqExactIf(f.device, f.device != '') AS devices, uniqExactIf(f.ref, i.resolution = 'false_positive') AS "false alarms"
 FROM findings AS f INNER JOIN incidents AS i ON i.ref = f.ref
 WHERE f.kind IN ('open', 'repeat', 'reopen') AND f.at >= $__fromTime AND f.at <= $__toTime GROUP BY rule ORDER BY fired DESC LIMIT 50`)), "false alarms", "", steps(1, 5))
+}
+
+func openedPerHour() *timeseries.PanelBuilder {
+	return perHour("Opened per hour", "New incidents, by what reported them.", "origin",
+		"SELECT toStartOfHour(opened_at) AS time, origin, count() AS opened\nFROM incidents WHERE $__timeFilter(opened_at) GROUP BY time, origin ORDER BY time, origin")
+}
+
+func resolvedPerHour() *timeseries.PanelBuilder {
+	return perHour("Resolved per hour", "Incidents resolved, by resolution code; one that was opened again counts when it is resolved for good.", "resolution",
+		"SELECT toStartOfHour(resolved_at) AS time, resolution, count() AS resolved\nFROM incidents WHERE $__timeFilter(resolved_at) GROUP BY time, resolution ORDER BY time, resolution")
+}
+
+// perHour is of the incidents themselves and not of counters, which miss what came
+// first after each start.
+func perHour(title, description, label, query string) *timeseries.PanelBuilder {
+	return lines(title, description, units.Short, sql(asSeries, query)).DisplayName("${__field.labels."+label+"}").Min(0).DrawStyle(common.GraphDrawStyleBars).FillOpacity(40)
+}
+
+// waited is how long people waited for what ended each day, without interpolation.
+func waited(title, end, description string) *timeseries.PanelBuilder {
+	return lines(title, description+", by the day (UTC) of its end: nine in ten and half of the incidents took at most this long.", units.Seconds,
+		sql(asSeries, `SELECT toStartOfDay(`+end+`) AS time, quantileExact(0.9)(seconds) AS "nine in ten", quantileExact(0.5)(seconds) AS half
+FROM (SELECT `+end+`, dateDiff('millisecond', opened_at, `+end+`) / 1000 AS seconds FROM incidents WHERE $__timeFilter(`+end+`)) GROUP BY time ORDER BY time`)).Min(0)
 }

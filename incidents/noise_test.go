@@ -218,6 +218,9 @@ func TestADeadSiteIsOneIncident(t *testing.T) {
 	if n := series(t, reg)["belfry_incidents_suppressed_total by=roll_up"]; n != 5 {
 		t.Errorf("%v were counted, want 5", n)
 	}
+	if got, want := store.rows["INC-000004"].Summary, "4 of 8 devices at paris: suspected offline"; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
 	fail(t, d, telemetry.Clear, noon.Add(time.Hour), "FC-1", "FC-2")
 	must[Incident](t)(d.Transition(ctx, "INC-000004", Request{Transition: Resolve, Code: "fixed", Cause: "power", Summary: "fuse",
 		Item: "paris"}, ana, noon.Add(2*time.Hour)))

@@ -130,7 +130,7 @@ func (in *intake) openParent(p place, f *telemetry.Finding, failing, devices int
 	site := *f
 	site.Scope = telemetry.Scope{Level: telemetry.LevelSite, Name: p.site}
 	site.Impact, site.Evidence, site.Value, site.Threshold, site.Score = string(ImpactSite), nil, nil, nil, nil
-	site.Summary = fmt.Sprintf("%d of %d devices at %s: %s", failing, devices, p.site, f.Category)
+	site.Summary = fmt.Sprintf("%d of %d devices at %s: %s", failing, devices, p.site, strings.ReplaceAll(f.Category, "_", " "))
 	if previous.State == Resolved {
 		if err := in.apply(previous, Request{Transition: Supersede}, &site); err != nil {
 			return err
