@@ -47,6 +47,7 @@ type incidentsListCommand struct {
 	Assignee string `help:"Of this owner." placeholder:"NAME"`
 	Reporter string `help:"Reported by this person." placeholder:"NAME"`
 	Level    int    `help:"At this level of support: 1, 2 or 3."`
+	Supplier string `help:"That are with this supplier now." placeholder:"NAME"`
 	Priority int    `help:"Of this priority: 1 to 4."`
 	Q        string `name:"search" short:"q" help:"With these words in the summary." placeholder:"WORDS"`
 	Limit    int    `default:"50" help:"At most so many, up to 500."`
@@ -62,7 +63,7 @@ func (c *incidentsListCommand) Run(ctx context.Context, t *terminal) error {
 	defer door.close()
 	query := url.Values{"limit": {strconv.Itoa(c.Limit)}}
 	for name, value := range map[string]string{"site": c.Site, "device": c.Device, "category": c.Category, "state": c.State,
-		"sla": c.SLA, "assignee": c.Assignee, "reporter": c.Reporter, "level": number(c.Level), "priority": number(c.Priority), "q": c.Q} {
+		"sla": c.SLA, "assignee": c.Assignee, "reporter": c.Reporter, "level": number(c.Level), "supplier": c.Supplier, "priority": number(c.Priority), "q": c.Q} {
 		if value != "" {
 			query.Set(name, value)
 		}

@@ -141,7 +141,7 @@ func (m *mirror) copyTo(ctx context.Context, last int64) error {
 
 func (m *mirror) read(ctx context.Context, from, to int64) (mirrored, error) {
 	page := mirrored{to: to, oldest: time.Now()}
-	events, err := m.tickets.Feed(ctx, from, to, "")
+	events, err := m.tickets.Feed(ctx, incidents.FeedQuery{After: from, To: to})
 	if err != nil || len(events) == 0 {
 		return page, err
 	}

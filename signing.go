@@ -28,6 +28,8 @@ type OIDCConfig struct {
 	Roles  map[string]string `yaml:"roles"`  // value to role
 	Site   string            `yaml:"site"`   // claim that names the one site of somebody
 	Tenant string            `yaml:"tenant"` // claim that names the tenant
+
+	Supplier string `yaml:"supplier"` // claim that names the supplier of those of the third line
 }
 
 func (c OIDCConfig) check(public string) error {
@@ -67,7 +69,7 @@ func checkURL(text string) error {
 func (p *process) openProvider(context.Context) error {
 	if c := p.config.OIDC; c.Issuer != "" {
 		p.provider = oidc.New(oidc.Config{Issuer: c.Issuer, Client: c.Client, Secret: c.Secret, Scopes: c.Scopes, Name: c.Name, Role: c.Role,
-			Roles: c.Roles, Site: c.Site, Tenant: c.Tenant, Fallback: store.DefaultTenant})
+			Roles: c.Roles, Site: c.Site, Supplier: c.Supplier, Tenant: c.Tenant, Fallback: store.DefaultTenant})
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ type tokensCreateCommand struct {
 	Site   string `help:"The one site that it sees." placeholder:"ID"`
 	Tenant string `help:"The tenant that it is of; default: your own." placeholder:"T"`
 
-	Provider bool `help:"An administrator who also manages the tenants."`
+	Supplier string `help:"third_line: sees the incidents that are with this supplier, and no others." placeholder:"NAME"`
+	Provider bool   `help:"An administrator who also manages the tenants."`
 
 	Scopes  []string      `help:"What of the role's it may do: read, incidents:read, devices:write, ...; everything when left out." placeholder:"SCOPE,..."`
 	Expires time.Duration `help:"Ends after this time, such as 720h." placeholder:"DURATION"`
@@ -41,6 +42,9 @@ func (c *tokensCreateCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	if c.Site != "" {
 		ask["site"] = c.Site
+	}
+	if c.Supplier != "" {
+		ask["supplier"] = c.Supplier
 	}
 	if c.Tenant != "" {
 		ask["tenant"] = c.Tenant
@@ -91,9 +95,9 @@ func (c *tokensListCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	var rows [][]string
 	for _, k := range list.Items {
-		rows = append(rows, []string{k.ID, k.Name, string(k.Role), orDash(k.Site), when(k.ExpiresAt), when(k.LastUsed), when(k.RevokedAt)})
+		rows = append(rows, []string{k.ID, k.Name, string(k.Role), orDash(k.Site), orDash(k.Supplier), when(k.ExpiresAt), when(k.LastUsed), when(k.RevokedAt)})
 	}
-	return t.printTable("ID NAME ROLE SITE EXPIRES LAST-USED REVOKED", rows)
+	return t.printTable("ID NAME ROLE SITE SUPPLIER EXPIRES LAST-USED REVOKED", rows)
 }
 
 type tokensRevokeCommand struct {

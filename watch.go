@@ -96,7 +96,7 @@ func (w *watch) openDesk(ctx context.Context) (err error) {
 	w.closeLater(w.tickets.Close)
 	w.measureDesk()
 	w.desk = incidents.NewDesk(incidents.WithNotices(w.tickets, w.config.Mail.Server != "", time.Now), incidents.Config{GroupWait: w.config.Incidents.GroupWait, StormLimit: w.config.Incidents.StormLimit}, w.metrics, w.log)
-	w.notices = notices.New(notices.Options{Outbox: w.tickets, URL: w.config.URL, Kept: w.config.Mail.Kept, Tenant: w.tenant, AllowPrivate: w.config.Webhooks.AllowPrivate, Now: time.Now,
+	w.notices = notices.New(notices.Options{Outbox: w.tickets, URL: w.config.URL, Kept: w.config.Mail.Kept, Tenant: w.tenant, AllowPrivate: w.config.Webhooks.AllowPrivate, Now: time.Now, Office: w.desk.Office,
 		Mail: notices.Mail{Server: w.config.Mail.Server, User: w.config.Mail.User, Password: w.config.Mail.Password, From: w.config.Mail.From},
 		Log:  w.log, Registerer: w.metrics})
 	return nil

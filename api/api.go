@@ -160,7 +160,7 @@ func (a *app) routes() {
 	route(a, "POST", "/incidents/{ref}/comments", reporters, "Say something about an incident", a.postComment, status(201), fails(404))
 
 	a.attaching()
-	route(a, "GET", "/events", viewers, "Follow what happens to incidents, as server-sent events", a.getEvents)
+	route(a, "GET", "/events", watchers, "Follow what happens to incidents, as server-sent events", a.getEvents)
 	describeEvents(a.api.OpenAPI())
 
 	documents(a, "/calendars", incidents.CalendarDocument, managers, func(c *incidents.Calendar, id, _ string) { c.ID = id })

@@ -42,8 +42,7 @@ func tokenOf(ctx context.Context) incidents.Token {
 
 // actorOf returns who asks, for the core.
 func actorOf(ctx context.Context) incidents.Actor {
-	t := tokenOf(ctx)
-	return incidents.Actor{Name: t.Name, Role: t.Role, Site: t.Site, Source: incidents.ByAPI, Request: requestID(ctx)}
+	return tokenOf(ctx).Actor(requestID(ctx))
 }
 
 func newMetrics(reg prometheus.Registerer) *prometheus.HistogramVec {

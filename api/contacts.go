@@ -19,8 +19,8 @@ type Contact struct {
 	Name     string            `json:"name,omitempty" readOnly:"true" doc:"As on timelines"`
 	Email    string            `json:"email" minLength:"3" maxLength:"254" example:"rosa@rome.example"`
 	Language string            `json:"language,omitempty" enum:"en,fr,ro" doc:"en when left out"`
-	Zone     string            `json:"zone,omitempty" maxLength:"64" example:"Europe/Rome" doc:"UTC when left out"`
-	Hours    map[string]string `json:"hours,omitempty" doc:"No message outside them, such as {\"mon-fri\":\"09:00-17:00\"}; at any time when left out"`
+	Zone     string            `json:"zone,omitempty" maxLength:"64" example:"Europe/Rome" doc:"UTC when left out; without hours, the office calendar's"`
+	Hours    map[string]string `json:"hours,omitempty" doc:"No message outside them, such as {\"mon-fri\":\"09:00-17:00\"}; the office calendar's when left out, but for what has priority 1 or is major"`
 	Topics   []incidents.Topic `json:"topics,omitempty" maxItems:"2" doc:"What the person is told of besides: escalations (what managers are told: priority 1, major, agreements at risk and broken), announcements"`
 	Sites    []string          `json:"sites,omitempty" maxItems:"1000" doc:"Of the topics: at these sites alone; at all when left out"`
 }

@@ -134,6 +134,7 @@ type incidentsIn struct {
 	State        string    `query:"state" enum:"new,in_progress,pending,resolved,closed,cancelled"`
 	Condition    string    `query:"condition" enum:"firing,clear,unknown,none"`
 	Level        int       `query:"level" minimum:"1" maximum:"3"`
+	Supplier     string    `query:"supplier" maxLength:"128" doc:"That are with this supplier now"`
 	Priority     int       `query:"priority" minimum:"1" maximum:"4"`
 	Assignee     string    `query:"assignee" maxLength:"128"`
 	Reporter     string    `query:"reporter" maxLength:"128"`
@@ -155,7 +156,7 @@ func (a *app) listIncidents(ctx context.Context, in *incidentsIn) (*listOut[Inci
 	actor := actorOf(ctx)
 	list, err := a.Desk.List(ctx, incidents.Query{
 		Site: in.Site, Device: in.Device, Category: in.Category, Rule: in.Rule, State: incidents.State(in.State),
-		Condition: telemetry.Condition(in.Condition), Level: in.Level, Priority: in.Priority, Assignee: in.Assignee, Reporter: in.Reporter,
+		Condition: telemetry.Condition(in.Condition), Level: in.Level, Supplier: in.Supplier, Priority: in.Priority, Assignee: in.Assignee, Reporter: in.Reporter,
 		Kind: incidents.Kind(in.Kind), Clock: in.SLA, Parent: in.Parent, Q: in.Q, UpdatedSince: in.UpdatedSince, Before: before, Limit: in.Limit + 1,
 	}, actor)
 	if err != nil {

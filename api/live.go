@@ -21,8 +21,8 @@ import (
 type Feed interface {
 	// LastEvent returns the id of the newest event, 0 when there is none.
 	LastEvent(ctx context.Context) (int64, error)
-	// Feed returns the events with an id in (after, to], of one site or of all ("").
-	Feed(ctx context.Context, after, to int64, site string) ([]incidents.FeedEvent, error)
+	// Feed returns the events that are asked for.
+	Feed(ctx context.Context, q incidents.FeedQuery) ([]incidents.FeedEvent, error)
 }
 
 // LiveLimits bound the streams of GET /events. A zero field means its default.
@@ -160,13 +160,8 @@ func (a *app) getEvents(ctx context.Context, in *eventsIn) (*huma.StreamResponse
 		}
 		after = min(id, head) // the database may be an older copy than the client has seen
 	}
-	s := &stream{app: a, actor: actorOf(ctx), token: tokenOf(ctx), cred: ctx.Value(credentialKey{}).(credential), site: in.Site, after: after}
-	if s.actor.Site != "" {
-		if s.site != "" && s.site != s.actor.Site {
-			s.nothing = true // as for a site that does not exist
-		}
-		s.site = s.actor.Site
-	}
+	s := &stream{app: a, actor: actorOf(ctx), token: tokenOf(ctx), cred: ctx.Value(credentialKey{}).(credential), asks: incidents.FeedQuery{Site: in.Site, After: after}}
+	s.nothing = !s.actor.Follow(&s.asks) // as for a site that does not exist
 	if problem := a.streams.join(s.token.ID, head); problem != nil {
 		return nil, problem
 	}
@@ -183,10 +178,9 @@ type stream struct {
 	app     *app
 	actor   incidents.Actor
 	token   incidents.Token
-	cred    credential // to look at it again
-	site    string
+	cred    credential          // to look at it again
+	asks    incidents.FeedQuery // After is how far it has come
 	nothing bool
-	after   int64
 	conn    net.Conn
 	done    <-chan struct{} // closed when the server shuts down
 }
@@ -209,7 +203,7 @@ func (s *stream) write(w *bufio.Writer) {
 	}
 	for {
 		head, grown := s.app.streams.place()
-		if s.after < head {
+		if s.asks.After < head {
 			if !s.catchUp(ctx, w, head) {
 				return
 			}
@@ -232,12 +226,12 @@ const window = 500
 
 // catchUp sends a window of what has happened up to head.
 func (s *stream) catchUp(ctx context.Context, w *bufio.Writer, head int64) bool {
-	to := min(s.after+window, head)
+	s.asks.To = min(s.asks.After+window, head)
 	if s.nothing {
-		s.after = to
+		s.asks.After = s.asks.To
 		return true
 	}
-	events, err := s.app.streams.feed.Feed(ctx, s.after, to, s.site)
+	events, err := s.app.streams.feed.Feed(ctx, s.asks)
 	if err != nil {
 		s.app.Log.Error("read events for a stream", "request", s.actor.Request, "error", err)
 		return false
@@ -253,14 +247,14 @@ func (s *stream) catchUp(ctx context.Context, w *bufio.Writer, head int64) bool 
 			text += line
 		}
 	}
-	s.after = to
+	s.asks.After = s.asks.To
 	return text == "" || s.welcome(ctx) && s.send(w, text)
 }
 
 // welcome reports whether the token is still good for listening.
 func (s *stream) welcome(ctx context.Context) bool {
 	token, problem := s.app.identify(ctx, s.cred, s.actor.Request)
-	return problem == nil && token.Role == s.token.Role && token.Site == s.token.Site
+	return problem == nil && token.SameView(s.token)
 }
 
 // send writes and flushes; false when the client does not take it in time.

@@ -17,6 +17,8 @@ type versionOut struct {
 		Name    string         `json:"name" doc:"Whose token came with the request"`
 		Role    incidents.Role `json:"role"`
 		Site    string         `json:"site,omitempty"`
+
+		Supplier string `json:"supplier,omitempty" doc:"Whose cases alone it sees"`
 	}
 }
 
@@ -24,6 +26,7 @@ func (a *app) getVersion(ctx context.Context, _ *struct{}) (*versionOut, error) 
 	t, out := tokenOf(ctx), &versionOut{}
 	out.Body.Version, out.Body.Tenant = a.Version, a.Tenant
 	out.Body.Name, out.Body.Role, out.Body.Site = t.Name, t.Role, t.Site
+	out.Body.Supplier = t.Supplier
 	return out, nil
 }
 

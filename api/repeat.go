@@ -71,7 +71,7 @@ func repeatOf(c *fiber.Ctx, op *huma.Operation, t incidents.Token) (*repeat, *Pr
 		return nil, p
 	}
 	key = strings.Trim(key, `"`)
-	scope := sha256.Sum256([]byte(strings.Join([]string{t.Tenant, t.Name, string(t.Role), t.Site, op.Method, op.Path, key}, "\n")))
+	scope := sha256.Sum256([]byte(strings.Join([]string{t.Tenant, t.Name, string(t.Role), t.Site, t.Supplier, op.Method, op.Path, key}, "\n")))
 	asked := sha256.New()
 	fmt.Fprintf(asked, "%s\n", c.Request().RequestURI())
 	asked.Write(c.Body())

@@ -107,8 +107,8 @@ func (p *identities) sign(claims map[string]any) string {
 func houseOf(t *testing.T, p *identities) *house {
 	return newHouse(t, func(parts *Parts) {
 		parts.URL = "http://belfry.test"
-		parts.Provider = oidc.New(oidc.Config{Issuer: p.URL, Client: "belfry", Secret: "s3cret", Role: "realm_access.roles", Site: "shop", Tenant: "company", Fallback: "default",
-			Roles: map[string]string{"boss": "manager", "helpers": "first_line", "shopkeepers": "site_manager", "things": "device"}})
+		parts.Provider = oidc.New(oidc.Config{Issuer: p.URL, Client: "belfry", Secret: "s3cret", Role: "realm_access.roles", Site: "shop", Supplier: "vendor", Tenant: "company", Fallback: "default",
+			Roles: map[string]string{"boss": "manager", "helpers": "first_line", "shopkeepers": "site_manager", "things": "device", "suppliers": "third_line"}})
 	})
 }
 
@@ -150,6 +150,11 @@ func TestAPersonSignsInThroughAProvider(t *testing.T) {
 	b.ask("GET", "/api/v1/incidents/INC-000001", "").want(t, 404, "")
 	b.ask("GET", "/api/v1/incidents/INC-000002", "").want(t, 200, "")
 
+	p.claims = object{"preferred_username": "sven", "vendor": "Xovis", "realm_access": object{"roles": "suppliers"}}
+	b = h.browser()
+	b.through(t, "/")
+	b.ask("GET", "/api/v1/version", "").want(t, 200, `"role":"third_line","supplier":"Xovis"`)
+
 	p.claims = object{"preferred_username": "zoe", "company": "other", "realm_access": object{"roles": "boss"}}
 	b = h.browser()
 	b.through(t, "/")
@@ -167,6 +172,7 @@ func TestWhomAProviderVouchesForInVain(t *testing.T) {
 		"only a device's role":      {"preferred_username": "x", "realm_access": object{"roles": "things"}},
 		"a site manager of nowhere": {"preferred_username": "x", "realm_access": object{"roles": "shopkeepers"}},
 		"two sites":                 {"preferred_username": "x", "realm_access": object{"roles": "shopkeepers"}, "shop": []string{"a", "b"}},
+		"a supplier of no name":     {"preferred_username": "x", "realm_access": object{"roles": "suppliers"}},
 		"another client":            {"preferred_username": "x", "realm_access": object{"roles": "boss"}, "aud": "other"},
 		"expired":                   {"preferred_username": "x", "realm_access": object{"roles": "boss"}, "exp": p.now.Add(-time.Hour).Unix()},
 		"another issuer":            {"preferred_username": "x", "realm_access": object{"roles": "boss"}, "iss": "https://evil.example"},

@@ -29,6 +29,7 @@ type tokenIn struct {
 		Name      string         `json:"name" minLength:"1" maxLength:"128" doc:"Whose it is; stands on timelines"`
 		Role      incidents.Role `json:"role" enum:"admin,manager,second_line,first_line,third_line,noc,site_manager,device"`
 		Site      string         `json:"site,omitempty" maxLength:"128" doc:"The one site that it sees; all when left out"`
+		Supplier  string         `json:"supplier,omitempty" maxLength:"128" doc:"third_line: sees the incidents that are with this supplier alone, as escalations name it; all of level 3 when left out"`
 		Tenant    string         `json:"tenant,omitempty" maxLength:"64" doc:"Of this tenant, for the provider's administrators; their own when left out"`
 		Provider  bool           `json:"provider,omitempty" doc:"Whether this administrator also manages the tenants"`
 		Scopes    []string       `json:"scopes,omitempty" maxItems:"50" example:"[\"incidents:read\"]" doc:"What of the role's it may do: read for all reading, or an area of this document and how, such as incidents:write; everything when left out"`
@@ -69,7 +70,7 @@ func (a *app) postToken(ctx context.Context, in *tokenIn) (*tokenOut, error) {
 		}
 	}
 	token, secret, err := a.Tokens.CreateToken(ctx, incidents.Token{Name: b.Name, Role: b.Role, Tenant: tenant,
-		Site: b.Site, Scopes: b.Scopes, ExpiresAt: b.ExpiresAt.UTC(), Provider: b.Provider}, a.Now())
+		Site: b.Site, Supplier: b.Supplier, Scopes: b.Scopes, ExpiresAt: b.ExpiresAt.UTC(), Provider: b.Provider}, a.Now())
 	if err != nil {
 		return nil, err
 	}

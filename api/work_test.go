@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -45,6 +46,82 @@ func TestASupplierSeesWhatIsAtItsLevel(t *testing.T) {
 	}
 	h.call("third_line", "POST", moves, `{"transition":"return","summary":"exchange it"}`).want(t, 200, `"level":2`)
 	h.call("third_line", "GET", "/api/v1/incidents/INC-000001", "").want(t, 404, "")
+}
+
+// TestASupplierSeesItsOwnCasesAlone compares, for the people of one supplier, every
+// answer about a case of another with that about an incident that nobody has.
+func TestASupplierSeesItsOwnCasesAlone(t *testing.T) {
+	h, url := lively(t, LiveLimits{})
+	made := func(supplier string) string {
+		return h.call("admin", "POST", "/api/v1/tokens", `{"name":"`+supplier+`","role":"third_line","supplier":"`+supplier+`"}`).want(t, 201, `"supplier":"`+supplier+`"`).json["secret"].(string)
+	}
+	h.token["xovis"], h.token["irisys"] = made("xovis"), made("irisys")
+	h.call("admin", "POST", "/api/v1/tokens", `{"name":"x","role":"noc","supplier":"xovis"}`).want(t, 422, `"field":"supplier"`)
+	h.call("xovis", "GET", "/api/v1/version", "").want(t, 200, `"supplier":"xovis"`)
+	for _, transition := range []string{`"override":"y"`, `"supplier":"xovis"`} {
+		h.call("manager", "POST", moves, `{"transition":"escalate","reason":"x",`+transition+`}`).want(t, 200, "")
+	}
+	h.call("second_line", "POST", "/api/v1/incidents/INC-000001/comments", `{"text":"which firmware?","shared":true}`).want(t, 201, "")
+
+	walked := 0
+	for path, item := range h.document().Paths {
+		for method := range item {
+			if !strings.Contains(path, "{ref}") {
+				continue
+			}
+			walked++
+			for _, body := range []string{`{}`, `{"text":"x"}`, `{"transition":"take"}`, `{"transition":"return","summary":"x"}`, `{"assignee":"x"}`, `{"actions":[{"text":"x","due":"2026-04-01T00:00:00Z"}]}`} {
+				var answers []string
+				for _, ref := range []string{"INC-000001", "INC-000099"} {
+					real := strings.NewReplacer("{action}", "1", "{ref}", ref, "{id}", "1").Replace(path)
+					got := h.call("irisys", strings.ToUpper(method), real, body, "If-Match", `"1"`)
+					answers = append(answers, fmt.Sprint(got.StatusCode, strings.ReplaceAll(got.text, ref, "REF")))
+				}
+				if answers[0] != answers[1] || strings.HasPrefix(answers[0], "2") {
+					t.Errorf("%s %s with %s tells them apart:\n%s\n%s", method, path, body, answers[0], answers[1])
+				}
+			}
+		}
+	}
+	if walked < 10 {
+		t.Errorf("walked %d operations on incidents; there are more", walked)
+	}
+	lists := []string{"/incidents", "/incidents?level=3", "/incidents?q=silent", "/incidents?supplier=xovis", "/history?device=FC-1", "/actions", "/search?q=silent"}
+	for _, path := range lists {
+		if got := h.call("irisys", "GET", "/api/v1"+path, "").want(t, 200, ""); strings.Contains(got.text, "INC-000001") {
+			t.Errorf("%s tells another supplier of it: %s", path, got.text)
+		}
+	}
+	for _, path := range lists[:5] {
+		h.call("xovis", "GET", "/api/v1"+path, "").want(t, 200, "INC-000001")
+	}
+	h.call("xovis", "GET", "/api/v1/incidents/INC-000001/timeline", "").want(t, 200, "which firmware?")
+	h.call("manager", "GET", "/api/v1/incidents?supplier=xovis", "").want(t, 200, "INC-000001")
+	if got := h.call("manager", "GET", "/api/v1/incidents?supplier=irisys", ""); len(got.items()) != 0 {
+		t.Errorf("with irisys: %s", got.text)
+	}
+
+	own, other := h.follow(url, "xovis", "", "0"), h.follow(url, "irisys", "", "0")
+	if _, e := own.next(); e.Ref != "INC-000001" {
+		t.Errorf("the supplier hears of %q", e.Ref)
+	}
+	h.call("second_line", "POST", "/api/v1/incidents/INC-000002/transitions", `{"transition":"take"}`).want(t, 200, "")
+	h.call("manager", "POST", "/api/v1/incidents/INC-000002/transitions", `{"transition":"hold","reason":"vendor","supplier":"irisys","text":"they look","until":"2026-04-01T00:00:00Z"}`).want(t, 200, "")
+	if _, e := other.next(); e.Ref != "INC-000002" {
+		t.Errorf("the other supplier hears of %q", e.Ref)
+	}
+	h.call("irisys", "GET", "/api/v1/incidents/INC-000002", "").want(t, 200, `"supplier":"irisys"`)
+	h.call("xovis", "GET", "/api/v1/incidents/INC-000002", "").want(t, 404, "")
+
+	h.call("xovis", "POST", moves, `{"transition":"take"}`).want(t, 200, `"assignee":"xovis"`)
+	h.call("xovis", "POST", moves, `{"transition":"hold","reason":"vendor","supplier":"irisys","text":"x","until":"2026-04-01T00:00:00Z"}`).want(t, 422, "another than yours")
+	h.call("xovis", "POST", moves, `{"transition":"return","summary":"exchange it"}`).want(t, 200, `"state":"new"`)
+	h.call("xovis", "GET", "/api/v1/incidents/INC-000001", "").want(t, 404, "")
+	if got := h.call("manager", "GET", "/api/v1/incidents/INC-000001", "").want(t, 200, ""); got.json["assignee"] != nil {
+		t.Errorf("what the supplier handed back is still its: %s", got.text)
+	}
+	h.call("manager", "POST", moves, `{"transition":"escalate","reason":"again"}`).want(t, 200, "")
+	h.call("xovis", "GET", "/api/v1/incidents/INC-000001/timeline", "").want(t, 200, "exchange it")
 }
 
 func TestActions(t *testing.T) {

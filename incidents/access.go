@@ -15,7 +15,7 @@ const (
 	Manager     Role = "manager"
 	FirstLine   Role = "first_line"
 	SecondLine  Role = "second_line"
-	ThirdLine   Role = "third_line" // a supplier: sees what is at level 3
+	ThirdLine   Role = "third_line" // a supplier's people, or an own third line; see Actor.Sees
 	NOC         Role = "noc"
 	SiteManager Role = "site_manager"
 	DeviceRole  Role = "device"
@@ -59,22 +59,53 @@ const (
 
 // Actor is who or what does something. The zero Actor may do nothing.
 type Actor struct {
-	Name    string // of the principal, or of the part of belfry that acts by itself
-	Role    Role   // "" for what acts by itself
-	Site    string // the one site that the principal sees; "" for all
-	Source  Source
+	Name   string // of the principal, or of the part of belfry that acts by itself
+	Role   Role   // "" for what acts by itself
+	Site   string // the one site that the principal sees; "" for all
+	Source Source
+
+	Supplier string // whose cases alone one of the third line sees; "" for an own third line, which sees all of level 3
+
 	Request string // id of the request, for the timeline
 }
 
 // automatic reports whether the actor is belfry itself.
 func (a Actor) automatic() bool { return a.Source == ByAnalyzer || a.Source == ByTimer }
 
-// Sees reports whether the actor may know that the incident exists.
+// Sees reports whether the actor may know that the incident exists. The third line
+// sees what is at level 3; a supplier's people what is with their supplier, and only
+// as long as it is.
 func (a Actor) Sees(inc *Incident) bool {
-	if a.Role == ThirdLine && inc.Level < 3 {
+	switch {
+	case a.Supplier != "" && a.Supplier != inc.With():
+		return false
+	case a.Supplier == "" && a.Role == ThirdLine && inc.Level < 3:
 		return false
 	}
 	return a.Site == "" || a.Site == inc.Site
+}
+
+// narrow keeps what is asked for to what Sees lets through. It reports false when
+// nothing is left.
+func (a Actor) narrow(site *string, level *int, supplier *string) bool {
+	for _, own := range []struct {
+		is    string
+		asked *string
+	}{{a.Site, site}, {a.Supplier, supplier}} {
+		if own.is != "" {
+			if *own.asked != "" && *own.asked != own.is {
+				return false
+			}
+			*own.asked = own.is
+		}
+	}
+	if a.Role == ThirdLine && a.Supplier == "" {
+		if *level != 0 && *level != 3 {
+			return false
+		}
+		*level = 3
+	}
+	return true
 }
 
 // Token is a key to the API, without its secret.
@@ -83,7 +114,8 @@ type Token struct {
 	Name      string    `json:"name"` // of the principal; stands on timelines
 	Role      Role      `json:"role"`
 	Tenant    string    `json:"tenant"`
-	Site      string    `json:"site,omitempty"` // the one site that it sees; "" for all
+	Site      string    `json:"site,omitempty"`     // the one site that it sees; "" for all
+	Supplier  string    `json:"supplier,omitempty"` // of the third line: whose cases it sees; "" for all of level 3
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	LastUsed  time.Time `json:"last_used,omitzero"` // to the minute
@@ -92,13 +124,24 @@ type Token struct {
 	Provider  bool      `json:"provider,omitempty"` // an administrator's, who also manages the tenants
 }
 
+// Actor returns the token's owner as one who acts by the API.
+func (t Token) Actor(request string) Actor {
+	return Actor{Name: t.Name, Role: t.Role, Site: t.Site, Supplier: t.Supplier, Source: ByAPI, Request: request}
+}
+
+// SameView reports whether both tokens see and may do the same.
+func (t Token) SameView(other Token) bool {
+	return t.Role == other.Role && t.Site == other.Site && t.Supplier == other.Supplier
+}
+
 // Session is somebody who is signed in with a browser.
 type Session struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Role      Role      `json:"role"`
-	Site      string    `json:"site,omitempty"`  // the one site that is seen; "" for all
-	Token     string    `json:"token,omitempty"` // id of the token that it was opened with; "" when a provider of identities vouched
+	Site      string    `json:"site,omitempty"`     // the one site that is seen; "" for all
+	Supplier  string    `json:"supplier,omitempty"` // whose cases alone are seen
+	Token     string    `json:"token,omitempty"`    // id of the token that it was opened with; "" when a provider of identities vouched
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
@@ -128,6 +171,11 @@ func (t Token) Check(at time.Time) error {
 	}
 	if t.Role == SiteManager && t.Site == "" {
 		f.add("site", "is missing; a site manager's token needs one")
+	}
+	if t.Supplier != "" {
+		if f.name("supplier", t.Supplier); t.Role != ThirdLine {
+			f.add("supplier", "is for the role %q alone", ThirdLine)
+		}
 	}
 	if t.Provider && (t.Role != Admin || t.Site != "") {
 		f.add("provider", "is for administrators of a whole tenant")

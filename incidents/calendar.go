@@ -78,10 +78,20 @@ func (f *faults) dates(c *Calendar) {
 	}
 }
 
+// in returns the calendar by the clocks of another zone; "" leaves it.
+func (c *Calendar) in(zone string) *Calendar {
+	if zone == "" {
+		return c
+	}
+	other := *c
+	other.Zone, other.site.Zone, other.last = zone, zone, nil
+	return &other
+}
+
 // open returns the spans that count of the local day that holds the instant, in
 // order and without overlap, and the end of the day.
 func (c *Calendar) open(at time.Time) (spans []telemetry.OpenSpan, end time.Time) {
-	if c.last == nil { // it was never checked, as those of contacts are not
+	if c.last == nil { // it was never checked, or is a copy: those of contacts
 		d := c.dayOf(at)
 		return d.spans, d.end
 	}

@@ -87,6 +87,7 @@ type Query struct {
 	Clock                                  string    // one of ClockStates
 	Parent                                 string    // the site incident that stands for it
 	Reporter                               string    // who reported it
+	Supplier                               string    // with which it is now; see Incident.With
 	Q                                      string    // words of the summary
 	UpdatedSince                           time.Time // updated at that time or later
 	Before                                 string    // start after this reference

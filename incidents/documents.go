@@ -86,6 +86,15 @@ func (d *Desk) readBook(ctx context.Context) (*Book, error) {
 	return NewBook(documents)
 }
 
+// Office returns the calendar of the office, as it is now.
+func (d *Desk) Office(ctx context.Context) (*Calendar, error) {
+	book, err := d.readBook(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return book.business(), nil
+}
+
 // Documents returns the newest version of each document of a kind, by id. Those
 // that are retired are left out.
 func (d *Desk) Documents(ctx context.Context, kind DocumentKind) ([]Document, error) {

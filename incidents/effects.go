@@ -144,6 +144,7 @@ func (c *change) assign() {
 // takeUp begins the clocks of what was held back: somebody works on it now.
 func (c *change) takeUp() {
 	c.inc.Held = Held{}
+	c.workedBy()
 	c.respond()
 }
 

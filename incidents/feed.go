@@ -8,6 +8,19 @@ type FeedEvent struct {
 	Event
 }
 
+// FeedQuery asks for the events with an ID in (After, To], in their order. Empty fields
+// ask for nothing in particular; what an incident is like is as of now.
+type FeedQuery struct {
+	After, To int64
+	Site      string
+	Level     int
+	Supplier  string
+}
+
+// Follow narrows a query to the incidents that the actor may see. It reports false when
+// there is nothing to follow.
+func (a Actor) Follow(q *FeedQuery) bool { return a.narrow(&q.Site, &q.Level, &q.Supplier) }
+
 // Reads reports whether the actor may read an event of an incident that it sees:
 // internal notes are for the desk and the NOC, and the shared ones for the supplier.
 func (a Actor) Reads(e *Event) bool {

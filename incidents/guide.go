@@ -28,6 +28,7 @@ type Guide struct {
 type SolvedQuery struct {
 	Device, Site, Category string
 	Level                  int
+	Supplier               string
 	Not                    []string // references that are left out
 	Limit                  int
 }
@@ -99,8 +100,8 @@ func (d *Desk) solvedBefore(ctx context.Context, g *Guide, inc *Incident, actor 
 		if err != nil || q.Device+q.Site+q.Category == "" {
 			return nil
 		}
-		if q.Limit, q.Not = solvedShown, not; actor.Role == ThirdLine {
-			q.Level = 3
+		if q.Limit, q.Not = solvedShown, not; !actor.narrow(&q.Site, &q.Level, &q.Supplier) {
+			return nil
 		}
 		list, err = d.store.SolvedBefore(ctx, q)
 		for i := range list {
@@ -109,13 +110,13 @@ func (d *Desk) solvedBefore(ctx context.Context, g *Guide, inc *Incident, actor 
 		return list
 	}
 	if inc.Device != "" {
-		g.Device = look(SolvedQuery{Device: inc.Device, Site: actor.Site})
+		g.Device = look(SolvedQuery{Device: inc.Device})
 	}
 	if inc.Site != "" {
 		g.Site = look(SolvedQuery{Site: inc.Site, Category: inc.Category})
 	}
 	if inc.Category != "" {
-		g.Others = look(SolvedQuery{Category: inc.Category, Site: actor.Site})
+		g.Others = look(SolvedQuery{Category: inc.Category})
 	}
 	if err != nil {
 		return fmt.Errorf("look how %s was solved before: %w", inc.Ref, err)
@@ -128,6 +129,7 @@ type ActionQuery struct {
 	Site     string
 	Assignee string // also those that are for whoever looks after the site
 	Level    int
+	Supplier string
 	After    string // start after this place
 	Limit    int
 }
@@ -156,14 +158,8 @@ func numberOf(ref string) (n int64) {
 // OpenActions returns the actions that the actor may see and that are still to be
 // done.
 func (d *Desk) OpenActions(ctx context.Context, q ActionQuery, actor Actor) ([]OpenAction, error) {
-	if actor.Site != "" {
-		if q.Site != "" && q.Site != actor.Site {
-			return nil, nil
-		}
-		q.Site = actor.Site
-	}
-	if actor.Role == ThirdLine {
-		q.Level = 3
+	if !actor.narrow(&q.Site, &q.Level, &q.Supplier) {
+		return nil, nil
 	}
 	return d.store.OpenActions(ctx, q)
 }
@@ -194,6 +190,7 @@ type OpenedQuery struct {
 	From, To time.Time
 	Site     string
 	Level    int
+	Supplier string
 }
 
 // Verdict is what people made of the incidents of a rule.

@@ -31,6 +31,7 @@ func (a Actor) through(channel Source) (Actor, error) {
 type HistoryQuery struct {
 	Site, Device, Requester string
 	Level                   int
+	Supplier                string
 	Before                  int64 // start after this entry
 	Limit                   int
 }
@@ -41,14 +42,8 @@ func (d *Desk) History(ctx context.Context, q HistoryQuery, actor Actor) (out []
 	if q.Site+q.Device+q.Requester == "" {
 		return nil, 0, &InvalidError{[]Fault{{"site", "is missing, and so are device and requester; want one of them"}}}
 	}
-	if actor.Site != "" {
-		if q.Site != "" && q.Site != actor.Site {
-			return nil, 0, nil
-		}
-		q.Site = actor.Site
-	}
-	if actor.Role == ThirdLine {
-		q.Level = 3
+	if !actor.narrow(&q.Site, &q.Level, &q.Supplier) {
+		return nil, 0, nil
 	}
 	page, err := d.store.History(ctx, q)
 	if err != nil {

@@ -111,6 +111,7 @@ type Incident struct {
 	Urgency       Urgency     `json:"urgency,omitempty"`
 	Priority      int         `json:"priority,omitempty"` // 1 (most) to 4
 	Level         int         `json:"level,omitempty"`    // of support: 1, 2 or 3
+	Highest       int         `json:"highest,omitempty"`  // the highest level that it ever was at; 0 for one that never went up
 	Summary       string      `json:"summary,omitempty"`
 	Description   string      `json:"description,omitempty"`
 	Reporter      string      `json:"reporter,omitempty"`
@@ -156,6 +157,17 @@ type VendorCase struct {
 	Supplier  string    `json:"supplier"`
 	Reference string    `json:"reference,omitempty"` // the supplier's own
 	OpenedAt  time.Time `json:"opened_at"`
+	Worker    string    `json:"worker,omitempty"` // who of the supplier's people has it
+}
+
+// With returns the supplier that has the incident now, and so sees it: the one whose
+// case it is while it is at level 3, its end included, or waits for a supplier; "" for
+// none.
+func (inc *Incident) With() string {
+	if inc.Level == 3 || inc.State == Pending && HoldReasons[inc.PendingReason].Vendor {
+		return inc.Vendor.Supplier
+	}
+	return ""
 }
 
 // Score is what the people concerned think of how an incident ended.

@@ -54,6 +54,7 @@ func (c *change) escalable() error {
 // escalate leaves the owner: the desk answers for it to the end.
 func (c *change) escalate() {
 	c.inc.Level++
+	c.inc.Highest = max(c.inc.Highest, c.inc.Level)
 	if c.req.Override != "" && !c.actor.automatic() {
 		c.req.Text = c.req.Reason + " (at once, because: " + c.req.Override + ")"
 	}

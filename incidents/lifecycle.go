@@ -264,6 +264,7 @@ func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Inci
 		next.State = m.to
 	}
 	m.effect(c)
+	c.handBack(&inc)
 	c.hear(&inc)
 	c.runClocks(&inc)
 	if !actor.automatic() {

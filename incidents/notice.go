@@ -119,7 +119,7 @@ type Contact struct {
 	Email    string          `json:"email"`
 	Language string          `json:"language"` // one of Languages
 	Zone     string          `json:"zone,omitempty"`
-	Hours    telemetry.Hours `json:"hours,omitempty"` // no message outside them; none: at any time
+	Hours    telemetry.Hours `json:"hours,omitempty"` // no message outside them; none: those of the office
 
 	Topics []Topic  `json:"topics,omitempty"` // what the person is told of besides
 	Sites  []string `json:"sites,omitempty"`  // at these sites alone; none: at all
@@ -150,10 +150,15 @@ func (c *Contact) follows(topic Topic, sites ...string) bool {
 var Languages = []string{"en", "fr", "ro"}
 
 // Reachable returns the instant from at on at which the contact may be told, or
-// the zero time when there is none within three years.
-func (c *Contact) Reachable(at time.Time) (time.Time, error) {
-	if !c.Hours.Known() {
+// the zero time when there is none within three years. Who has no hours of their own
+// keeps those of the office, by the clocks of their zone if they have named one; no
+// office is one that never closes.
+func (c *Contact) Reachable(at time.Time, office *Calendar) (time.Time, error) {
+	if !c.Hours.Known() && office == nil {
 		return at, nil
+	}
+	if !c.Hours.Known() {
+		return office.in(c.Zone).Opening(at), nil
 	}
 	zone := c.Zone
 	if zone == "" {

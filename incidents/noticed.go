@@ -52,6 +52,12 @@ func (s *Step) concernsSite() bool {
 	return s.Event.Kind == Chase || s.Before.State != Resolved && s.After.State == Resolved && s.Event.Kind == Resolve
 }
 
+// Pressing reports whether somebody has to look at it now: then it is also told to
+// those of whom only the office's hours are known.
+func (inc *Incident) Pressing() bool {
+	return inc.Major && slices.Contains(open, inc.State) || inc.urgent()
+}
+
 // urgent reports whether the incident is at work with the highest priority.
 func (inc *Incident) urgent() bool {
 	return inc.Priority == 1 && slices.Contains(open, inc.State) && (inc.Held.By == "" || inc.Touched)

@@ -52,6 +52,9 @@ func (c *change) holdable() error {
 	if reason.Vendor && c.inc.Vendor.Supplier == "" {
 		f.name("supplier", c.req.Supplier)
 	}
+	if own := c.actor.Supplier; own != "" && reason.Vendor && c.req.Supplier != "" && c.req.Supplier != own {
+		f.add("supplier", "is another than yours; return it to the desk with what you know, which passes it on")
+	}
 	return f.err()
 }
 
@@ -74,5 +77,26 @@ func (c *change) openVendorCase() {
 	}
 	if c.req.Reference != "" {
 		v.Reference = c.req.Reference
+	}
+}
+
+// handBack takes it from the supplier's people once it is no longer with them: nobody
+// has what they can't see. Work without an owner is new again.
+func (c *change) handBack(before *Incident) {
+	was := before.With()
+	if was == "" || c.inc.With() == was || c.inc.Assignee == "" || c.inc.Assignee != before.Vendor.Worker {
+		return
+	}
+	c.inc.Assignee = ""
+	if c.inc.State == InProgress {
+		c.inc.State = New
+	}
+}
+
+// workedBy notes who of the supplier's people has it; "" when somebody else has.
+func (c *change) workedBy() {
+	c.inc.Vendor.Worker = ""
+	if c.actor.Supplier != "" {
+		c.inc.Vendor.Worker = c.inc.Assignee
 	}
 }

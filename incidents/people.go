@@ -262,17 +262,8 @@ func (d *Desk) Get(ctx context.Context, ref string, actor Actor) (Incident, erro
 
 // List returns a page of the incidents that the actor may see, the newest first.
 func (d *Desk) List(ctx context.Context, q Query, actor Actor) ([]Incident, error) {
-	if actor.Site != "" {
-		if q.Site != "" && q.Site != actor.Site {
-			return nil, nil
-		}
-		q.Site = actor.Site
-	}
-	if actor.Role == ThirdLine {
-		if q.Level != 0 && q.Level != 3 {
-			return nil, nil
-		}
-		q.Level = 3
+	if !actor.narrow(&q.Site, &q.Level, &q.Supplier) {
+		return nil, nil
 	}
 	return d.store.Incidents(ctx, q)
 }

@@ -67,15 +67,9 @@ func (d *Desk) Figures(ctx context.Context, q ReportQuery, actor Actor) ([]Figur
 	if err := q.check(); err != nil {
 		return nil, err
 	}
-	if actor.Site != "" {
-		if q.Site != "" && q.Site != actor.Site {
-			return (&reporter{all: &tallying{}}).figures(), nil
-		}
-		q.Site = actor.Site
-	}
 	o := OpenedQuery{From: q.From, To: q.To, Site: q.Site}
-	if actor.Role == ThirdLine {
-		o.Level = 3
+	if !actor.narrow(&o.Site, &o.Level, &o.Supplier) {
+		return (&reporter{all: &tallying{}}).figures(), nil
 	}
 	book, err := d.readBook(ctx)
 	if err != nil {
@@ -128,9 +122,10 @@ func (r *reporter) groupOf(inc *Incident) string {
 	return cmp.Or(group, "-")
 }
 
-// highest is the highest level that worked on it.
+// highest is the highest level that worked on it. Of what went up before that was noted
+// the clocks of the levels tell, where there was an agreement.
 func (inc *Incident) highest() int {
-	level := inc.Level
+	level := max(inc.Level, inc.Highest)
 	for i := range inc.Clocks {
 		for l := level + 1; l <= 3; l++ {
 			if inc.Clocks[i].Name == levelClock(l) {

@@ -52,6 +52,7 @@ type SearchQuery struct {
 	Kind     string // one of HitKinds; "" for all
 	Site     string // only of this site; "" for any
 	Level    int    // only incidents at this level; 0 for any
+	Supplier string // only incidents that are with it; "" for any
 	Internal bool   // also what is for the desk alone
 	Limit    int
 }
@@ -76,11 +77,8 @@ func (d *Desk) Search(ctx context.Context, q SearchQuery, language string, actor
 		return nil, err
 	}
 	q.Internal = actor.Role.OnDesk() || actor.Role == NOC
-	if actor.Site != "" {
-		q.Site = actor.Site
-	}
-	if actor.Role == ThirdLine {
-		q.Level = 3
+	if !actor.narrow(&q.Site, &q.Level, &q.Supplier) {
+		return nil, nil
 	}
 	hits, err := d.store.Search(ctx, q)
 	if err != nil {

@@ -48,6 +48,11 @@ func (c Config) token(id *oidc.IDToken) (incidents.Token, error) {
 			return t, unwelcome("the claim %q names %d sites; want one", c.Site, len(names))
 		}
 	}
+	if c.Supplier != "" && t.Role == incidents.ThirdLine {
+		if t.Supplier = one(claims, c.Supplier); t.Supplier == "" || len(t.Supplier) > 128 {
+			return t, unwelcome("the claim %q names no supplier of %s, who is of the third line", c.Supplier, t.Name)
+		}
+	}
 	if t.Role == incidents.SiteManager && t.Site == "" {
 		return t, unwelcome("%s is a site manager without a site", t.Name)
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	Role     string            // claim whose values are looked up in Roles; dots lead into objects
 	Roles    map[string]string // value to role; the one that may do most is taken
 	Site     string            // claim that names the one site somebody sees; "" for none
+	Supplier string            // claim that names the supplier of everybody of the third line; "" for none
 	Tenant   string            // claim that names the tenant; "" for DefaultTenant
 	Fallback string            // the tenant of everybody without that claim
 	HTTP     *http.Client      // nil: one with a time limit

@@ -136,7 +136,7 @@ func (p *Page) show(token incidents.Token, draw func(*visit) (*sheet, error), wh
 		ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 		defer cancel()
 		v := &visit{Fleet: p.fleet, token: token, r: r.WithContext(ctx), at: p.fleet.Now().UTC(),
-			actor: incidents.Actor{Name: token.Name, Role: token.Role, Site: token.Site, Source: incidents.ByAPI}}
+			actor: token.Actor("")}
 		if token.Role == incidents.ThirdLine && r.URL.Path == "/" {
 			http.Redirect(w, r, "/incidents", http.StatusSeeOther)
 			return

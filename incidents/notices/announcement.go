@@ -19,7 +19,7 @@ func announced(n incidents.Notice) bool {
 // form of one, and the events themselves.
 func (w *Worker) subject(ctx context.Context, letter []incidents.Notice) (incidents.Incident, []incidents.Event, error) {
 	if announced(letter[0]) {
-		return w.announcement(ctx, letter)
+		return w.updates(ctx, letter)
 	}
 	inc, err := w.Outbox.Incident(ctx, letter[0].Ref)
 	if err != nil {
@@ -39,14 +39,22 @@ func (w *Worker) subject(ctx context.Context, letter []incidents.Notice) (incide
 	return inc, events, nil
 }
 
-func (w *Worker) announcement(ctx context.Context, letter []incidents.Notice) (incidents.Incident, []incidents.Event, error) {
-	var a incidents.Announcement
-	r, err := w.Outbox.OneRecord(ctx, incidents.AnnouncementRecord, letter[0].Ref)
+func (w *Worker) announcement(ctx context.Context, ref string) (a incidents.Announcement, err error) {
+	r, err := w.Outbox.OneRecord(ctx, incidents.AnnouncementRecord, ref)
 	if err == nil {
 		err = json.Unmarshal(r.Data, &a)
 	}
 	if err != nil {
-		return incidents.Incident{}, nil, fmt.Errorf("read %s: %w", letter[0].Ref, err)
+		return a, fmt.Errorf("read %s: %w", ref, err)
+	}
+	return a, nil
+}
+
+// updates returns what notices tell of an announcement.
+func (w *Worker) updates(ctx context.Context, letter []incidents.Notice) (incidents.Incident, []incidents.Event, error) {
+	a, err := w.announcement(ctx, letter[0].Ref)
+	if err != nil {
+		return incidents.Incident{}, nil, err
 	}
 	inc, all := a.Told()
 	events := make([]incidents.Event, len(letter))

@@ -389,6 +389,37 @@ func TestNoMessageReachesAPersonOutsideTheirHours(t *testing.T) {
 	}
 }
 
+// TestWhoHasNoHoursKeepsThoseOfTheOffice: only what is pressing comes at night.
+func TestWhoHasNoHoursKeepsThoseOfTheOffice(t *testing.T) {
+	o := newOffice(t)
+	o.worker.Office = o.desk.Office
+	o.contact(incidents.Contact{Name: "rosa", Email: "rosa@rome.example", Language: "en"})
+	o.contact(incidents.Contact{Name: "yuki", Email: "yuki@tokyo.example", Language: "en", Zone: "Asia/Tokyo"})
+	o.now = time.Date(2026, 3, 27, 23, 0, 0, 0, time.UTC) // Friday night
+	ref, pressing := o.report(), o.report()
+	o.move(ref, anna, incidents.Request{Transition: incidents.Assign, Assignee: "yuki"})
+	o.pass(time.Hour)
+	if list := o.post.got(); len(list) != 0 {
+		t.Fatalf("at night came %+v", list)
+	}
+	o.move(pressing, anna, incidents.Request{Transition: incidents.Major, Reason: "all doors"})
+	o.move(pressing, anna, incidents.Request{Transition: incidents.Take})
+	o.pass(time.Hour)
+	if list := o.post.got(); len(list) != 1 || list[0].to != "rosa@rome.example" || !strings.Contains(list[0].header.Get("Subject"), pressing) {
+		t.Fatalf("of the major incident came %+v", list)
+	}
+	o.now = time.Date(2026, 3, 30, 1, 0, 0, 0, time.UTC) // Monday: ten in Tokyo, nobody in the office
+	o.pass(0)
+	if list := o.post.got(); len(list) != 1 || list[0].to != "yuki@tokyo.example" {
+		t.Fatalf("on Monday morning in Tokyo came %+v", list)
+	}
+	o.now = time.Date(2026, 3, 30, 10, 0, 0, 0, time.UTC)
+	o.pass(0)
+	if list := o.post.got(); len(list) != 1 || list[0].to != "rosa@rome.example" {
+		t.Fatalf("in the office's hours came %+v", list)
+	}
+}
+
 func TestMailIsTriedAgain(t *testing.T) {
 	o := newOffice(t)
 	o.contact(incidents.Contact{Name: "rosa", Email: "rosa@rome.example", Language: "en"})

@@ -49,9 +49,14 @@ type Options struct {
 	Mail         Mail          // no e-mail is sent when its Server is ""
 	AllowPrivate bool          // webhooks may call addresses that are not public
 	Poll         time.Duration
-	Now          func() time.Time
-	Log          *slog.Logger          // nil discards
-	Registerer   prometheus.Registerer // may be nil
+
+	// Office returns the hours of those contacts who have none; nil: they are told at
+	// any time.
+	Office func(context.Context) (*incidents.Calendar, error)
+
+	Now        func() time.Time
+	Log        *slog.Logger          // nil discards
+	Registerer prometheus.Registerer // may be nil
 }
 
 // Worker delivers notices.
@@ -186,7 +191,7 @@ func letters(list []incidents.Notice) (out [][]incidents.Notice) {
 func (w *Worker) attempt(ctx context.Context, letter []incidents.Notice, at time.Time) (int, error) {
 	writing := context.WithoutCancel(ctx)
 	if letter[0].Channel == incidents.ByEmail {
-		until, err := w.reachable(ctx, letter[0].Recipient, at)
+		until, err := w.reachable(ctx, letter[0], at)
 		if err != nil {
 			return 0, err
 		}
@@ -243,21 +248,49 @@ func ids(letter []incidents.Notice) (out []int64) {
 	return out
 }
 
-// reachable returns when the person with that address may be told.
-func (w *Worker) reachable(ctx context.Context, email string, at time.Time) (time.Time, error) {
-	c, err := w.Outbox.ContactAt(ctx, email)
+// reachable returns when the person whom a notice is for may be told. Who has said
+// when is told at no other time; for who has not, the office's hours are a guess, which
+// what is pressing does not wait for.
+func (w *Worker) reachable(ctx context.Context, n incidents.Notice, at time.Time) (time.Time, error) {
+	c, err := w.Outbox.ContactAt(ctx, n.Recipient)
 	if errors.Is(err, incidents.ErrNotFound) {
 		return at, nil
 	}
 	if err != nil {
 		return at, err
 	}
-	until, err := c.Reachable(at)
+	var office *incidents.Calendar
+	if !c.Hours.Known() && w.Office != nil {
+		if pressing, err := w.pressing(ctx, n); err != nil || pressing {
+			return at, err
+		}
+		if office, err = w.Office(ctx); err != nil {
+			return at, fmt.Errorf("read the office's hours: %w", err)
+		}
+	}
+	until, err := c.Reachable(at, office)
 	if until.IsZero() || err != nil {
 		w.Log.Warn("a contact's hours never come; told at once", "contact", c.Name, "error", err)
 		return at, nil
 	}
 	return until, nil
+}
+
+// pressing reports whether what a notice tells of can't wait for the morning: a major
+// incident under way, one of priority 1, and what is announced of one.
+func (w *Worker) pressing(ctx context.Context, n incidents.Notice) (bool, error) {
+	ref := n.Ref
+	if announced(n) {
+		a, err := w.announcement(ctx, n.Ref)
+		if ref = a.Incident; err != nil || ref == "" {
+			return false, err
+		}
+	}
+	inc, err := w.Outbox.Incident(ctx, ref)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", ref, err)
+	}
+	return inc.Pressing(), nil
 }
 
 // errGone says that there is nobody to tell any more.

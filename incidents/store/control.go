@@ -65,8 +65,8 @@ func insertToken(ctx context.Context, tx *txn, t incidents.Token, hash []byte) e
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, principal, role, site, hash, created_at, expires_at, last_used, revoked_at, provider, scopes)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING`, t.ID, principal, string(t.Role), t.Site, hash,
+	_, err = tx.ExecContext(ctx, `INSERT INTO tokens (id, principal, role, site, supplier, hash, created_at, expires_at, last_used, revoked_at, provider, scopes)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING`, t.ID, principal, string(t.Role), t.Site, t.Supplier, hash,
 		t.CreatedAt.UnixMilli(), millis(t.ExpiresAt), millis(t.LastUsed), millis(t.RevokedAt), number(t.Provider), strings.Join(t.Scopes, " "))
 	return err
 }
@@ -117,7 +117,7 @@ func (c *Control) Tokens(ctx context.Context, tenant string) ([]incidents.Token,
 }
 
 func (c *Control) tokens(ctx context.Context, where string, args ...any) (list []incidents.Token, hashes [][]byte, err error) {
-	rows, err := c.read.QueryContext(ctx, `SELECT t.id, p.name, t.role, p.tenant, t.site, t.hash,
+	rows, err := c.read.QueryContext(ctx, `SELECT t.id, p.name, t.role, p.tenant, t.site, t.supplier, t.hash,
 		t.created_at, t.expires_at, t.last_used, t.revoked_at, t.provider, t.scopes FROM tokens t JOIN principals p ON p.id = t.principal `+where, args...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read tokens: %w", err)
@@ -129,7 +129,7 @@ func (c *Control) tokens(ctx context.Context, where string, args ...any) (list [
 		var created, expires, used, revoked sql.NullInt64
 		var provider int64
 		var scopes string
-		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &t.Tenant, &t.Site, &hash, &created, &expires, &used, &revoked, &provider, &scopes); err != nil {
+		if err := rows.Scan(&t.ID, &t.Name, &t.Role, &t.Tenant, &t.Site, &t.Supplier, &hash, &created, &expires, &used, &revoked, &provider, &scopes); err != nil {
 			return nil, nil, fmt.Errorf("read tokens: %w", err)
 		}
 		t.CreatedAt, t.ExpiresAt, t.LastUsed, t.RevokedAt = timeOf(created), timeOf(expires), timeOf(used), timeOf(revoked)

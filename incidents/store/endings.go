@@ -103,8 +103,9 @@ func (t *Tickets) SolvedBefore(ctx context.Context, q incidents.SolvedQuery) ([]
 	f.text("device", q.Device)
 	f.text("site", q.Site)
 	f.text("category", q.Category)
-	if q.Level > 0 {
-		f.add("level = ?", q.Level)
+	f.level("level", q.Level)
+	if q.Supplier != "" {
+		f.add("incident IN (SELECT id FROM incidents WHERE supplier = ? AND supplier <> '')", q.Supplier)
 	}
 	for _, ref := range q.Not {
 		id, _ := idOf(ref)
@@ -152,9 +153,8 @@ func (t *Tickets) Opened(ctx context.Context, q incidents.OpenedQuery, take func
 	if q.Site != "" {
 		f.add(t.hint+"site = ?", q.Site)
 	}
-	if q.Level > 0 {
-		f.add(t.hint+"level = ?", q.Level)
-	}
+	f.level(t.hint+"level", q.Level)
+	f.text("supplier", q.Supplier)
 	rows, err := t.read.QueryContext(ctx, "SELECT data FROM incidents"+f.where(), f.args...)
 	if err != nil {
 		return err
@@ -181,9 +181,8 @@ func (t *Tickets) Opened(ctx context.Context, q incidents.OpenedQuery, take func
 func (t *Tickets) OpenActions(ctx context.Context, q incidents.ActionQuery) ([]incidents.OpenAction, error) {
 	f := filter{dialect: t.dialect}
 	f.text("i.site", q.Site)
-	if q.Level > 0 {
-		f.add("i.level = ?", q.Level)
-	}
+	f.level("i.level", q.Level)
+	f.text("i.supplier", q.Supplier)
 	if q.Assignee != "" {
 		f.add("o.assignee IN ('', ?)", q.Assignee)
 	}

@@ -16,26 +16,27 @@ func (t *Tickets) LastEvent(ctx context.Context) (id int64, err error) {
 	return id, nil
 }
 
-// Feed returns the events with an id in (after, to], in order, without their
-// evidence: those of one site, or of all when site is "". The caller keeps the
-// span short, for it is scanned whole.
-func (t *Tickets) Feed(ctx context.Context, after, to int64, site string) ([]incidents.FeedEvent, error) {
+// Feed returns the events that are asked for, without their evidence. The caller
+// keeps the span short, for it is scanned whole.
+func (t *Tickets) Feed(ctx context.Context, q incidents.FeedQuery) ([]incidents.FeedEvent, error) {
 	f := filter{}
-	f.add("e.id > ?", after)
-	f.add("e.id <= ?", to)
-	f.text("i.site", site)
+	f.add("e.id > ?", q.After)
+	f.add("e.id <= ?", q.To)
+	f.text("i.site", q.Site)
+	f.level("i.level", q.Level)
+	f.text("i.supplier", q.Supplier)
 	// The cross join keeps the planner from walking all incidents of the site.
 	rows, err := t.read.QueryContext(ctx, `SELECT e.id, i.site, e.incident, e.seq, e.at, e.actor, e.source, e.request, e.kind,
 		e.before, e.after, e.text, e.internal, e.shared, NULL FROM events e CROSS JOIN incidents i`+f.where()+` AND i.id = e.incident ORDER BY e.id`, f.args...)
 	if err != nil {
-		return nil, fmt.Errorf("read the events after %d: %w", after, err)
+		return nil, fmt.Errorf("read the events after %d: %w", q.After, err)
 	}
 	defer rows.Close()
 	var list []incidents.FeedEvent
 	for rows.Next() {
 		e, err := scanFeed(rows)
 		if err != nil {
-			return nil, fmt.Errorf("read the events after %d: %w", after, err)
+			return nil, fmt.Errorf("read the events after %d: %w", q.After, err)
 		}
 		list = append(list, e)
 	}

@@ -25,7 +25,7 @@ func testTheFeedHasEveryEventOnceInOrder(t *testing.T, open opener) {
 	}
 	count := map[string]int{}
 	for after := int64(0); after < last; after += 40 {
-		page, err := s.Feed(ctx, after, min(after+40, last), "")
+		page, err := s.Feed(ctx, incidents.FeedQuery{After: after, To: min(after+40, last)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,7 +39,7 @@ func testTheFeedHasEveryEventOnceInOrder(t *testing.T, open opener) {
 	if count["site-0000"] != 100 || count["site-0001"] != 50 {
 		t.Errorf("got %v", count)
 	}
-	if page, err := s.Feed(ctx, 0, last, "site-0001"); len(page) != 50 || err != nil {
+	if page, err := s.Feed(ctx, incidents.FeedQuery{To: last, Site: "site-0001"}); len(page) != 50 || err != nil {
 		t.Errorf("one site: got %d events, %v; want 50", len(page), err)
 	}
 }

@@ -16,9 +16,8 @@ func (t *Tickets) History(ctx context.Context, q incidents.HistoryQuery) ([]inci
 		f.add("i.reporter <> ''") // as the index has it
 	}
 	f.text("i.site", q.Site)
-	if q.Level > 0 {
-		f.add("i.level = ?", q.Level)
-	}
+	f.level("i.level", q.Level)
+	f.text("i.supplier", q.Supplier)
 	if q.Before > 0 {
 		f.add("e.id < ?", q.Before)
 	}

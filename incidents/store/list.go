@@ -29,6 +29,13 @@ func (f *filter) text(column, value string) {
 	}
 }
 
+// level adds "column = level" unless the level is 0.
+func (f *filter) level(column string, level int) {
+	if level > 0 {
+		f.add(column+" = ?", level)
+	}
+}
+
 // words asks for every word of q in one of the columns, as it is.
 func (f *filter) words(q string, columns ...string) {
 	for word := range strings.FieldsSeq(q) {
@@ -68,7 +75,7 @@ func (t *Tickets) Incidents(ctx context.Context, q incidents.Query) ([]incidents
 		return t.listed(ctx, t.conditions(q, 0), q.Limit)
 	case !q.UpdatedSince.IsZero():
 		return t.changed(ctx, q, n)
-	case q.Site != "" || q.Assignee != "":
+	case q.Site != "" || q.Assignee != "" || q.Supplier != "":
 		if n > 0 && n <= fewOfSort {
 			return t.listed(ctx, t.conditions(q, bySort), q.Limit)
 		}
@@ -99,7 +106,7 @@ func (t *Tickets) changed(ctx context.Context, q incidents.Query, n int64) ([]in
 	switch {
 	case few:
 		return t.listed(ctx, t.conditions(q, byChange), q.Limit)
-	case q.Site != "" || q.Assignee != "":
+	case q.Site != "" || q.Assignee != "" || q.Supplier != "":
 		return t.listed(ctx, t.conditions(q, 0), q.Limit)
 	}
 	last, ok := idOf(q.Before)
@@ -169,6 +176,9 @@ func (d *dialect) conditions(q incidents.Query, by way) incidentFilter {
 	}
 	if q.Assignee != "" {
 		f.add(hint(by == 0)+"assignee = ? AND assignee <> ''", q.Assignee)
+	}
+	if q.Supplier != "" {
+		f.add(hint(by == 0)+"supplier = ? AND supplier <> ''", q.Supplier)
 	}
 	f.text(hint(by == 0)+"site", q.Site)
 	f.text("device", q.Device)

@@ -37,7 +37,7 @@ func worked(t *testing.T, s *Tickets, n int) {
 		actor := incidents.Actor{Name: fmt.Sprint("p", random.IntN(3)), Role: incidents.FirstLine, Source: incidents.ByAPI}
 		at := noon.Add(time.Hour + time.Duration(random.IntN(10_000))*time.Second)
 		ref := refOf(int64(1 + i))
-		for _, req := range []incidents.Request{{Transition: incidents.Take}, {Transition: incidents.Hold, Reason: "scheduled", Text: "x", Until: at.Add(time.Hour)}}[:1+random.IntN(2)] {
+		for _, req := range []incidents.Request{{Transition: incidents.Take}, {Transition: incidents.Hold, Reason: []string{"scheduled", "vendor"}[random.IntN(2)], Supplier: fmt.Sprint("s", random.IntN(2)), Text: "x", Until: at.Add(time.Hour)}}[:1+random.IntN(2)] {
 			if _, err := desk.Transition(ctx, ref, req, actor, at); err != nil {
 				t.Fatal(ref, req.Transition, err)
 			}
@@ -54,6 +54,7 @@ func asked(random *rand.Rand, n int) (q incidents.Query) {
 	}
 	some(func() { q.Site = fmt.Sprint("site-", random.IntN(6)) }, 4)
 	some(func() { q.Assignee = fmt.Sprint("p", random.IntN(4)) }, 4)
+	some(func() { q.Supplier = fmt.Sprint("s", random.IntN(3)) }, 6)
 	some(func() { q.Category = []string{"suspected_offline", "data_gap", "nothing"}[random.IntN(3)] }, 4)
 	some(func() {
 		q.State = []incidents.State{incidents.New, incidents.InProgress, incidents.Pending, incidents.Closed}[random.IntN(4)]
@@ -74,7 +75,7 @@ func asked(random *rand.Rand, n int) (q incidents.Query) {
 func lets(q incidents.Query, inc *incidents.Incident) bool {
 	id, _ := idOf(inc.Ref)
 	before, ok := idOf(q.Before)
-	for _, pair := range [][2]string{{q.Site, inc.Site}, {q.Assignee, inc.Assignee}, {q.Category, inc.Category}, {string(q.State), string(inc.State)},
+	for _, pair := range [][2]string{{q.Site, inc.Site}, {q.Assignee, inc.Assignee}, {q.Supplier, inc.With()}, {q.Category, inc.Category}, {string(q.State), string(inc.State)},
 		{q.Clock, inc.ClockState()}, {string(q.Condition), string(inc.Condition)}, {q.Rule, inc.Rule}} {
 		if pair[0] != "" && pair[0] != pair[1] {
 			return false
@@ -108,7 +109,7 @@ func testEveryWayToAListFindsTheSame(t *testing.T, open opener) {
 			for _, by := range []way{0, bySort, byChange} {
 				ways[fmt.Sprint("way ", by)] = func() ([]incidents.Incident, error) { return s.listed(ctx, s.conditions(q, by), q.Limit) }
 			}
-			if q.Site == "" && q.Assignee == "" && q.UpdatedSince.IsZero() {
+			if q.Site == "" && q.Assignee == "" && q.Supplier == "" && q.UpdatedSince.IsZero() {
 				ways["sorts"] = func() ([]incidents.Incident, error) { query, args := s.merged(q); return s.page(ctx, query, args) }
 			}
 		}

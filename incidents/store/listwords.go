@@ -100,7 +100,7 @@ func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]strin
 // narrow reports whether the other filters let few incidents through, and by which
 // way they are found. How many there are of each sort is known.
 func (t *Tickets) narrow(ctx context.Context, q incidents.Query) (by way, yes bool, err error) {
-	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Reporter != "" || q.Parent != "" {
+	if q.Site != "" || q.Device != "" || q.Assignee != "" || q.Supplier != "" || q.Reporter != "" || q.Parent != "" {
 		return 0, true, nil
 	}
 	if !q.UpdatedSince.IsZero() {

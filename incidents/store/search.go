@@ -114,6 +114,10 @@ func (f *filter) readable(q incidents.SearchQuery) {
 		ended += " AND i.level = ?"
 		args = append(args, q.Level)
 	}
+	if q.Supplier != "" && ended != "1 = 0" {
+		ended += " AND i.supplier = ?"
+		args = append(args, q.Supplier)
+	}
 	f.add("("+entry+" OR "+ended+")", args...)
 }
 

@@ -22,8 +22,8 @@ func (c *Control) CreateSession(ctx context.Context, t incidents.Token, at time.
 		if _, err := tx.ExecContext(ctx, "DELETE FROM sessions WHERE expires_at <= ?", at.UnixMilli()); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO sessions (hash, token, tenant, name, role, site, created_at, expires_at) VALUES (?,?,?,?,?,?,?,?)",
-			hash[:], t.ID, t.Tenant, t.Name, string(t.Role), t.Site, at.UnixMilli(), t.ExpiresAt.UnixMilli())
+		_, err := tx.ExecContext(ctx, "INSERT INTO sessions (hash, token, tenant, name, role, site, supplier, created_at, expires_at) VALUES (?,?,?,?,?,?,?,?,?)",
+			hash[:], t.ID, t.Tenant, t.Name, string(t.Role), t.Site, t.Supplier, at.UnixMilli(), t.ExpiresAt.UnixMilli())
 		return err
 	})
 	if err != nil {
@@ -38,8 +38,8 @@ func (c *Control) Session(ctx context.Context, secret string, at time.Time) (inc
 	hash := sha256.Sum256([]byte(secret))
 	var t incidents.Token
 	var created, expires sql.NullInt64
-	err := c.read.QueryRowContext(ctx, "SELECT token, tenant, name, role, site, created_at, expires_at FROM sessions WHERE hash = ?", hash[:]).
-		Scan(&t.ID, &t.Tenant, &t.Name, &t.Role, &t.Site, &created, &expires)
+	err := c.read.QueryRowContext(ctx, "SELECT token, tenant, name, role, site, supplier, created_at, expires_at FROM sessions WHERE hash = ?", hash[:]).
+		Scan(&t.ID, &t.Tenant, &t.Name, &t.Role, &t.Site, &t.Supplier, &created, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return t, incidents.ErrNotFound
 	}
@@ -89,7 +89,7 @@ func sessionID(hash []byte) string { return letters.EncodeToString(hash[:5]) }
 // Sessions returns who of a tenant is signed in at that time, the newest first: of
 // that name alone, unless it is "".
 func (c *Control) Sessions(ctx context.Context, tenant, name string, at time.Time) (list []incidents.Session, err error) {
-	rows, err := c.read.QueryContext(ctx, `SELECT s.hash, s.token, s.name, s.role, s.site, s.created_at, s.expires_at FROM sessions s
+	rows, err := c.read.QueryContext(ctx, `SELECT s.hash, s.token, s.name, s.role, s.site, s.supplier, s.created_at, s.expires_at FROM sessions s
 		LEFT JOIN tokens t ON t.id = s.token
 		WHERE s.tenant = ? AND s.expires_at > ? AND (? = '' OR s.name = ?)
 		AND (s.token = '' OR t.id IS NOT NULL AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > ?))
@@ -102,7 +102,7 @@ func (c *Control) Sessions(ctx context.Context, tenant, name string, at time.Tim
 		var one incidents.Session
 		var hash []byte
 		var created, expires sql.NullInt64
-		if err := rows.Scan(&hash, &one.Token, &one.Name, &one.Role, &one.Site, &created, &expires); err != nil {
+		if err := rows.Scan(&hash, &one.Token, &one.Name, &one.Role, &one.Site, &one.Supplier, &created, &expires); err != nil {
 			return nil, fmt.Errorf("list sessions: %w", err)
 		}
 		one.ID, one.CreatedAt, one.ExpiresAt = sessionID(hash), timeOf(created), timeOf(expires)

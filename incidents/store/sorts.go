@@ -52,9 +52,7 @@ func (d *dialect) sorted(q incidents.Query) filter {
 	f := filter{dialect: d}
 	f.text("category", q.Category)
 	f.text("state", string(q.State))
-	if q.Level > 0 {
-		f.add("level = ?", q.Level)
-	}
+	f.level("level", q.Level)
 	if q.Priority > 0 {
 		f.add("priority = ?", q.Priority)
 	}

@@ -233,14 +233,14 @@ func (t *ticketTx) Save(steps []incidents.Step) error {
 
 var incidentRows = bulk{
 	into: `incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee,
-		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, reporter, sort, data)`,
-	columns: 24,
+		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, reporter, sort, supplier, data)`,
+	columns: 25,
 	suffix: `ON CONFLICT (id) DO UPDATE SET open_key = excluded.open_key, version = excluded.version,
 		state = excluded.state, condition = excluded.condition, category = excluded.category, site = excluded.site,
 		device = excluded.device, assignee = excluded.assignee, level = excluded.level, priority = excluded.priority,
 		updated_at = excluded.updated_at, recovered_at = excluded.recovered_at, words = excluded.words,
 		kind = excluded.kind, clock = excluded.clock, timer_at = excluded.timer_at,
-		parent = excluded.parent, sort = excluded.sort, data = excluded.data`,
+		parent = excluded.parent, sort = excluded.sort, supplier = excluded.supplier, data = excluded.data`,
 }
 
 // saveRows writes the last version of each incident, in the order of their
@@ -272,7 +272,7 @@ func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error 
 		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
 			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
 			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), spaced(inc.Summary), string(inc.Kind), inc.ClockState(),
-			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, sorts[sortOf(inc)], string(data)), nil
+			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, sorts[sortOf(inc)], inc.With(), string(data)), nil
 	})
 	return err
 }
