@@ -60,3 +60,47 @@ func TestNoMessageCostsAnAllocation(t *testing.T) {
 		t.Errorf("%d readings of %d messages, refused %+v", batch.Len(), messages, rejects)
 	}
 }
+
+// BenchmarkFetched goes from the bytes of a fetch to columns: a record for each
+// reading, of a fleet of ten thousand that count what comes.
+func BenchmarkFetched(b *testing.B) {
+	const devices, messages = 10_000, 20_000
+	var list []*Record
+	for i := range messages {
+		text := fmt.Sprintf(`{"device":"FC-%06d","ts":"2026-03-27T%02d:%02d:00Z","in":%d,"out":%d,"interval":900}`, i%devices, i/devices+11, i*7%60, i*7919%200, i*104729%1300)
+		list = append(list, &Record{Key: fmt.Appendf(nil, "FC-%06d", i%devices), Value: []byte(text)})
+	}
+	var set recordSet
+	fetch, err := set.encode(list, noon)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var in records
+	in.reset(fetch, 0, nil)
+	if err := in.batch(); err != nil {
+		b.Fatal(err)
+	}
+	body := in.body
+	var batch telemetry.Batch
+	var rejects []Reject
+	d := NewDecoder(0)
+	for _, decode := range []bool{false, true} {
+		b.Run(map[bool]string{false: "records", true: "readings"}[decode], func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				batch.Reset()
+				in.body, in.count, in.set = body, messages, nil
+				var rec record
+				for in.read(&rec) == nil {
+					if decode {
+						d.Decode(rec.value, noon, rec.offset, &batch, &rejects)
+					}
+				}
+			}
+			b.ReportMetric(float64(messages*b.N)/b.Elapsed().Seconds(), "records/s")
+			if decode && batch.Len() != messages || len(rejects) > 0 {
+				b.Fatalf("%d readings of %d messages, refused %+v", batch.Len(), messages, rejects)
+			}
+		})
+	}
+}

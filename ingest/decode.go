@@ -57,7 +57,9 @@ func (d *Decoder) Decode(record []byte, arrivalMillis, offset int64, into *telem
 	var w walk
 	w.d, w.b, w.arrival, w.offset, w.into, w.rejects = d, record, arrivalMillis, offset, into, rejects
 	w.stream()
-	d.twins.drop(into, rows)
+	if into.Len()-rows.all() > 1 {
+		d.twins.drop(into, rows)
+	}
 }
 
 // walk goes through one record.
@@ -135,10 +137,13 @@ func (w *walk) element(i int) int {
 // object reads the object at i and returns where it ends, or, when it is no
 // JSON, where its neighbour may begin.
 func (w *walk) object(i int, inArray bool) int {
+	end, ok := w.usual(i)
+	if ok {
+		return end
+	}
 	f := &w.d.fields
 	f.reset()
-	end, ok := w.d.shapes.match(w.b, i, f)
-	if ok {
+	if end, ok = w.d.shapes.match(w.b, i, f); ok {
 		w.take(f, i, end)
 		return end
 	}
@@ -208,10 +213,19 @@ func (w *walk) take(f *fields, from, to int) {
 	case f.isTotal():
 		w.total(f, id)
 	default:
-		w.count(f, id)
+		interval := f.interval
+		if f.intervalState == absent {
+			interval = telemetry.DefaultInterval
+		}
+		w.count(id, f.ts, f.in, f.out, interval)
 	}
+	w.took(from, to, f.device)
+}
+
+// took notes that an object was accepted.
+func (w *walk) took(from, to int, device []byte) {
 	if w.d.accepted != nil {
-		*w.d.accepted = append(*w.d.accepted, span{from, to, f.device})
+		*w.d.accepted = append(*w.d.accepted, span{from, to, device})
 	}
 	w.index++
 }
@@ -224,18 +238,14 @@ func (f *fields) everySeconds() uint32 {
 	return 0
 }
 
-func (w *walk) count(f *fields, id telemetry.DeviceID) {
+func (w *walk) count(id telemetry.DeviceID, ts int64, in, out, interval uint32) {
 	c := &w.into.Counts
 	c.Device = append(c.Device, id)
-	c.TS = append(c.TS, f.ts)
+	c.TS = append(c.TS, ts)
 	c.Arrival = append(c.Arrival, w.arrival)
 	c.Offset = append(c.Offset, w.offset)
-	c.In = append(c.In, f.in)
-	c.Out = append(c.Out, f.out)
-	interval := f.interval
-	if f.intervalState == absent {
-		interval = telemetry.DefaultInterval
-	}
+	c.In = append(c.In, in)
+	c.Out = append(c.Out, out)
 	c.Interval = append(c.Interval, interval)
 }
 

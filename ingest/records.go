@@ -196,33 +196,33 @@ var errShort = errors.New("a record runs over the end of its batch")
 
 // record reads the next record of the open batch.
 func (r *records) record(rec *record) error {
-	length, b, ok := varint(r.body)
-	if !ok || length < 1 || int64(len(b)) < length {
+	b := r.body
+	length, i := varint(b, 0)
+	if i < 0 || length < 1 || length > int64(len(b)-i) {
 		return errShort
 	}
-	b, r.body = b[:length], b[length:]
-	timeDelta, b, ok1 := varint(b[1:]) // the first byte has no use yet
-	offsetDelta, b, ok2 := varint(b)
-	var ok3, ok4 bool
-	rec.key, b, ok3 = varbytes(b)
-	rec.value, b, ok4 = varbytes(b)
-	if !ok1 || !ok2 || !ok3 || !ok4 {
+	b, r.body = b[:i+int(length)], b[i+int(length):]
+	timeDelta, i := varint(b, i+1) // behind a byte that has no use yet
+	offsetDelta, i := varint(b, i)
+	rec.key, i = varbytes(b, i)
+	rec.value, i = varbytes(b, i)
+	if i < 0 {
 		return errShort
 	}
 	rec.offset, rec.timestamp = r.base+offsetDelta, r.firstTime+timeDelta
 	if r.logAppended {
 		rec.timestamp = r.maxTime
 	}
-	return rec.setHeaders(b)
-}
-
-// setHeaders keeps the headers and looks for the content type.
-func (rec *record) setHeaders(b []byte) error {
-	rec.contentType, rec.headers = nil, b
-	if len(b) == 1 && b[0] == 0 { // none, as usual
+	rec.contentType, rec.headers = nil, b[i:]
+	if len(rec.headers) == 1 && rec.headers[0] == 0 { // none, as usual
 		return nil
 	}
-	ok := eachHeader(b, func(name, text []byte) {
+	return rec.readHeaders()
+}
+
+// readHeaders looks for the content type.
+func (rec *record) readHeaders() error {
+	ok := eachHeader(rec.headers, func(name, text []byte) {
 		if string(name) == contentTypeHeader {
 			rec.contentType = text
 		}
@@ -235,35 +235,50 @@ func (rec *record) setHeaders(b []byte) error {
 
 // eachHeader goes through encoded headers; false when they are broken.
 func eachHeader(b []byte, f func(name, text []byte)) bool {
-	n, b, ok := varint(b)
-	for ; ok && n > 0; n-- {
+	n, i := varint(b, 0)
+	for ; i >= 0 && n > 0; n-- {
 		var name, text []byte
-		var ok2 bool
-		name, b, ok = varbytes(b)
-		text, b, ok2 = varbytes(b)
-		if ok = ok && ok2; ok {
+		name, i = varbytes(b, i)
+		if text, i = varbytes(b, i); i >= 0 {
 			f(name, text)
 		}
 	}
-	return ok
+	return i >= 0
 }
 
-func varint(b []byte) (n int64, rest []byte, ok bool) {
-	n, size := binary.Varint(b)
+// varint reads the number at i, as binary.Varint does, and returns where it ends; -1
+// when there is none, or when i is -1. Most have one or two bytes.
+func varint(b []byte, i int) (n int64, end int) {
+	if i < 0 || len(b)-i < 2 || b[i] >= 0x80 && b[i+1] >= 0x80 {
+		return longVarint(b, i)
+	}
+	u, end := int64(b[i]), i+1
+	if u >= 0x80 {
+		u, end = u&0x7F|int64(b[i+1])<<7, i+2
+	}
+	return u>>1 ^ -(u & 1), end
+}
+
+func longVarint(b []byte, i int) (n int64, end int) {
+	if i < 0 {
+		return 0, -1
+	}
+	n, size := binary.Varint(b[i:])
 	if size <= 0 {
-		return 0, nil, false
+		return 0, -1
 	}
-	return n, b[size:], true
+	return n, i + size
 }
 
-// varbytes reads bytes with their length before them; -1 is for none.
-func varbytes(b []byte) (text, rest []byte, ok bool) {
-	n, b, ok := varint(b)
-	if !ok || n < -1 || n > int64(len(b)) {
-		return nil, nil, false
+// varbytes reads bytes with their length before them, as varint does numbers. They
+// are nil when the length is -1.
+func varbytes(b []byte, i int) (text []byte, end int) {
+	n, i := varint(b, i)
+	switch {
+	case i < 0 || n < -1 || n > int64(len(b)-i):
+		return nil, -1
+	case n < 0:
+		return nil, i
 	}
-	if n == -1 {
-		return nil, b, true
-	}
-	return b[:n], b[n:], true
+	return b[i : i+int(n)], i + int(n)
 }

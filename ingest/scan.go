@@ -91,12 +91,7 @@ var asIs = func() (t [256]bool) {
 // plainString returns the position of the closing quote, or -1.
 func plainString(b []byte, i int) int {
 	for ; len(b)-i >= 8; i += 8 {
-		// A byte is marked that is below 0x20, a quote, a backslash or beyond ASCII. A
-		// borrow may mark bytes above a marked one, and never the first.
-		x := binary.LittleEndian.Uint64(b[i:])
-		quote, slash := x^'"'*lows, x^'\\'*lows
-		marks := ((x-0x20*lows)&^x | (quote-lows)&^quote | (slash-lows)&^slash | x) & highs
-		if marks != 0 {
+		if marks := notPlain(binary.LittleEndian.Uint64(b[i:])); marks != 0 {
 			if i += bits.TrailingZeros64(marks) / 8; b[i] == '"' {
 				return i
 			}

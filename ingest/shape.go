@@ -27,6 +27,7 @@ type shapes struct {
 type shape struct {
 	members []member
 	tail    literalText // from behind the last value to the brace
+	plain   steps       // for usual
 }
 
 // member is one of them: what stands before its value, and where the value goes.
@@ -51,6 +52,7 @@ const (
 	toOut
 	toInterval
 	toMeasure
+	toEnd // of the object, for steps
 )
 
 const maxPause = 1024
@@ -217,7 +219,7 @@ func (s *shapes) missed(object []byte) {
 // that can be relied on.
 func (s *shape) learn(object []byte) bool {
 	object = bytes.Clone(object)
-	s.members, s.tail = s.members[:0], literalText{}
+	s.members, s.tail, s.plain = s.members[:0], literalText{}, steps{}
 	from := 0
 	for i := skipSpace(object, 1); object[i] == '"'; {
 		name := object[i+1 : plainString(object, i+1)]
@@ -246,6 +248,7 @@ func (s *shape) learn(object []byte) bool {
 		}
 	}
 	s.tail = literalOf(object[from:])
+	s.plain = s.asSteps()
 	return len(s.members) > 0
 }
 
@@ -290,33 +293,34 @@ const usualTime = 20
 
 // clock is parseTime with a memory for the date, which is the same for long.
 type clock struct {
-	date     [11]byte // "2026-03-27T"
-	midnight int64    // of the date, milliseconds since 1970
+	date     [2]uint64 // "2026-03-27T": its first eight bytes, and its last eight
+	midnight int64     // of the date, milliseconds since 1970; 0: there is none
 }
 
 func (c *clock) parse(b []byte) (millis int64, ok bool) {
 	if len(b) != usualTime || b[19] != 'Z' {
 		return parseTime(b)
 	}
-	if string(b[:11]) == string(c.date[:]) && b[13] == ':' && b[16] == ':' {
-		h, m, s := pair(b[11], b[12]), pair(b[14], b[15]), pair(b[17], b[18])
-		if h > 23 || m > 59 || s > 59 {
-			return 0, false
-		}
-		return c.midnight + int64(h*3600+m*60+s)*1000, true
+	if binary.LittleEndian.Uint64(b) == c.date[0] && binary.LittleEndian.Uint64(b[3:]) == c.date[1] && c.midnight > 0 {
+		millis, ok = ofDay(binary.LittleEndian.Uint64(b[11:]))
+		return c.midnight + millis, ok
 	}
-	if millis, ok = parseTime(b); ok && millis >= 0 {
-		copy(c.date[:], b)
-		c.midnight = millis - millis%(24*3600*1000)
+	if millis, ok = parseTime(b); ok {
+		c.date = [2]uint64{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[3:])}
+		c.midnight = millis - millis%dayMillis
 	}
 	return millis, ok
 }
 
-// pair returns the number that two digits stand for, and 100 when they are none.
-func pair(tens, ones byte) uint {
-	tens, ones = tens-'0', ones-'0'
-	if tens > 9 || ones > 9 {
-		return 100
-	}
-	return uint(tens)*10 + uint(ones)
+const dayMillis = 24 * 3600 * 1000
+
+// ofDay reads 11:00:00, a word, in milliseconds; false when there is no such time.
+func ofDay(x uint64) (millis int64, ok bool) {
+	x ^= '0' | '0'<<8 | ':'<<16 | '0'<<24 | '0'<<32 | ':'<<40 | '0'<<48 | '0'<<56
+	// What a byte lacks of the first value that it must not have: 3 or 6 tens, 10 ones,
+	// a colon that is none.
+	const lacks = 0x80*lows - (3 | 10<<8 | 1<<16 | 6<<24 | 10<<32 | 1<<40 | 6<<48 | 10<<56)
+	pairs := x*10 + x>>8
+	hours, minutes, seconds := pairs&0xFF, pairs>>24&0xFF, pairs>>48&0xFF
+	return int64(hours*3600+minutes*60+seconds) * 1000, (x+lacks|x)&highs == 0 && hours < 24
 }

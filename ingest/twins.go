@@ -41,6 +41,8 @@ func (t *twins) mark(device []telemetry.DeviceID, ts []int64) (dead []bool, foun
 // rowCounts say how many rows of each kind a batch has.
 type rowCounts struct{ counts, heartbeats, totals int }
 
+func (n rowCounts) all() int { return n.counts + n.heartbeats + n.totals }
+
 // before notes how many rows the batch has before a record is decoded into it.
 func (t *twins) before(b *telemetry.Batch) rowCounts {
 	return rowCounts{b.Counts.Len(), b.Heartbeats.Len(), b.Totals.Len()}
