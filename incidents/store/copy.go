@@ -150,6 +150,7 @@ func (db *database) tables(ctx context.Context) (names []string, err error) {
 type tableColumn struct {
 	name    string
 	boolean bool // kept as a truth value, and as a number in the other dialect
+	text    bool // never packed
 	drawn   bool // from a running number of the database's own
 }
 
@@ -165,6 +166,7 @@ func (db *database) columnsOf(ctx context.Context, tx *txn, table string) (colum
 		if err := rows.Scan(&c.name, &kind, &identity); err != nil {
 			return nil, fmt.Errorf("list the columns of %s: %w", table, err)
 		}
+		c.text = db.numbered && strings.EqualFold(kind, "text")
 		c.boolean, c.drawn = strings.EqualFold(kind, "boolean"), identity == "YES"
 		columns = append(columns, c)
 	}
@@ -214,7 +216,7 @@ func (c *copying) run(ctx context.Context, from, into *txn) error {
 	return c.drawOn(ctx, into)
 }
 
-// scan reads a row, with truth values as the other dialect has them.
+// scan reads a row, with truth values and packed texts as the other dialect has them.
 func (c *copying) scan(rows interface{ Scan(...any) error }, to *dialect) ([]any, error) {
 	row, into := make([]any, len(c.columns)), make([]any, len(c.columns))
 	for i := range row {
@@ -232,6 +234,14 @@ func (c *copying) scan(rows interface{ Scan(...any) error }, to *dialect) ([]any
 		case bool:
 			if !to.numbered {
 				row[i] = number(v)
+			}
+		case []byte:
+			if column.text {
+				text, err := unpacked(v)
+				if err != nil {
+					return nil, fmt.Errorf("read %s: %w", column.name, err)
+				}
+				row[i] = string(text)
 			}
 		}
 	}

@@ -162,12 +162,12 @@ func (t *Tickets) Opened(ctx context.Context, q incidents.OpenedQuery, take func
 	defer rows.Close()
 	for rows.Next() {
 		var data sql.RawBytes
-		var inc incidents.Incident
 		if err := rows.Scan(&data); err != nil {
 			return err
 		}
-		if err := json.Unmarshal(data, &inc); err != nil {
-			return fmt.Errorf("read an incident's row: %w", err)
+		inc, err := incidentOf(data)
+		if err != nil {
+			return err
 		}
 		if err := take(&inc); err != nil {
 			return err
@@ -203,11 +203,11 @@ func (t *Tickets) OpenActions(ctx context.Context, q incidents.ActionQuery) ([]i
 	for rows.Next() {
 		var id int
 		var data sql.RawBytes
-		var inc incidents.Incident
 		if err := rows.Scan(&id, &data); err != nil {
 			return nil, fmt.Errorf("list the open actions: %w", err)
 		}
-		if err := json.Unmarshal(data, &inc); err != nil {
+		inc, err := incidentOf(data)
+		if err != nil {
 			return nil, fmt.Errorf("list the open actions: %w", err)
 		}
 		if a := inc.Action(id); a != nil {

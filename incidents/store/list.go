@@ -230,15 +230,19 @@ func (t *Tickets) Events(ctx context.Context, ref string, after int64, limit int
 
 func scanEvent(rows scanner) (e incidents.Event, err error) {
 	var at sql.NullInt64
-	var before, after string
-	var evidence sql.NullString
-	err = rows.Scan(&e.Seq, &at, &e.Actor, &e.Source, &e.Request, &e.Kind, &before, &after, &e.Text, &e.Internal, &e.Shared, &evidence)
+	var texts [3][]byte // before, after, evidence
+	err = rows.Scan(&e.Seq, &at, &e.Actor, &e.Source, &e.Request, &e.Kind, &texts[0], &texts[1], &e.Text, &e.Internal, &e.Shared, &texts[2])
 	if err != nil {
 		return e, err
 	}
-	e.At, e.Before, e.After = timeOf(at), json.RawMessage(before), json.RawMessage(after)
-	if evidence.Valid {
-		err = json.Unmarshal([]byte(evidence.String), &e.Evidence)
+	for i := range texts {
+		if texts[i], err = unpacked(texts[i]); err != nil {
+			return e, err
+		}
+	}
+	e.At, e.Before, e.After = timeOf(at), texts[0], texts[1]
+	if texts[2] != nil {
+		err = json.Unmarshal(texts[2], &e.Evidence)
 	}
 	return e, err
 }

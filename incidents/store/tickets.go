@@ -158,12 +158,12 @@ func rowsOf(ctx context.Context, db querier, query string, args ...any) (list []
 	defer rows.Close()
 	for rows.Next() {
 		var data sql.RawBytes
-		var inc incidents.Incident
 		if err := rows.Scan(&data); err != nil {
 			return nil, err
 		}
-		if err := json.Unmarshal(data, &inc); err != nil {
-			return nil, fmt.Errorf("read an incident's row: %w", err)
+		inc, err := incidentOf(data)
+		if err != nil {
+			return nil, err
 		}
 		list = append(list, inc)
 	}
@@ -263,6 +263,7 @@ func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error 
 		rows = append(rows, row{id, step})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
+	p := packer{dialect: t.tx.dialect}
 	_, err := incidentRows.insert(t.ctx, t.tx, len(rows), func(args []any, i int) ([]any, error) {
 		inc := &rows[i].step.After
 		data, err := rowData(rows[i].step)
@@ -272,7 +273,7 @@ func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error 
 		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
 			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
 			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), spaced(inc.Summary), string(inc.Kind), inc.ClockState(),
-			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, sorts[sortOf(inc)], inc.With(), string(data)), nil
+			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, sorts[sortOf(inc)], inc.With(), p.pack(data)), nil
 	})
 	return err
 }
@@ -309,6 +310,7 @@ var eventRows = bulk{
 }
 
 func (t *ticketTx) saveEvents(steps []incidents.Step) error {
+	p := packer{dialect: t.tx.dialect}
 	_, err := eventRows.insert(t.ctx, t.tx, len(steps), func(args []any, i int) ([]any, error) {
 		e := &steps[i].Event
 		id, _ := idOf(e.Ref)
@@ -318,10 +320,10 @@ func (t *ticketTx) saveEvents(steps []incidents.Step) error {
 			if err != nil {
 				return nil, fmt.Errorf("write the evidence of %s: %w", e.Ref, err)
 			}
-			evidence = string(text)
+			evidence = p.pack(text)
 		}
 		return append(args, id, e.Seq, e.At.UnixMilli(), e.Actor, string(e.Source), e.Request, string(e.Kind),
-			string(e.Before), string(e.After), e.Text, e.Internal, evidence, e.Shared), nil
+			p.pack(e.Before), p.pack(e.After), e.Text, e.Internal, evidence, e.Shared), nil
 	})
 	return err
 }
