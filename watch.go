@@ -165,6 +165,8 @@ func (w *watch) run(ctx context.Context) error {
 	}
 	if w.mirror != nil {
 		group.Go(func() error { return w.mirror.run(ctx) })
+		known := &firmware{tickets: w.tickets, warehouse: w.warehouse, log: w.log}
+		group.Go(func() error { return known.run(ctx) })
 	}
 	if w.analyzer != nil {
 		group.Go(func() error { return w.runAnalyzer(ctx) })

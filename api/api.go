@@ -136,7 +136,7 @@ func (a *app) routes() {
 	route(a, "GET", "/sites/{id}", viewers, "One site", a.getSite, fails(404))
 	route(a, "PATCH", "/sites/{id}", managers, "Change a site", a.patchSite, fails(404, 412, 428))
 	route(a, "GET", "/devices", viewers, "List devices", a.listDevices,
-		spreadsheet("name", "site", "status", "labels", "heartbeat_every", "reading_every", "in_service_since", "retired_at"))
+		spreadsheet("name", "site", "status", "labels", "heartbeat_every", "reading_every", "in_service_since", "retired_at", "firmware"))
 	route(a, "POST", "/devices", managers, "Make a device", a.postDevice, status(201), fails(409))
 	route(a, "POST", "/devices/import", managers, "Make or update many sites and devices, all or none", a.importDevices,
 		fails(400, 413, 415), body(importBody))

@@ -25,10 +25,12 @@ type Device struct {
 	InServiceSince time.Time              `json:"in_service_since,omitzero"`
 	RetiredAt      time.Time              `json:"retired_at,omitzero"`
 	SelfRegistered bool                   `json:"self_registered,omitempty" readOnly:"true" doc:"It was heard before anybody told of it"`
+	Firmware       string                 `json:"firmware,omitempty" readOnly:"true" doc:"As its newest heartbeat says"`
+	FirmwareSince  time.Time              `json:"firmware_since,omitzero" readOnly:"true" doc:"The heartbeat in which belfry first saw it"`
 }
 
-func deviceView(d telemetry.Device) Device {
-	return Device{d.Name, d.Site, d.Status, d.Labels, &d.HeartbeatEvery, d.ReadingEvery, d.InServiceSince, d.RetiredAt, d.SelfRegistered}
+func deviceView(d incidents.DeviceRow) Device {
+	return Device{d.Name, d.Site, d.Status, d.Labels, &d.HeartbeatEvery, d.ReadingEvery, d.InServiceSince, d.RetiredAt, d.SelfRegistered, d.Firmware.Version, d.Since}
 }
 
 func (d Device) device() telemetry.Device {
@@ -48,7 +50,7 @@ func deviceAnswer(row incidents.DeviceRow, err error) (*deviceOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &deviceOut{etag(row.Version), deviceView(row.Device)}, nil
+	return &deviceOut{etag(row.Version), deviceView(row)}, nil
 }
 
 type devicesIn struct {
@@ -80,7 +82,7 @@ func (a *app) listDevices(ctx context.Context, in *devicesIn) (*listOut[Device],
 	rows, next := page(rows, in.Limit, "device", func(r incidents.DeviceRow) string { return r.Name })
 	views := make([]Device, len(rows))
 	for i, r := range rows {
-		views[i] = deviceView(r.Device)
+		views[i] = deviceView(r)
 	}
 	return listed(views, next), nil
 }

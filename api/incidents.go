@@ -50,6 +50,8 @@ type Incident struct {
 	Site          string                 `json:"site,omitempty"`
 	Zone          string                 `json:"zone,omitempty" doc:"The site's time zone; all times here are UTC"`
 	Device        string                 `json:"device,omitempty"`
+	Model         string                 `json:"model,omitempty" doc:"Of the device, when this was opened"`
+	Firmware      string                 `json:"firmware,omitempty" doc:"Of the device, when this was opened"`
 	Rule          string                 `json:"rule,omitempty"`
 	RuleHash      string                 `json:"rule_hash,omitempty"`
 	Scope         *telemetry.Scope       `json:"scope,omitempty"`
@@ -80,7 +82,7 @@ func incidentView(i incidents.Incident, actor incidents.Actor) Incident {
 	v := Incident{
 		Ref: i.Ref, Version: i.Version, Origin: i.Origin, State: i.State, Condition: i.Condition, Since: i.Since,
 		EvaluatedAt: i.EvaluatedAt, Category: i.Category, Priority: i.Priority, Impact: i.Impact, Urgency: i.Urgency,
-		Level: i.Level, Summary: i.Summary, Description: i.Description, Site: i.Site, Device: i.Device, Rule: i.Rule,
+		Level: i.Level, Summary: i.Summary, Description: i.Description, Site: i.Site, Device: i.Device, Model: i.Model, Firmware: i.Firmware, Rule: i.Rule,
 		RuleHash: i.RuleHash, Value: i.Value, Threshold: i.Threshold, Score: i.Score, Expected: i.Expected, Completeness: i.Complete,
 		Occurrences: i.Occurrences, LastFiredAt: i.LastFiredAt, Late: i.Late, Muted: i.Muted, Reporter: i.Reporter,
 		Assignee: i.Assignee, Reopened: i.Reopened, RecurrenceOf: i.RecurrenceOf, OpenedAt: i.OpenedAt,

@@ -65,6 +65,7 @@ func (c *change) open() {
 	inc.Rule, inc.RuleHash, inc.Scope, inc.Site = f.Rule, f.RuleHash, f.Scope, f.Site
 	if f.Scope.Level == telemetry.LevelDevice {
 		inc.Device = f.Scope.Name
+		inc.Model, inc.Firmware = c.req.make.Model, c.req.make.Firmware
 	}
 	inc.Category, inc.Summary = f.Category, f.Summary
 	inc.Team = c.req.book.category(f.Category).Team
@@ -93,6 +94,7 @@ func (c *change) report() {
 	inc.Ref, inc.Origin, inc.Level = c.req.ref, FromPerson, 1
 	inc.Condition = telemetry.None
 	inc.Site, inc.Device = r.Site, r.Device
+	inc.Model, inc.Firmware = c.req.make.Model, c.req.make.Firmware
 	inc.Category, inc.Summary, inc.Description = r.Category, r.Summary, r.Description
 	inc.Team = c.req.book.category(r.Category).Team
 	inc.Kind = r.Kind

@@ -84,6 +84,8 @@ type Incident struct {
 	Scope    telemetry.Scope `json:"scope,omitzero"`
 	Site     string          `json:"site,omitempty"`
 	Device   string          `json:"device,omitempty"`
+	Model    string          `json:"model,omitempty"`    // of the device, as the registry had it when this was opened
+	Firmware string          `json:"firmware,omitempty"` // likewise
 
 	// How it is worked on.
 	State         State       `json:"state"`

@@ -93,6 +93,7 @@ type Request struct {
 	finding  *telemetry.Finding // open, repeat, observe, reopen
 	report   *NewReport         // report
 	ref      string             // open, report: the reference to be
+	make     Make               // open, report: of the device
 	priority int                // open, report
 	previous string             // open: the incident of the same key before it
 	other    *Incident          // merge, absorb: the other one

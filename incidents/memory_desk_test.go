@@ -58,8 +58,12 @@ func (m *memory) Closings(q ClosingQuery) (refs []string, err error) {
 	return refs, nil
 }
 
-func (m *memory) Make(device string) (model, firmware string, err error) {
-	return m.makes[device][0], m.makes[device][1], nil
+func (m *memory) Makes(devices []string) (map[string]Make, error) {
+	out := map[string]Make{}
+	for _, name := range devices {
+		out[name] = Make{m.makes[name][0], m.makes[name][1]}
+	}
+	return out, nil
 }
 
 func (m *memory) Attached(_, name string, _ bool) (bool, error) { return name == "p.jpg", nil }

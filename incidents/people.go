@@ -120,8 +120,12 @@ func (d *Desk) Report(ctx context.Context, r NewReport, actor Actor, at time.Tim
 		if err != nil {
 			return Incident{}, nil, err
 		}
+		makes, err := tx.Makes([]string{r.Device})
+		if err != nil {
+			return Incident{}, nil, err
+		}
 		r.fill(b)
-		req := Request{Transition: Report, Channel: r.Channel, report: &r, ref: ref, priority: d.priority(b, r.Category, r.Impact, r.Urgency)}
+		req := Request{Transition: Report, Channel: r.Channel, report: &r, ref: ref, make: makes[r.Device], priority: d.priority(b, r.Category, r.Impact, r.Urgency)}
 		s, err := d.step(b, Incident{}, req, actor, at)
 		return s.After, []Step{s}, err
 	})

@@ -42,7 +42,11 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error 
 		if err != nil {
 			return err
 		}
-		in = &intake{desk: d, tx: tx, noise: noise{book, closed}, latest: latest, held: map[string]int{}, parents: map[place]string{}, opened: map[time.Time]int{}}
+		makes, err := tx.Makes(mayOpen(findings, latest))
+		if err != nil {
+			return err
+		}
+		in = &intake{desk: d, tx: tx, makes: makes, noise: noise{book, closed}, latest: latest, held: map[string]int{}, parents: map[place]string{}, opened: map[time.Time]int{}}
 		if err := in.rollUp(findings); err != nil {
 			return err
 		}
@@ -83,11 +87,26 @@ func keysOf(findings []telemetry.Finding) []string {
 	return keys
 }
 
+// mayOpen returns the devices for which there may be an incident to open.
+func mayOpen(findings []telemetry.Finding, latest map[string]Incident) (names []string) {
+	for i := range findings {
+		f := &findings[i]
+		if f.Condition != telemetry.Firing || f.Scope.Level != telemetry.LevelDevice {
+			continue
+		}
+		if inc := latest[KeyOf(f.Rule, f.Scope)]; inc.State == Absent || inc.State.Ended() {
+			names = append(names, f.Scope.Name)
+		}
+	}
+	return names
+}
+
 // intake is a batch of findings under way in one transaction.
 type intake struct {
 	desk *Desk
 	tx   Tx
 	noise
+	makes   map[string]Make     // of the devices for which an incident may be opened
 	latest  map[string]Incident // newest incident of each key, as changed so far
 	steps   []Step
 	parents map[place]string // open site incidents
@@ -173,7 +192,7 @@ func (in *intake) open(previous Incident, f *telemetry.Finding) error {
 		return err
 	}
 	priority := in.desk.priority(in.book, f.Category, Impact(f.Impact), Urgency(f.Urgency))
-	req := Request{Transition: Open, finding: f, ref: ref, priority: priority, previous: previous.Ref,
+	req := Request{Transition: Open, finding: f, ref: ref, make: in.makes[f.Scope.Name], priority: priority, previous: previous.Ref,
 		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)], unrecorded: true}
 	if req.held.By == "" {
 		if req.parent, req.held, err = in.brake(f); err != nil {

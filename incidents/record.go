@@ -51,8 +51,8 @@ type Shelf interface {
 	PutRecord(r Record) error
 	// Closings returns the incidents that closed like another one, the oldest first.
 	Closings(q ClosingQuery) ([]string, error)
-	// Make returns what the registry says of a device's make; "" when it says nothing.
-	Make(device string) (model, firmware string, err error)
+	// Makes returns what is known of the devices' makes, where something is.
+	Makes(devices []string) (map[string]Make, error)
 	// Attached reports whether a file of that name is attached to an incident; without
 	// internal those for the desk alone don't count.
 	Attached(ref, name string, internal bool) (bool, error)

@@ -1,6 +1,7 @@
 package incidents
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -70,13 +71,11 @@ func learn(tx Tx, s *Step) error {
 
 func recurs(tx Tx, inc *Incident, at time.Time) error {
 	alike := []ClosingQuery{{Category: inc.Category, Site: inc.Site}}
-	if inc.Device != "" {
-		model, firmware, err := tx.Make(inc.Device)
-		if err != nil {
-			return err
-		}
-		alike = append(alike, ClosingQuery{Category: inc.Category, Model: model, Firmware: firmware})
+	made, err := MakeOf(tx, inc)
+	if err != nil {
+		return err
 	}
+	alike = append(alike, ClosingQuery{Category: inc.Category, Model: made.Model, Firmware: made.Firmware})
 	for _, q := range alike {
 		if q.Site == "" && (q.Model == "" || q.Firmware == "") {
 			continue
@@ -87,6 +86,19 @@ func recurs(tx Tx, inc *Incident, at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// MakeOf returns the make of an incident's device: as it was when the incident was
+// opened, where that was known, for what failed may have been mended by another firmware
+// since.
+func MakeOf(tx Shelf, inc *Incident) (Make, error) {
+	made := Make{inc.Model, inc.Firmware}
+	if inc.Device == "" || made.Model != "" && made.Firmware != "" {
+		return made, nil
+	}
+	makes, err := tx.Makes([]string{inc.Device})
+	now := makes[inc.Device]
+	return Make{cmp.Or(made.Model, now.Model), cmp.Or(made.Firmware, now.Firmware)}, err
 }
 
 // propose adds the incident to the problem that there is, or makes one when
@@ -133,6 +145,12 @@ func (p *Problem) join(tx Tx, ref string, at time.Time) error {
 func majorProblem(tx Tx, inc *Incident, at time.Time) error {
 	p := Problem{State: ProblemOpen, Title: cut("Major: "+inc.Summary, MaxSummary), Major: true, Key: "major\x1f" + inc.Ref, Category: inc.Category,
 		Site: inc.Site, Why: inc.Ref + " was declared a major incident", Incidents: []string{inc.Ref}}
+	if inc.Model != "" {
+		p.Models = []string{inc.Model}
+	}
+	if inc.Firmware != "" {
+		p.Firmware = []string{inc.Firmware}
+	}
 	_, err := newProblem(tx, p, belfry.Name, at)
 	return err
 }

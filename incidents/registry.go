@@ -1,6 +1,10 @@
 package incidents
 
-import "belfry/telemetry"
+import (
+	"time"
+
+	"belfry/telemetry"
+)
 
 // SiteRow is a site as the registry holds it.
 type SiteRow struct {
@@ -14,7 +18,17 @@ type DeviceRow struct {
 	telemetry.Device
 	Version  int64 // of this device, from 1
 	Revision int64 // of the registry, when the device last changed
+	Firmware
 }
+
+// Firmware is what a device's newest heartbeat says of its software.
+type Firmware struct {
+	Version string    // "" when it says nothing
+	Since   time.Time // of the heartbeat in which belfry first saw it
+}
+
+// Make is what devices have in common that fail alike.
+type Make struct{ Model, Firmware string }
 
 // SiteQuery selects sites, in the order of their ids.
 type SiteQuery struct {

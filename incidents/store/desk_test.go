@@ -23,6 +23,7 @@ func init() {
 	suite["Reports read what was opened in the span"] = testReports
 	suite["An older database is indexed"] = testOlderDatabase
 	suite["A history on every channel"] = testHistory
+	suite["What fails on one firmware is a problem of it"] = testWhatFailsOnOneFirmwareIsAProblemOfIt
 	suite["Copies are searched"] = testCopiesAreSearched
 }
 
@@ -275,6 +276,64 @@ func testWhatClosesAlikeIsAProblem(t *testing.T, open opener) {
 	verdicts, err := desk.Verdicts(ctx, noon.Add(240*time.Hour))
 	if v := verdicts["suspected-offline"]; err != nil || v.Judged != 4 || v.FalsePositives != 0 {
 		t.Errorf("got %+v, %v", verdicts, err)
+	}
+}
+
+// testWhatFailsOnOneFirmwareIsAProblemOfIt closes incidents of devices at three sites
+// after all but one of the devices have another firmware.
+func testWhatFailsOnOneFirmwareIsAProblemOfIt(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
+	desk := told(t, s)
+	var sites []telemetry.Site
+	var devices []telemetry.Device
+	said, upgraded := map[string]incidents.Firmware{"FC-unknown": {Version: "1"}}, map[string]incidents.Firmware{}
+	for i := range 3 {
+		f := finding(telemetry.Firing, i+1, noon)
+		sites = append(sites, telemetry.Site{ID: f.Site, Zone: "UTC"})
+		devices = append(devices, telemetry.Device{Name: f.Scope.Name, Site: f.Site, Labels: map[string]string{"model": "m1"}})
+		said[f.Scope.Name], upgraded[f.Scope.Name] = incidents.Firmware{Version: "5.2", Since: noon}, incidents.Firmware{Version: "5.3", Since: noon}
+	}
+	delete(upgraded, devices[0].Name)
+	slices.SortFunc(sites, func(a, b telemetry.Site) int { return strings.Compare(a.ID, b.ID) })
+	sites = slices.CompactFunc(sites, func(a, b telemetry.Site) bool { return a.ID == b.ID })
+	if err := s.Import(ctx, sites, devices); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Revision(ctx)
+	for range 2 {
+		changed, noted := s.NoteFirmware(ctx, said)
+		if err != nil || noted != nil || changed != len(said)-1 {
+			t.Fatalf("%d changed, %v, %v; want %d", changed, err, noted, len(said)-1)
+		}
+		said = map[string]incidents.Firmware{"FC-unknown": {Version: "1"}}
+	}
+	if after, err := s.Revision(ctx); after != before || err != nil {
+		t.Errorf("the registry's revision went from %d to %d, %v", before, after, err)
+	}
+	for i := range 3 {
+		if err := desk.Receive(ctx, []telemetry.Finding{finding(telemetry.Firing, i+1, noon.Add(time.Duration(i)*time.Hour))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.NoteFirmware(ctx, upgraded); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		ref := refOf(int64(i + 1))
+		for _, req := range []incidents.Request{{Transition: incidents.Take},
+			{Transition: incidents.Resolve, Code: "fixed", Cause: "firmware", Summary: "upgraded", Item: devices[i].Name, Force: true, Reason: "it is late"}, {Transition: incidents.Approve}} {
+			if _, err := desk.Transition(ctx, ref, req, ana, noon.Add(9*time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if inc, err := desk.Get(ctx, ref, ana); err != nil || inc.Firmware != "5.2" || inc.Model != "m1" {
+			t.Errorf("%s is of %s %s, %v", ref, inc.Model, inc.Firmware, err)
+		}
+	}
+	list, _, err := desk.Problems(ctx, incidents.RecordQuery{Limit: 10}, ana)
+	list = slices.DeleteFunc(list, func(p incidents.Problem) bool { return p.Site != "" })
+	if err != nil || len(list) != 1 || !slices.Equal(list[0].Firmware, []string{"5.2"}) || len(list[0].Incidents) != 3 {
+		t.Errorf("got %+v, %v", list, err)
 	}
 }
 

@@ -1,11 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (t *ticketTx) saveEnding(id int64, inc *incidents.Incident) error {
 		}
 		return nil
 	}
-	model, firmware, err := t.Make(inc.Device)
+	made, err := incidents.MakeOf(t, inc)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (t *ticketTx) saveEnding(id int64, inc *incidents.Incident) error {
 		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (incident) DO UPDATE SET category = excluded.category, site = excluded.site, level = excluded.level,
 		model = excluded.model, firmware = excluded.firmware, code = excluded.code, judged = excluded.judged, solved = excluded.solved,
 		ended_at = excluded.ended_at, counted_at = excluded.counted_at`,
-		id, inc.Category, inc.Site, inc.Device, inc.Rule, inc.Level, model, firmware, inc.Resolution.Code, inc.EndedByPerson(), inc.Solved(),
+		id, inc.Category, inc.Site, inc.Device, inc.Rule, inc.Level, made.Model, made.Firmware, inc.Resolution.Code, inc.EndedByPerson(), inc.Solved(),
 		ended.UnixMilli(), counted)
 	if err != nil {
 		return fmt.Errorf("write how %s ended: %w", inc.Ref, err)
@@ -53,24 +54,40 @@ func (t *ticketTx) saveEnding(id int64, inc *incidents.Incident) error {
 	return nil
 }
 
-// Make implements incidents.Shelf: the labels model and firmware of the device.
-func (t *ticketTx) Make(device string) (model, firmware string, err error) {
-	if device == "" {
-		return "", "", nil
+// Makes implements incidents.Shelf: the label model of the devices, and the firmware
+// that they say they have, or else their label firmware.
+func (t *ticketTx) Makes(devices []string) (map[string]incidents.Make, error) {
+	out := map[string]incidents.Make{}
+	for chunk := range slices.Chunk(devices, keysAtOnce) {
+		rows, err := t.tx.QueryContext(t.ctx, "SELECT name, labels, firmware FROM devices WHERE name IN ("+marks(len(chunk))+")", anys(chunk)...)
+		if err == nil {
+			err = eachMake(rows, out)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the makes of %d devices: %w", len(chunk), err)
+		}
 	}
-	var text string
-	err = t.tx.QueryRowContext(t.ctx, "SELECT labels FROM devices WHERE name = ?", device).Scan(&text)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && text == "" {
-		return "", "", nil
+	return out, nil
+}
+
+func eachMake(rows *sql.Rows, out map[string]incidents.Make) error {
+	defer rows.Close()
+	for rows.Next() {
+		var name, text, firmware string
+		var labels struct{ Model, Firmware string }
+		if err := rows.Scan(&name, &text, &firmware); err != nil {
+			return err
+		}
+		if text != "" {
+			if err := json.Unmarshal([]byte(text), &labels); err != nil {
+				return err
+			}
+		}
+		if made := (incidents.Make{Model: labels.Model, Firmware: cmp.Or(firmware, labels.Firmware)}); made != (incidents.Make{}) {
+			out[name] = made
+		}
 	}
-	labels := map[string]string{}
-	if err == nil {
-		err = json.Unmarshal([]byte(text), &labels)
-	}
-	if err != nil {
-		return "", "", fmt.Errorf("read the make of %s: %w", device, err)
-	}
-	return labels["model"], labels["firmware"], nil
+	return rows.Err()
 }
 
 // Closings implements incidents.Shelf.

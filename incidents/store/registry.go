@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"belfry/incidents"
@@ -379,7 +381,7 @@ func (t *Tickets) DevicesSince(ctx context.Context, revision int64, limit int) (
 
 func (t *Tickets) devices(ctx context.Context, where string, args ...any) ([]incidents.DeviceRow, error) {
 	rows, err := t.read.QueryContext(ctx, `SELECT name, site, status, labels, heartbeat_every, reading_every,
-		in_service_since, retired_at, self_registered, version, revision FROM devices`+where, args...)
+		in_service_since, retired_at, self_registered, version, revision, firmware, firmware_since FROM devices`+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read devices: %w", err)
 	}
@@ -397,17 +399,47 @@ func (t *Tickets) devices(ctx context.Context, where string, args ...any) ([]inc
 
 func scanDevice(rows *sql.Rows) (d incidents.DeviceRow, err error) {
 	var labels string
-	var since, retired sql.NullInt64
+	var since, retired, firmware sql.NullInt64
 	err = rows.Scan(&d.Name, &d.Site, &d.Status, &labels, &d.HeartbeatEvery, &d.ReadingEvery,
-		&since, &retired, &d.SelfRegistered, &d.Version, &d.Revision)
+		&since, &retired, &d.SelfRegistered, &d.Version, &d.Revision, &d.Firmware.Version, &firmware)
 	if err != nil {
 		return d, err
 	}
-	d.InServiceSince, d.RetiredAt = timeOf(since), timeOf(retired)
+	d.InServiceSince, d.RetiredAt, d.Since = timeOf(since), timeOf(retired), timeOf(firmware)
 	if labels != "" {
 		err = json.Unmarshal([]byte(labels), &d.Labels)
 	}
 	return d, err
+}
+
+// NoteFirmware writes down what devices say of their software, and returns how many
+// said something else before. Those that the registry doesn't know are left out. It is
+// no change of the registry, whose revision stays.
+func (t *Tickets) NoteFirmware(ctx context.Context, said map[string]incidents.Firmware) (changed int, err error) {
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(said)), keysAtOnce) {
+		known, err := t.devices(ctx, " WHERE name IN ("+marks(len(chunk))+")", anys(chunk)...)
+		if err != nil {
+			return changed, err
+		}
+		known = slices.DeleteFunc(known, func(d incidents.DeviceRow) bool { return d.Firmware.Version == said[d.Name].Version })
+		if len(known) == 0 {
+			continue
+		}
+		err = t.update(ctx, func(tx *txn) error {
+			for _, d := range known {
+				is := said[d.Name]
+				if _, err := tx.ExecContext(ctx, "UPDATE devices SET firmware = ?, firmware_since = ? WHERE name = ?", is.Version, is.Since.UnixMilli(), d.Name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return changed, fmt.Errorf("note the firmware of %d devices: %w", len(known), err)
+		}
+		changed += len(known)
+	}
+	return changed, nil
 }
 
 // Revision returns the newest revision of the registry.
