@@ -150,8 +150,13 @@ func entryOf(doc Document) (Entry, error) {
 	return e, nil
 }
 
-// indexAtOnce is how many incidents share a transaction when they are indexed.
-const indexAtOnce = 500
+// indexAtOnce is how many incidents share a transaction when they are indexed, and
+// searchWaits how many such transactions a search waits for: after a storm the timers
+// do the rest.
+const (
+	indexAtOnce = 500
+	searchWaits = 4
+)
 
 // prepare brings the index of texts up to date: the articles and known errors,
 // once for each process, for some come along and others were copied; and the
@@ -174,7 +179,7 @@ func (d *Desk) prepare(ctx context.Context) error {
 		}
 		d.indexed.Store(true)
 	}
-	return d.index(ctx)
+	return d.index(ctx, searchWaits)
 }
 
 // entries returns what is in the index beside the incidents.
@@ -202,9 +207,10 @@ func (d *Desk) entries(ctx context.Context) (out []Entry, err error) {
 	return out, nil
 }
 
-// index puts the incidents into the index that are not in it yet.
-func (d *Desk) index(ctx context.Context) error {
-	for n := indexAtOnce; n == indexAtOnce; {
+// index puts the incidents into the index that are not in it yet, in so many
+// transactions at the most.
+func (d *Desk) index(ctx context.Context, most int) error {
+	for n := indexAtOnce; n == indexAtOnce && most > 0; most-- {
 		err := d.store.Update(ctx, func(tx Tx) (err error) {
 			n, err = tx.Index(indexAtOnce)
 			return err

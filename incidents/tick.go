@@ -3,6 +3,7 @@ package incidents
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -29,7 +30,7 @@ func (d *Desk) Tick(ctx context.Context, at time.Time) (int, error) {
 	if err != nil {
 		return resolved + fired, err
 	}
-	return resolved + fired, d.index(ctx)
+	return resolved + fired, d.index(ctx, math.MaxInt)
 }
 
 // batches repeats do, in transactions of its own, until it finds nothing more.

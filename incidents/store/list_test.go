@@ -95,8 +95,14 @@ func testEveryWayToAListFindsTheSame(t *testing.T, open opener) {
 	s, ctx, random := open(t), context.Background(), rand.New(rand.NewPCG(3, 4))
 	worked(t, s, n)
 	all, found := holds(t, s), 0
-	for range 500 {
+	for i := range 600 {
 		q := asked(random, n)
+		if i == 200 || i == 400 { // half of the incidents are in the index of texts, then all
+			err := s.Update(ctx, func(tx incidents.Tx) error { _, err := tx.Index(n / 2); return err })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 		var want []string
 		for i := range all {
 			if lets(q, &all[i]) && len(want) < q.Limit {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"belfry/incidents"
@@ -14,8 +15,9 @@ import (
 // filter, hold a page of a common word at once.
 const fewRows = 10_000
 
-// withWords lists the incidents whose summaries hold all words: the newest, which
-// may not be in the index yet, one by one, and the others by the index.
+// withWords lists the incidents whose summaries hold all words: those that are not in
+// the index yet by their words alone, the newest of the others one by one, and the rest
+// by the index.
 func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents.Incident, error) {
 	list := phrases(q.Q)
 	if len(list) == 0 {
@@ -25,20 +27,19 @@ func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents
 	if err != nil {
 		return nil, err
 	}
-	to, err := indexedTo(ctx, t.read)
-	if err != nil {
-		return nil, err
-	}
 	look := t.conditions(q, by)
-	for _, phrase := range list {
-		look.holds(phrase)
-	}
+	look.holds("words", list)
 	if narrow {
 		return t.listed(ctx, look, q.Limit)
 	}
+	newest, to, err := t.fresh(ctx, q, list)
+	if err != nil || len(newest) == q.Limit {
+		return newest, err
+	}
 	from := max(0, to-newestLooked)
-	look.add(look.id+" > ?", from)
-	newest, err := t.listed(ctx, look, q.Limit)
+	look.add(look.id+" > ? AND "+look.id+" <= ?", from, to)
+	looked, err := t.listed(ctx, look, q.Limit-len(newest))
+	newest = append(newest, looked...)
 	if err != nil || len(newest) == q.Limit || from == 0 {
 		return newest, err
 	}
@@ -46,13 +47,28 @@ func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents
 	return append(newest, older...), err
 }
 
-// holds asks for a phrase in the column words.
-func (f *incidentFilter) holds(phrase []string) {
-	text := ""
-	for _, w := range phrase {
-		text += " " + w
+// fresh lists the incidents that are not in the index yet, and returns up to which
+// number the others are. That is asked last: what comes into the index meanwhile is
+// found there.
+func (t *Tickets) fresh(ctx context.Context, q incidents.Query, list [][]string) (found []incidents.Incident, to int64, err error) {
+	f := t.conditions(q, 0)
+	f.holds("text", list)
+	found, err = rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN (SELECT i.id FROM fresh_words w CROSS JOIN incidents i"+f.where()+
+		" AND i.id = w.number ORDER BY w.number DESC LIMIT ?) ORDER BY id DESC", append(f.args, q.Limit)...)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list incidents by their words: %w", err)
 	}
-	f.add(f.instr+"(words, ?) > 0", text)
+	if to, err = indexedTo(ctx, t.read); err != nil {
+		return nil, 0, err
+	}
+	return slices.DeleteFunc(found, func(inc incidents.Incident) bool { id, _ := idOf(inc.Ref); return id <= to }), to, nil
+}
+
+// holds asks for phrases in a column that holds words as spaced writes them.
+func (f *incidentFilter) holds(column string, list [][]string) {
+	for _, phrase := range list {
+		f.add(f.instr+"("+column+", ?) > 0", " "+strings.Join(phrase, " "))
+	}
 }
 
 // rarest returns the word that probably the fewest rows hold: one with digits, as
@@ -77,9 +93,7 @@ func rarest(list [][]string) (word string) {
 // indexed lists by the index, up to a number.
 func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]string, to int64, limit int) ([]incidents.Incident, error) {
 	f := t.conditions(q, 0)
-	for _, phrase := range list {
-		f.holds(phrase)
-	}
+	f.holds("words", list)
 	word := [][]string{{rarest(list)}}
 	from, number := "search CROSS JOIN incidents i", "search.rowid"
 	if t.numbered {

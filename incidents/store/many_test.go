@@ -140,3 +140,31 @@ func TestPostgreSQLReadsNoTableWholeForAList(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkWordsAfterABurst lists by words while 200,000 incidents are not in the index
+// yet, and then takes them in.
+func BenchmarkWordsAfterABurst(b *testing.B) {
+	s, ctx := openTickets(b), context.Background()
+	if err := incidents.NewDesk(s, incidents.Config{}, nil, nil).Receive(ctx, findings(telemetry.Firing, 200_000, noon)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		for _, q := range []incidents.Query{{Q: "nowhere"}, {Q: "silent"}, {Q: "FC-000007"}, {Q: "nowhere", State: incidents.New}} {
+			q.Limit = 50
+			began := time.Now()
+			if _, err := s.Incidents(ctx, q); err != nil {
+				b.Fatal(err)
+			}
+			b.Logf("%s %s: %v", q.Q, q.State, time.Since(began))
+		}
+	}
+	b.StopTimer()
+	began := time.Now()
+	for n := 500; n == 500; {
+		err := s.Update(ctx, func(tx incidents.Tx) (err error) { n, err = tx.Index(500); return err })
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(time.Since(began).Seconds(), "s/all-indexed")
+}

@@ -168,7 +168,7 @@ func indexedTo(ctx context.Context, db interface {
 
 // Index implements incidents.Shelf. Incidents come into the index after they were
 // opened and not with that, so that a storm need not wait for it; until then they
-// are looked through one by one.
+// are found by their words (fresh_words).
 func (t *ticketTx) Index(limit int) (int, error) {
 	to, err := indexedTo(t.ctx, t.tx)
 	if err != nil {
@@ -178,34 +178,84 @@ func (t *ticketTx) Index(limit int) (int, error) {
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
-	for i := range list {
+	_, err = t.tx.texts().insert(t.ctx, t.tx, len(list), func(args []any, i int) ([]any, error) {
 		id, _ := idOf(list[i].Ref)
-		if err := t.indexOne(id, &list[i]); err != nil {
-			return 0, err
-		}
-		to = id
+		return t.tx.textArgs(args, id, list[i].Summary, bodyOf(&list[i])), nil
+	})
+	if err != nil {
+		return 0, err
 	}
-	if _, err := t.tx.ExecContext(t.ctx, "UPDATE counters SET value = ? WHERE name = 'indexed'", to); err != nil {
-		return 0, fmt.Errorf("write how far the index is: %w", err)
+	if err := t.renew(to, list); err != nil {
+		return 0, err
+	}
+	to, _ = idOf(list[len(list)-1].Ref)
+	for _, statement := range []string{"UPDATE counters SET value = ? WHERE name = 'indexed'", "DELETE FROM fresh_words WHERE number <= ?"} {
+		if _, err := t.tx.ExecContext(t.ctx, statement, to); err != nil {
+			return 0, fmt.Errorf("write how far the index is: %w", err)
+		}
 	}
 	return len(list), nil
 }
 
-// indexOne puts an incident into the index. What was written by an older belfry
-// gets what it lacks: its words as they are searched now, its ending.
-func (t *ticketTx) indexOne(id int64, inc *incidents.Incident) error {
-	if err := putText(t.ctx, t.tx, id, inc.Summary, bodyOf(inc)); err != nil {
-		return err
+// renew gives incidents that an older belfry has written what they lack: their words
+// as they are searched now, their endings. They are those after a number.
+func (t *ticketTx) renew(after int64, list []incidents.Incident) error {
+	rows, err := t.tx.QueryContext(t.ctx, "SELECT words FROM incidents WHERE id > ? ORDER BY id LIMIT ?", after, len(list))
+	if err != nil {
+		return fmt.Errorf("read the words of %d incidents: %w", len(list), err)
 	}
-	if _, err := t.tx.ExecContext(t.ctx, "UPDATE incidents SET words = ? WHERE id = ? AND words <> ?", spaced(inc.Summary), id, spaced(inc.Summary)); err != nil {
-		return fmt.Errorf("write the words of %s: %w", inc.Ref, err)
+	stale, i := map[int]string{}, 0
+	for ; rows.Next(); i++ {
+		var words string
+		if err := rows.Scan(&words); err != nil {
+			return errors.Join(fmt.Errorf("read the words of %d incidents: %w", len(list), err), rows.Close())
+		}
+		if is := spaced(list[i].Summary); is != words {
+			stale[i] = is
+		}
 	}
-	return t.saveEnding(id, inc)
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return fmt.Errorf("read the words of %d incidents: %w", len(list), err)
+	}
+	for i := range list {
+		id, _ := idOf(list[i].Ref)
+		if words, is := stale[i]; is {
+			if _, err := t.tx.ExecContext(t.ctx, "UPDATE incidents SET words = ? WHERE id = ?", words, id); err != nil {
+				return fmt.Errorf("write the words of %s: %w", list[i].Ref, err)
+			}
+		}
+		if remembered(&list[i]) {
+			if err := t.saveEnding(id, &list[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var freshRows = bulk{into: "fresh_words (number, text)", columns: 2}
+
+// saveFresh keeps the words of what is new until it is in the index.
+func (t *ticketTx) saveFresh(steps []incidents.Step) error {
+	var opened []*incidents.Incident
+	for i := range steps {
+		if steps[i].Before.State == incidents.Absent {
+			opened = append(opened, &steps[i].After)
+		}
+	}
+	_, err := freshRows.insert(t.ctx, t.tx, len(opened), func(args []any, i int) ([]any, error) {
+		id, _ := idOf(opened[i].Ref)
+		return append(args, id, spaced(opened[i].Summary)), nil
+	})
+	return err
 }
 
 // saveMemory keeps what follows from steps beside their incidents: the index of
 // texts, how they ended, and what people have still to do.
 func (t *ticketTx) saveMemory(steps []incidents.Step) error {
+	if err := t.saveFresh(steps); err != nil {
+		return err
+	}
 	for i := range steps {
 		s := &steps[i]
 		id, _ := idOf(s.After.Ref)
@@ -230,8 +280,14 @@ func (t *ticketTx) saveText(id int64, s *incidents.Step) error {
 		return nil
 	}
 	to, err := indexedTo(t.ctx, t.tx)
-	if err != nil || id > to {
+	if err != nil {
 		return err
+	}
+	if id > to {
+		if _, err := t.tx.ExecContext(t.ctx, "UPDATE fresh_words SET text = ? WHERE number = ?", spaced(s.After.Summary), id); err != nil {
+			return fmt.Errorf("write the words of %s: %w", s.After.Ref, err)
+		}
+		return nil
 	}
 	return putText(t.ctx, t.tx, id, s.After.Summary, bodyOf(&s.After))
 }
@@ -266,7 +322,8 @@ func (t *ticketTx) saveActions(id int64, s *incidents.Step) error {
 
 // emptyIndex forgets the index of texts, which is then made anew from what there is.
 func emptyIndex(ctx context.Context, tx *txn) error {
-	for _, statement := range []string{"DELETE FROM search", "DELETE FROM entries", "UPDATE counters SET value = 0 WHERE name = 'indexed'"} {
+	for _, statement := range []string{"DELETE FROM search", "DELETE FROM entries", "UPDATE counters SET value = 0 WHERE name = 'indexed'",
+		"DELETE FROM fresh_words", "INSERT INTO fresh_words SELECT id, words FROM incidents"} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("empty the index of texts: %w", err)
 		}

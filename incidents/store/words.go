@@ -113,17 +113,28 @@ func vectorPhrase(phrase []string, title bool) string {
 	return strings.Join(out, " <-> ")
 }
 
+// texts are the rows of the index, of texts that are not in it yet.
+func (d *dialect) texts() bulk {
+	if d.numbered {
+		return bulk{into: "search (id, vector)", columns: 2}
+	}
+	return bulk{into: "search (rowid, title, body)", columns: 3}
+}
+
+func (d *dialect) textArgs(args []any, id int64, title, body string) []any {
+	if d.numbered {
+		return append(args, id, vector(title, body))
+	}
+	return append(args, id, strings.Join(wordsOf(title), " "), strings.Join(wordsOf(body), " "))
+}
+
 // putText puts a text into the index, anew when it is there.
 func putText(ctx context.Context, tx *txn, id int64, title, body string) error {
-	var err error
+	statement := "INSERT OR REPLACE INTO search (rowid, title, body) VALUES (?,?,?)"
 	if tx.numbered {
-		_, err = tx.ExecContext(ctx, "INSERT INTO search (id, vector) VALUES (?, CAST(? AS tsvector)) ON CONFLICT (id) DO UPDATE SET vector = excluded.vector",
-			id, vector(title, body))
-	} else {
-		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO search (rowid, title, body) VALUES (?,?,?)",
-			id, strings.Join(wordsOf(title), " "), strings.Join(wordsOf(body), " "))
+		statement = "INSERT INTO search (id, vector) VALUES (?, CAST(? AS tsvector)) ON CONFLICT (id) DO UPDATE SET vector = excluded.vector"
 	}
-	if err != nil {
+	if _, err := tx.ExecContext(ctx, statement, tx.textArgs(nil, id, title, body)...); err != nil {
 		return fmt.Errorf("index a text: %w", err)
 	}
 	return nil
