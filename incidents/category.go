@@ -73,16 +73,12 @@ func (b *Book) addCategories(documents []Document) error {
 // category returns what the book says of a category; of one that it does not
 // know, which a rule may bring, what it says of the nearest one above.
 func (b *Book) category(id string) *Category {
-	asked := &Category{ID: id}
-	if b == nil {
-		return asked
-	}
-	for at := id; at != ""; at = parentOf(at) {
+	for at := id; b != nil && at != ""; at = parentOf(at) {
 		if known := b.categories[at]; known != nil {
 			return known
 		}
 	}
-	return asked
+	return &Category{ID: id}
 }
 
 // choosable checks a category that a person chooses.

@@ -13,7 +13,7 @@ const lateKept = 8
 // see takes in what a finding says about the condition.
 func (c *change) see() {
 	f, inc := c.req.finding, c.inc
-	inc.remember(*f)
+	inc.remember(f)
 	if inc.Condition != f.Condition {
 		inc.flip(f)
 		inc.Condition, inc.ConditionAt = f.Condition, millis(f.At)
@@ -29,7 +29,7 @@ func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 // remember notes that a finding was taken in. The list starts anew with each
 // later instant and keeps only the late ones from before, for these come out of
 // order and can't be told by their time alone.
-func (inc *Incident) remember(f telemetry.Finding) {
+func (inc *Incident) remember(f *telemetry.Finding) {
 	at := millis(f.At)
 	var kept []Seen
 	for _, s := range inc.Evaluated {
@@ -43,7 +43,7 @@ func (inc *Incident) remember(f telemetry.Finding) {
 }
 
 // has reports whether a finding was taken in before, or is older than what was.
-func (inc *Incident) has(f telemetry.Finding) bool {
+func (inc *Incident) has(f *telemetry.Finding) bool {
 	at := millis(f.At)
 	if slices.ContainsFunc(inc.Evaluated, func(s Seen) bool { return s.Condition == f.Condition && s.At.Equal(at) }) {
 		return true

@@ -82,7 +82,7 @@ func diff(a, b *Incident) (before, after json.RawMessage, err error) {
 	av, bv := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	for _, c := range columns {
 		x, y := av.Field(c.index), bv.Field(c.index)
-		if same(x, y) {
+		if first && y.IsZero() || !first && same(x, y) {
 			continue
 		}
 		if !first {

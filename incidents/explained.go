@@ -6,7 +6,7 @@ import "belfry/telemetry"
 // it: a device's under its site's feed outage. A backtest counts both as one, and so
 // does whoever looks at the list.
 func (in *intake) explain(inc Incident, f *telemetry.Finding) error {
-	cause, known := in.latest[KeyOf(f.Explained.Rule, f.Explained.Scope)]
+	cause, known := in.newest(KeyOf(f.Explained.Rule, f.Explained.Scope))
 	if !known || cause.State.Ended() || inc.State != New || inc.Touched || inc.Parent != "" {
 		return nil
 	}
@@ -21,7 +21,7 @@ func (in *intake) explain(inc Incident, f *telemetry.Finding) error {
 // standAlone takes an incident from under what explained it: it fires though that does
 // no longer.
 func (in *intake) standAlone(f *telemetry.Finding) error {
-	inc := in.latest[KeyOf(f.Rule, f.Scope)]
+	inc, _ := in.newest(KeyOf(f.Rule, f.Scope))
 	if inc.Held.By != byExplained {
 		return nil
 	}

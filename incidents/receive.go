@@ -17,9 +17,11 @@ const findingsAtOnce = 1000
 // in the same order, after a crash or an error: those that were taken in do
 // nothing. It is the analyzer's Emit.
 func (d *Desk) Receive(ctx context.Context, findings []telemetry.Finding) error {
+	var room []Step
 	for len(findings) > 0 {
 		n := min(len(findings), findingsAtOnce)
-		if err := d.receive(ctx, findings[:n]); err != nil {
+		room = slices.Grow(room[:0], n+n/8)
+		if err := d.receive(ctx, findings[:n], room); err != nil {
 			return fmt.Errorf("receive %d findings: %w", n, err)
 		}
 		findings = findings[n:]
@@ -27,7 +29,9 @@ func (d *Desk) Receive(ctx context.Context, findings []telemetry.Finding) error 
 	return nil
 }
 
-func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error {
+// receive takes in findings in one transaction. Steps are long, so those of one batch
+// lie in the room of those before it.
+func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, room []Step) error {
 	var in *intake
 	err := d.store.Update(ctx, func(tx Tx) error {
 		latest, err := tx.Latest(keysOf(findings))
@@ -46,7 +50,7 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding) error 
 		if err != nil {
 			return err
 		}
-		in = &intake{desk: d, tx: tx, makes: makes, noise: noise{book, closed}, latest: latest, held: map[string]int{}, parents: map[place]string{}, opened: map[time.Time]int{}}
+		in = &intake{desk: d, tx: tx, makes: makes, noise: noise{book, closed}, latest: pointers(latest), steps: room, held: map[string]int{}, parents: map[place]string{}, opened: map[time.Time]int{}}
 		if err := in.rollUp(findings); err != nil {
 			return err
 		}
@@ -106,8 +110,8 @@ type intake struct {
 	desk *Desk
 	tx   Tx
 	noise
-	makes   map[string]Make     // of the devices for which an incident may be opened
-	latest  map[string]Incident // newest incident of each key, as changed so far
+	makes   map[string]Make      // of the devices for which an incident may be opened
+	latest  map[string]*Incident // newest incident of each key, as changed so far; what is pointed at never changes
 	steps   []Step
 	parents map[place]string // open site incidents
 	held    map[string]int   // findings held back, by what held them
@@ -117,9 +121,26 @@ type intake struct {
 	overflow string            // the incident that holds what a storm brings; "" as long as it is not asked for
 }
 
+func pointers(list map[string]Incident) map[string]*Incident {
+	out := make(map[string]*Incident, len(list)+findingsAtOnce)
+	for key, inc := range list {
+		out[key] = &inc
+	}
+	return out
+}
+
+// newest returns the newest incident of a key, as changed so far; an absent one when
+// there is none.
+func (in *intake) newest(key string) (inc Incident, known bool) {
+	if p := in.latest[key]; p != nil {
+		return *p, true
+	}
+	return inc, false
+}
+
 func (in *intake) take(f *telemetry.Finding) error {
-	inc, known := in.latest[KeyOf(f.Rule, f.Scope)]
-	if known && inc.has(*f) {
+	inc, known := in.newest(KeyOf(f.Rule, f.Scope))
+	if known && inc.has(f) {
 		return nil
 	}
 	switch f.Condition {
@@ -159,7 +180,7 @@ func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
 		if err := in.standAlone(f); err != nil {
 			return err
 		}
-		inc = in.latest[inc.Key]
+		inc, _ = in.newest(inc.Key)
 	}
 	return in.apply(inc, Request{Transition: Repeat, finding: f, held: in.holds(&inc, f)}, f)
 }
@@ -176,7 +197,7 @@ func (in *intake) quiet(inc Incident, f *telemetry.Finding) error {
 	if err := in.apply(inc, Request{Transition: Observe, finding: f}, f); err != nil {
 		return err
 	}
-	inc = in.latest[inc.Key]
+	inc, _ = in.newest(inc.Key)
 	if f.Explained != nil {
 		return in.explain(inc, f)
 	}
@@ -211,12 +232,12 @@ func (in *intake) apply(inc Incident, req Request, f *telemetry.Finding) error {
 		return err
 	}
 	in.steps = append(in.steps, s)
-	in.latest[s.After.Key] = s.After
+	in.latest[s.After.Key] = &in.steps[len(in.steps)-1].After
 	return nil
 }
 
 // savedAtOnce is how many steps are handed to the store together.
-const savedAtOnce = 256
+const savedAtOnce = 128
 
 // save records what the openings changed, and saves all steps. While some are saved the
 // next ones are recorded: in a storm that is as much work.

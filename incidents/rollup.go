@@ -35,8 +35,8 @@ func (in *intake) rollUp(findings []telemetry.Finding) error {
 	for i := range findings {
 		f := &findings[i]
 		p := placeOf(f)
-		inc, known := in.latest[KeyOf(f.Rule, f.Scope)]
-		opens := !known || inc.State.Ended() && !inc.Muted && !inc.has(*f)
+		inc := in.latest[KeyOf(f.Rule, f.Scope)]
+		opens := inc == nil || inc.State.Ended() && !inc.Muted && !inc.has(f)
 		if p.site != "" && f.Condition == telemetry.Firing && opens {
 			fresh[p] = append(fresh[p], f)
 		}
@@ -84,7 +84,7 @@ func (in *intake) rollUpAt(p place, fresh []*telemetry.Finding, devices int, par
 		}
 	}
 	if slices.Contains(open, parent.State) {
-		in.latest[parent.Key] = parent
+		in.latest[parent.Key] = &parent
 		in.parents[p] = parent.Ref
 		return nil
 	}
@@ -187,7 +187,7 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 	if err != nil || parent.State.Ended() || parent.Condition == telemetry.Clear {
 		return err
 	}
-	if changed, ok := in.latest[parent.Key]; ok {
+	if changed, ok := in.newest(parent.Key); ok {
 		parent = changed
 	}
 	children, err := in.tx.Children(ref)
@@ -195,7 +195,7 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 		return err
 	}
 	for _, inc := range append(children, in.changed(ref)...) {
-		if now, ok := in.latest[inc.Key]; ok {
+		if now, ok := in.newest(inc.Key); ok {
 			inc = now
 		}
 		if !inc.State.Ended() && inc.Condition != telemetry.Clear && inc.Held.By != byExplained {

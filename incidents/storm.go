@@ -52,7 +52,7 @@ func (in *intake) openOverflow(f *telemetry.Finding, minute time.Time) error {
 	}
 	last := known[stormKey]
 	if last.OpenKey != "" && !last.State.Ended() {
-		in.overflow, in.latest[stormKey] = last.Ref, last
+		in.overflow, in.latest[stormKey] = last.Ref, &last
 		return nil
 	}
 	storm := &telemetry.Finding{Rule: stormRule, Scope: telemetry.Scope{Level: telemetry.LevelTenant}, Condition: telemetry.Firing,

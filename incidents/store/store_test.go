@@ -457,6 +457,38 @@ func explain(ctx context.Context, t *testing.T, s *Tickets, query string, args .
 	return strings.Join(plan, "; ")
 }
 
+// testTheDatabaseRefusesASecondOpenOne writes the like of an incident past the desk: open
+// under a key that is held, open under one that was given up, and closed.
+func testTheDatabaseRefusesASecondOpenOne(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
+	if err := incidents.NewDesk(s, incidents.Config{}, nil, nil).Receive(ctx, findings(telemetry.Firing, 1, noon)); err != nil {
+		t.Fatal(err)
+	}
+	again := func(id int, openKey string) error {
+		_, err := s.write.ExecContext(ctx, fmt.Sprintf(`INSERT INTO incidents (id, key, open_key, version, state, condition, category, site, device, rule,
+			assignee, level, priority, updated_at, words, data) SELECT %d, key, %s, version, state, condition, category, site, device, rule,
+			assignee, level, priority, updated_at, words, data FROM incidents WHERE id = 1`, id, openKey))
+		return err
+	}
+	if err := again(2, "open_key"); err == nil {
+		t.Error("a key is open twice")
+	}
+	for id := 3; id < 5; id++ {
+		if err := again(id, "NULL"); err != nil {
+			t.Errorf("a closed one beside an open one: %v", err)
+		}
+	}
+	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open_key = key WHERE id = 3"); err == nil {
+		t.Error("a key is open twice by a change")
+	}
+	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open_key = NULL WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open_key = key WHERE id = 3"); err != nil {
+		t.Errorf("open again once the key is free: %v", err)
+	}
+}
+
 func BenchmarkReceive(b *testing.B) {
 	ctx := context.Background()
 	for b.Loop() {

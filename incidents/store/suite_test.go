@@ -23,6 +23,7 @@ type opener func(testing.TB) *Tickets
 // suite is what holds for every database.
 var suite = map[string]func(*testing.T, opener){
 	"Many analyzers open one incident for each key":  testManyAnalyzersOpenOneIncidentForEachKey,
+	"The database refuses a second open one":         testTheDatabaseRefusesASecondOpenOne,
 	"Of two who take at once one is told":            testOfTwoWhoTakeAtOnceOneIsTold,
 	"No key is open twice whatever comes at once":    testNoKeyIsOpenTwiceWhateverComesAtOnce,
 	"Every way to a list finds the same":             testEveryWayToAListFindsTheSame,

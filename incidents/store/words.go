@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -23,14 +24,7 @@ var plainLetters = strings.NewReplacer("ß", "ss", "æ", "ae", "œ", "oe", "ø",
 // between them does not matter. Both databases are given words that are folded
 // here, so that they find the same.
 func wordsOf(text string) []string {
-	folded := plainLetters.Replace(strings.ToLower(norm.NFKD.String(text)))
-	folded = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return r
-	}, folded)
-	words := strings.FieldsFunc(folded, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) })
+	words := strings.FieldsFunc(folded(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) })
 	for i, w := range words {
 		for len(w) > longestWord {
 			w = strings.TrimRightFunc(w[:len(w)-1], func(r rune) bool { return r == unicode.ReplacementChar })
@@ -38,6 +32,19 @@ func wordsOf(text string) []string {
 		words[i] = w
 	}
 	return words[:min(len(words), mostWords)]
+}
+
+// folded is a text in lower case and without accents. Most are ASCII, which has none.
+func folded(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return strings.ToLower(text)
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, plainLetters.Replace(strings.ToLower(norm.NFKD.String(text))))
 }
 
 // spaced is a text as the column words holds it: each word with a space before
