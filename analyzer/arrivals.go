@@ -28,8 +28,9 @@ const (
 	dayMillis     = int64(24 * time.Hour / time.Millisecond)
 )
 
-// heard is a reading's first version in a window.
-type heard struct{ arrival, delay int64 }
+// Heard is a reading's first version to arrive in a window: when, in milliseconds since
+// 1970, and how long after its time, in milliseconds.
+type Heard struct{ Arrival, Delay int64 }
 
 // onArrivals computes a column that looks at arrivals.
 func (a aggregate) onArrivals(d *reelDevice) float64 {
@@ -67,37 +68,64 @@ func (a aggregate) until() int64 { return min(a.to, a.asOf) }
 // skew is the median of arrival minus device time over the last ten readings to have
 // come, or the median distance from it.
 func (a aggregate) skew(d *reelDevice) float64 {
-	var few [2 * SkewReadings]heard
+	var few [2 * SkewReadings]Heard
 	last := few[:0]
 	for _, s := range a.series(d) {
 		last = a.firsts(s, SkewReadings, last)
 	}
-	if len(last) < SkewLeast {
-		return missing
-	}
-	slices.SortFunc(last, func(x, y heard) int { return cmp.Or(cmp.Compare(y.arrival, x.arrival), cmp.Compare(x.delay, y.delay)) })
-	var delays [SkewReadings]float64
-	n := min(len(last), SkewReadings)
-	for i, r := range last[:n] {
-		delays[i] = float64(r.delay)
-	}
-	m, mad := medianAndMAD(delays[:n])
+	skew, spread := ClockOf(last)
 	if a.Fn == SkewSpread {
-		return mad / 1e3
+		return spread
 	}
-	return m / 1e3
+	return skew
+}
+
+// ClockOf returns Skew and SkewSpread of the readings that came in a window, NaN when
+// they are fewer than SkewLeast. It reorders heard.
+func ClockOf(heard []Heard) (skew, spread float64) {
+	if len(heard) < SkewLeast {
+		return missing, missing
+	}
+	if len(heard) <= fewHeard {
+		for i := 1; i < len(heard); i++ {
+			for j := i; j > 0 && heard[j].compare(heard[j-1]) < 0; j-- {
+				heard[j], heard[j-1] = heard[j-1], heard[j]
+			}
+		}
+	} else {
+		slices.SortFunc(heard, Heard.compare)
+	}
+	var delays [SkewReadings]float64
+	last := heard[max(0, len(heard)-SkewReadings):]
+	for i, r := range last {
+		delays[i] = float64(r.Delay)
+	}
+	m, mad := medianAndMAD(delays[:len(last)])
+	return m / 1e3, mad / 1e3
+}
+
+// fewHeard is how many readings are sorted by insertion, which is quicker for few that are
+// nearly in order already.
+const fewHeard = 48
+
+// compare orders by arrival, of one arrival the newest last.
+func (h Heard) compare(o Heard) int {
+	if h.Arrival != o.Arrival {
+		return cmp.Compare(h.Arrival, o.Arrival)
+	}
+	return cmp.Compare(o.Delay, h.Delay)
 }
 
 // firsts appends of each reading the first version that came in the window, for the
 // last most of them.
-func (a aggregate) firsts(s *series, most int, into []heard) []heard {
+func (a aggregate) firsts(s *series, most int, into []Heard) []Heard {
 	lo, hi := after(s.arrivals, a.from, &s.nearFrom), after(s.arrivals, a.until(), &s.near)
 	for n := hi - 1; n >= lo && most > 0; n-- {
 		i := s.byArrival(n)
 		if i > 0 && s.ts[i-1] == s.ts[i] && s.arrival[i-1] > a.from {
 			continue // an earlier version came in the window too
 		}
-		into, most = append(into, heard{s.arrival[i], s.arrival[i] - s.ts[i]}), most-1
+		into, most = append(into, Heard{s.arrival[i], s.arrival[i] - s.ts[i]}), most-1
 	}
 	return into
 }
@@ -111,15 +139,15 @@ func (s *series) byArrival(n int) int {
 }
 
 func (a aggregate) lag(d *reelDevice) float64 {
-	var all []heard
+	var all []Heard
 	for _, s := range a.series(d) {
 		all = a.firsts(s, math.MaxInt32, all)
 	}
 	if len(all) < LagLeast {
 		return missing
 	}
-	slices.SortFunc(all, func(x, y heard) int { return cmp.Compare(x.delay, y.delay) })
-	return float64(all[rankOf(a.Share, len(all))].delay) / 1e3
+	slices.SortFunc(all, func(x, y Heard) int { return cmp.Compare(x.Delay, y.Delay) })
+	return float64(all[rankOf(a.Share, len(all))].Delay) / 1e3
 }
 
 // rankOf is the place of a quantile among n sorted values.

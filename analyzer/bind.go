@@ -11,16 +11,17 @@ import (
 // bound is a rule laid over a fleet: its program, its scopes in their order, and
 // the states that are not inactive.
 type bound struct {
-	rule    *Rule
-	program *program
-	read    []use              // signals to be read
-	closing []use              // those of them that only `recover` of a device looks at
-	conds   map[*node]*program // of share
-	timing  timing
-	absent  bool // a rule of absence
-	anyone  bool // judges devices out of service too
-	yields  []*bound
-	rank    int // after the rules that it yields to
+	rule     *Rule
+	program  *program
+	read     []use              // signals to be read
+	closing  []use              // those of them that only `recover` of a device looks at
+	dividing []use              // those of them that are only divided by; see divisors
+	conds    map[*node]*program // of share
+	timing   timing
+	absent   bool // a rule of absence
+	anyone   bool // judges devices out of service too
+	yields   []*bound
+	rank     int // after the rules that it yields to
 
 	scopes  int
 	scopeOf []int32     // by device: its scope; nil when scopes are devices
@@ -135,6 +136,7 @@ func (b *bound) bindParams(f *Fleet) {
 			b.conds[u.cond] = compileCondition(r, u.cond)
 		}
 	}
+	b.dividing = b.divisors()
 }
 
 func (b *bound) override(column []float64, where Filter, value float64, f *Fleet) {

@@ -81,12 +81,23 @@ func NewProbe(ctx context.Context, c Config) (*Probe, error) {
 // Explain is Explain with what the probe has learned.
 func (p *Probe) Explain(ctx context.Context, at time.Time) (*Explanation, error) {
 	a := p.a
-	x := &Explanation{At: at.UTC(), Devices: len(a.fleet.Devices), Sites: a.fleet.peopled(), Scans: []ExplainedScan{}, Rules: []ExplainedRule{}}
+	x := a.explanation(at)
 	a.cfg.explain, a.progress = x, Progress{Rules: map[string]time.Time{}}
 	for _, b := range a.bounds {
 		b.forgetAll()
 	}
 	return x, a.Evaluate(ctx, at)
+}
+
+// Next explains the instants that have become due since the last explanation, with the
+// states that there are: what a live analyzer does.
+func (p *Probe) Next(ctx context.Context, at time.Time) (*Explanation, error) {
+	p.a.cfg.explain = p.a.explanation(at)
+	return p.a.cfg.explain, p.a.Evaluate(ctx, at)
+}
+
+func (a *Analyzer) explanation(at time.Time) *Explanation {
+	return &Explanation{At: at.UTC(), Devices: len(a.fleet.Devices), Sites: a.fleet.peopled(), Scans: []ExplainedScan{}, Rules: []ExplainedRule{}}
 }
 
 // forgetAll makes every scope inactive.

@@ -107,42 +107,58 @@ type judgement struct {
 	masks    []uint8 // by scope: place in bound.yields plus one of the rule that explains it; 0: none. nil: nowhere
 }
 
-// block judges rows lo up to hi, whose program has just run. Scopes that are
-// inactive and stay so, nearly all, cost a few comparisons each.
+// block judges rows lo up to hi, whose program has just run.
 func (j *judgement) block(lo, hi int) {
+	if j.masks != nil || len(j.untrue[j.bound]) > 0 || j.bound.program.unless >= 0 {
+		for row := lo; row < hi; row++ {
+			j.row(row, row-lo)
+		}
+		return
+	}
+	b, when := j.bound, j.view[j.bound.program.when][:hi-lo]
+	presence, slot, tells := j.presence[lo:hi], b.slot[lo:hi], b.tells[lo:hi]
+	for i, w := range when {
+		if w == 0 && slot[i] == 0 && tells[i] == 1 && presence[i] == present {
+			j.judged++ // nearly all: clear, and it stays so
+			continue
+		}
+		j.row(lo+i, i)
+	}
+}
+
+// row judges a row, the i-th of its block.
+func (j *judgement) row(row, i int) {
 	b := j.bound
-	for row := lo; row < hi; row++ {
-		switch j.presence[row] {
-		case resting:
-			continue
-		case absent:
-			if b.slot[row] != 0 {
-				j.move(row, row-lo, verdictGone)
-			}
-			b.tell(row, 0)
-			continue
+	switch j.presence[row] {
+	case resting:
+		return
+	case absent:
+		if b.slot[row] != 0 {
+			j.move(row, i, verdictGone)
 		}
-		v := j.verdict(row - lo)
-		if j.masked(row) {
-			v = verdictUnknown
-		}
-		if v == verdictHolds && j.cfg.OnHold != nil {
-			j.cfg.OnHold(j.held(row, row-lo))
-		}
-		if v != verdictHolds && j.untrue[b][row] {
-			j.withdraw(b, row, j.at)
-			continue
-		}
-		if b.slot[row] != 0 || v == verdictHolds {
-			j.move(row, row-lo, v)
-			continue
-		}
-		switch {
-		case v == verdictUnknown:
-			b.tell(row, 3)
-		case v != verdictKeep || b.tells[row] == 0:
-			b.tell(row, 1)
-		}
+		b.tell(row, 0)
+		return
+	}
+	v := j.verdict(i)
+	if j.masked(row) {
+		v = verdictUnknown
+	}
+	if v == verdictHolds && j.cfg.OnHold != nil {
+		j.cfg.OnHold(j.held(row, i))
+	}
+	if v != verdictHolds && j.untrue[b][row] {
+		j.withdraw(b, row, j.at)
+		return
+	}
+	if b.slot[row] != 0 || v == verdictHolds {
+		j.move(row, i, v)
+		return
+	}
+	switch {
+	case v == verdictUnknown:
+		b.tell(row, 3)
+	case v != verdictKeep || b.tells[row] == 0:
+		b.tell(row, 1)
 	}
 }
 

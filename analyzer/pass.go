@@ -50,6 +50,7 @@ type deviceColumn struct {
 
 	closing bool                 // it is known of some devices only, and missing for the others
 	only    []telemetry.DeviceID // these
+	divides *task                // it matters to this task alone, and where others are not zero; see bound.divisors
 
 	calendars []bool      // of a column made of bins: whose devices; nil: all
 	recent    [][]float64 // of a column made of several bins: one for each, the last first
@@ -79,7 +80,7 @@ type scanPlan struct {
 func (p *pass) plan(tasks []*task) {
 	for _, t := range tasks {
 		for _, u := range t.bound.read {
-			if u.cond != nil || u.sig.raw || slices.Contains(t.bound.closing, u) {
+			if u.cond != nil || u.sig.raw || slices.Contains(t.bound.closing, u) || slices.Contains(t.bound.dividing, u) {
 				continue // made of the others, for each scope; asked in SQL; or asked for some devices only
 			}
 			key := p.key(t, u)
@@ -111,6 +112,9 @@ func (p *pass) plan(tasks []*task) {
 		}
 		for _, u := range t.bound.closing {
 			p.planClosing(t, u)
+		}
+		for _, u := range t.bound.dividing {
+			p.planDivisor(t, u)
 		}
 	}
 }
@@ -287,14 +291,7 @@ func (p *pass) partOf(u use, g audience, only []telemetry.DeviceID) part {
 // read runs the scans and makes the device columns. A scan that fails takes
 // down its own columns only.
 func (p *pass) read(ctx context.Context) {
-	for _, s := range p.scans {
-		if s.Devices = s.only; s.only == nil {
-			s.Devices = p.devices(s.calendars)
-		}
-		begin := p.now()
-		s.table, s.err = p.query(ctx, s.Scan)
-		p.scanned(s.explained(), begin, s.err)
-	}
+	p.scan(ctx, p.scans)
 	for _, t := range p.asking {
 		p.raw[t] = p.ask(ctx, t)
 	}
@@ -302,6 +299,7 @@ func (p *pass) read(ctx context.Context) {
 	for key, c := range p.columns {
 		switch {
 		case c.value != nil: // of this day, and there already
+		case c.divides != nil: // when the others are there
 		case c.use.sig.fill != nil:
 			c.value = p.take(len(p.fleet.Devices))
 			c.use.sig.fill(p, c)
@@ -310,6 +308,7 @@ func (p *pass) read(ctx context.Context) {
 			p.keepUsual(key, c)
 		}
 	}
+	p.readDivisors(ctx)
 	p.fillBinned(ctx)
 	if p.cfg.explain != nil {
 		p.cfg.explain.ColumnSeconds += p.since(begin) - (p.scanSeconds() - asked)
@@ -318,6 +317,18 @@ func (p *pass) read(ctx context.Context) {
 		if s.table != nil {
 			p.giveTable(s.table)
 		}
+	}
+}
+
+// scan runs scans.
+func (p *pass) scan(ctx context.Context, scans []*scanPlan) {
+	for _, s := range scans {
+		if s.Devices = s.only; s.only == nil {
+			s.Devices = p.devices(s.calendars)
+		}
+		begin := p.now()
+		s.table, s.err = p.query(ctx, s.Scan)
+		p.scanned(s.explained(), begin, s.err)
 	}
 }
 

@@ -33,6 +33,7 @@ type signal struct {
 	peers  func(values []float64) (middle, width float64)     // then holds it against the devices of its site
 	hint   func(value float64) string                         // what such a value points to; "" for nothing
 	raw    bool                                               // what the rule's query says
+	rare   bool                                               // never missing, and 0 for nearly every device
 }
 
 // argument is one place in a signal's parentheses.
@@ -231,7 +232,7 @@ var signals = []*signal{
 		about: "how often the device went silent and came back over W: a gap between arrivals over max(6 × their median, 15 min) is two, one that lasts is one"},
 	{name: "usual_transitions", unit: Quantity, column: plainColumn(UsualTransitions), daily: true, reach: usualDays,
 		about: "the most transitions(24h) of any of the 28 days before midnight (UTC): their 99th percentile"},
-	{name: "resent", args: []argument{sameOrNot, span}, unit: Quantity, column: resentColumn, merge: mergeSum,
+	{name: "resent", args: []argument{sameOrNot, span}, unit: Quantity, column: resentColumn, merge: mergeSum, rare: true,
 		about: "how many counts came in W though their reading was there already, with the same numbers or with changed ones; of a device with cumulative counters how many totals"},
 	{name: "resets", args: []argument{measure, span}, unit: Quantity, column: measureColumn(Resets), empty: missing,
 		about: "how often a measurement fell from one heartbeat to the next over W: of an uptime the restarts; of in_total and out_total, what cumulative counters show, their resets and rollovers"},

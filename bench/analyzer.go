@@ -44,11 +44,13 @@ type FleetPace struct {
 	Readings int `json:"readings"`
 	Later    int `json:"newer_than_the_instant"` // devices that were heard of after it
 
-	All     InstantPace `json:"default_rules"` // all of them at once, as on an hour after midnight and closing
-	Usual   InstantPace `json:"usual_rules"`   // those of them that are due every five minutes
+	All     InstantPace `json:"default_rules"` // all of them at once, with what they find, as if for the first time
+	Hour    InstantPace `json:"hour"`          // those that are due on an hour, and before that on the hour before
+	Usual   InstantPace `json:"usual_rules"`   // those that are due every five minutes
 	Offline InstantPace `json:"offline_alone"`
+	Anew    InstantPace `json:"offline_anew"`    // the same after a restart, when all of its findings begin
 	Further float64     `json:"further_rule_ms"` // one more rule on columns already fetched
-	Memory  int64       `json:"analyzer_bytes"`  // heap that the analyzer and the fleet hold
+	Memory  int64       `json:"analyzer_bytes"`  // heap that an analyzer of the default rules, the fleet and the way to the warehouse hold
 }
 
 // InstantPace is the time of one instant by its parts, in milliseconds.
@@ -57,8 +59,9 @@ type InstantPace struct {
 	Scans      float64 `json:"scans_ms"`
 	Columns    float64 `json:"columns_ms"`
 	Programs   float64 `json:"programs_ms"`
-	Rows       int     `json:"rows"` // that the warehouse answered with
-	Findings   int     `json:"findings"`
+	Rows       int     `json:"rows"`              // that the warehouse answered with
+	Findings   int     `json:"findings"`          // that began or ended
+	Holding    int     `json:"holding"`           // scopes of all rules for which they hold
 	CPUPerUnit float64 `json:"cpu_us_per_device"` // of the whole process, the engine included
 
 	Dearest []ScanPace `json:"dearest_scans"` // the questions to the warehouse that took longest
@@ -79,7 +82,7 @@ const dearest = 6
 // measures an instant from the warehouse to the findings. Devices send a heartbeat
 // every 15 minutes and a count every hour, each at its own minute; one in 500 stopped
 // two hours before the instant, and of one site in 100 IN and OUT differ. It checks
-// that the rules find exactly those before it reads a clock.
+// that the rules find exactly those.
 func Analyzer(ctx context.Context, o AnalyzerOptions) (*AnalyzerReport, error) {
 	o.fill()
 	r := &AnalyzerReport{Hours: o.Hours}
@@ -119,8 +122,9 @@ func (o *AnalyzerOptions) fill() {
 	}
 }
 
-// benchAt is the instant that is measured; it lies beside the devices' minutes.
-var benchAt = time.Date(2026, 3, 27, 11, 30, 0, 0, time.UTC)
+// benchAt is the last instant that is measured: an hour. It lies beside the devices'
+// minutes.
+var benchAt = time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
 
 // offlineRules are the rule that is measured alone, and one more on its columns.
 const offlineRules = `
@@ -136,7 +140,8 @@ const furtherRules = offlineRules + `
 const step = 5 * time.Minute
 
 // fleet measures one size: readings arrive up to shortly after an instant, as they do
-// live, and then it is evaluated, one instant after the other up to benchAt.
+// live, and then it is evaluated. A round is an hour and the five minutes before it, which
+// make the hour the next instant of all rules.
 func (o *AnalyzerOptions) fleet(ctx context.Context, n int) (*FleetPace, error) {
 	open, done, err := o.Warehouse(ctx)
 	if err != nil {
@@ -149,34 +154,54 @@ func (o *AnalyzerOptions) fleet(ctx context.Context, n int) (*FleetPace, error) 
 	if err != nil {
 		return nil, err
 	}
-	sets := []*measured{{rules: mustRules(offlineRules)}, {rules: mustRules(furtherRules)}, {rules: o.Rules}, {rules: usual(o.Rules)}}
-	for _, m := range sets {
-		if err := m.open(ctx, open, fleet); err != nil {
-			return nil, err
-		}
+	pace, hourly, err := o.rounds(ctx, b, fleet, open)
+	if err != nil {
+		return nil, err
 	}
-	for i := o.Rounds; i >= 0; i-- {
-		at := benchAt.Add(-time.Duration(i) * step)
-		if err := b.fillTo(ctx, sets[0].warehouse.Insert, at.Add(time.Minute), o.Progress); err != nil {
-			return nil, err
-		}
-		o.Progress("evaluate", o.Rounds-i, o.Rounds+1)
-		for _, m := range sets {
-			if err := m.evaluate(ctx, at, i < o.Rounds); err != nil {
-				return nil, err
-			}
-		}
-	}
-	pace := &FleetPace{Devices: n, Readings: b.readings, Later: b.later, Offline: sets[0].median(), All: sets[2].median(), Usual: sets[3].median()}
-	if want := len(b.stopped); pace.Offline.Findings != want {
-		return nil, fmt.Errorf("the offline rule finds %d devices; %d were made to stop", pace.Offline.Findings, want)
-	}
-	pace.Further = max(0, sets[1].median().Programs-pace.Offline.Programs)
 	b.sites, b.devices, b.ids = nil, nil, nil
 	pace.Memory = max(0, heap()-before)
 	runtime.KeepAlive(fleet)
-	runtime.KeepAlive(sets)
+	runtime.KeepAlive(hourly)
 	return pace, nil
+}
+
+// rounds fills and evaluates, and returns the live analyzer of all rules too.
+func (o *AnalyzerOptions) rounds(ctx context.Context, b *benchFleet, fleet *analyzer.Fleet, open func() (*warehouse.Warehouse, error)) (*FleetPace, *measured, error) {
+	offline, further, hourly := &measured{rules: mustRules(offlineRules)}, &measured{rules: mustRules(furtherRules)}, &measured{rules: o.Rules}
+	five, all, anew := &measured{rules: usual(o.Rules)}, &measured{rules: o.Rules}, &measured{rules: offline.rules}
+	live := []*measured{offline, further, five, hourly}
+	for _, m := range append([]*measured{all, anew}, live...) {
+		if err := m.open(ctx, open, fleet); err != nil {
+			return nil, nil, err
+		}
+	}
+	for i := o.Rounds; i >= 0; i-- {
+		hour := benchAt.Add(-time.Duration(i) * time.Hour)
+		for _, at := range []time.Time{hour.Add(-step), hour} {
+			if err := b.fillTo(ctx, all.warehouse.Insert, at.Add(time.Minute), o.Progress); err != nil {
+				return nil, nil, err
+			}
+			o.Progress("evaluate", o.Rounds-i, o.Rounds+1)
+			for _, m := range live {
+				if err := m.next(ctx, at, i < o.Rounds && at.Equal(hour)); err != nil {
+					return nil, nil, err
+				}
+			}
+		}
+		if err := all.first(ctx, hour, i < o.Rounds); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := anew.first(ctx, benchAt, true); err != nil {
+		return nil, nil, err
+	}
+	pace := &FleetPace{Devices: len(fleet.Devices), Readings: b.readings, Later: b.later, All: all.median(), Hour: hourly.median(),
+		Usual: five.median(), Offline: offline.median(), Anew: anew.median()}
+	if want := len(b.stopped); pace.Anew.Findings != want || offline.rounds[o.Rounds-1].Holding != want {
+		return nil, nil, fmt.Errorf("the offline rule finds %d devices and holds for %d; %d were made to stop", pace.Anew.Findings, offline.rounds[o.Rounds-1].Holding, want)
+	}
+	pace.Further = max(0, further.median().Programs-pace.Offline.Programs)
+	return pace, hourly, nil
 }
 
 // usual picks the rules that are due at nearly every instant.
@@ -216,16 +241,28 @@ func (m *measured) open(ctx context.Context, open func() (*warehouse.Warehouse, 
 	return err
 }
 
-// evaluate evaluates an instant, and keeps what it took when it counts: the first one
-// also learns what is learned once a day.
-func (m *measured) evaluate(ctx context.Context, at time.Time, counts bool) error {
+// next evaluates what has become due, with the states that there are, and keeps what it
+// took when it counts: the first one also learns what is learned once a day.
+func (m *measured) next(ctx context.Context, at time.Time, counts bool) error {
+	return m.measure(ctx, m.probe.Next, at, counts)
+}
+
+// first evaluates every rule as if for the first time.
+func (m *measured) first(ctx context.Context, at time.Time, counts bool) error {
+	return m.measure(ctx, m.probe.Explain, at, counts)
+}
+
+func (m *measured) measure(ctx context.Context, evaluate func(context.Context, time.Time) (*analyzer.Explanation, error), at time.Time, counts bool) error {
 	began, cpu := time.Now(), cpuTime()
-	x, err := m.probe.Explain(ctx, at)
+	x, err := evaluate(ctx, at)
 	if err != nil {
 		return err
 	}
 	p := InstantPace{Millis: ms(time.Since(began)), Scans: x.ScanSeconds * 1e3, Columns: x.ColumnSeconds * 1e3,
 		Programs: x.ProgramSeconds * 1e3, Findings: x.Findings, CPUPerUnit: float64((cpuTime() - cpu).Microseconds()) / float64(m.devices)}
+	for _, r := range x.Rules {
+		p.Holding += r.Holding
+	}
 	for _, s := range x.Scans {
 		if s.Error != "" {
 			return fmt.Errorf("scan: %s", s.Error)
@@ -265,16 +302,21 @@ func (r *AnalyzerReport) Print(out io.Writer) {
 		for _, line := range []struct {
 			name string
 			p    InstantPace
-		}{{"default rules", f.All}, {"every 5m", f.Usual}, {"offline alone", f.Offline}} {
+		}{{"default rules", f.All}, {"on an hour", f.Hour}, {"every 5m", f.Usual}, {"offline alone", f.Offline}, {"offline, anew", f.Anew}} {
 			fmt.Fprintf(out, "%-16s %10d %10d %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, f.Devices, f.Later, line.p.Millis, line.p.Scans,
 				line.p.Columns, line.p.Programs, line.p.Rows, line.p.Findings, line.p.CPUPerUnit, f.Memory>>20)
 		}
 		fmt.Fprintf(out, "%-16s %10d %10s %9.1f\n", "one rule more", f.Devices, "", f.Further)
 	}
 	if n := len(r.Fleets); n > 0 {
-		fmt.Fprintf(out, "\nthe dearest questions of the default rules at %d devices\n", r.Fleets[n-1].Devices)
-		for _, s := range r.Fleets[n-1].All.Dearest {
-			fmt.Fprintf(out, "%9.0f ms %10d rows  %s: %s\n", s.Millis, s.Rows, s.What, strings.Join(s.Columns, ", "))
+		for _, line := range []struct {
+			name string
+			p    InstantPace
+		}{{"default rules", r.Fleets[n-1].All}, {"rules on an hour", r.Fleets[n-1].Hour}} {
+			fmt.Fprintf(out, "\nthe dearest questions of the %s at %d devices\n", line.name, r.Fleets[n-1].Devices)
+			for _, s := range line.p.Dearest {
+				fmt.Fprintf(out, "%9.0f ms %10d rows  %s: %s\n", s.Millis, s.Rows, s.What, strings.Join(s.Columns, ", "))
+			}
 		}
 	}
 	if r.Peer != nil {

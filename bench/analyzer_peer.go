@@ -104,7 +104,7 @@ func (o *AnalyzerOptions) compareOurs(ctx context.Context, b *benchFleet, c *Pee
 		if err := b.fillTo(ctx, m.warehouse.Insert, at.Add(time.Minute), o.Progress); err != nil {
 			return nil, err
 		}
-		if err := m.evaluate(ctx, at, i < o.Rounds); err != nil {
+		if err := m.first(ctx, at, i < o.Rounds); err != nil {
 			return nil, err
 		}
 	}

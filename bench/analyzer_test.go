@@ -34,7 +34,7 @@ func TestTheBenchOfRulesFindsWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Fleets) != 2 || r.Fleets[1].Later == 0 || r.Fleets[1].Offline.Findings != 4 || r.Fleets[1].All.Rows == 0 || r.Fleets[1].All.Scans <= 0 {
+	if len(r.Fleets) != 2 || r.Fleets[1].Later == 0 || r.Fleets[1].Anew.Findings != 4 || r.Fleets[1].Offline.Findings != 0 || r.Fleets[1].Offline.Holding != 4 || r.Fleets[1].Hour.Rows == 0 || r.Fleets[1].All.Rows == 0 || r.Fleets[1].All.Scans <= 0 {
 		t.Errorf("got %+v", r)
 	}
 	if o.Peer > 0 && (r.Peer.Hits != 5 || r.Peer.Ratio <= 0 || r.Peer.Version == "") {

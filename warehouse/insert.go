@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 	"unsafe"
 
@@ -35,6 +36,7 @@ const timeType = proto.ColumnType("DateTime64(3, 'UTC')")
 // The batch is the caller's again when it returns.
 func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 	defer w.metrics.time("insert", time.Now())
+	defer w.noteArrivals(b)
 	e := w.insert.Get().(*encoder)
 	defer w.insert.Put(e)
 	if err := w.insertCounts(ctx, e, &b.Counts); err != nil {
@@ -55,6 +57,18 @@ func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 		}
 	}
 	return nil
+}
+
+// noteArrivals tells those who keep what they know of arrivals that a batch is there.
+func (w *Warehouse) noteArrivals(b *telemetry.Batch) {
+	least := int64(math.MaxInt64)
+	for _, list := range [][]int64{b.Counts.Arrival, b.Heartbeats.Arrival, b.Totals.Arrival} {
+		for _, at := range list {
+			least = min(least, at)
+		}
+	}
+	w.latest.came.note(least)
+	w.again.came.note(least)
 }
 
 func (w *Warehouse) insertCounts(ctx context.Context, e *encoder, c *telemetry.Counts) error {

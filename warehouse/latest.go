@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"belfry/analyzer"
 	"belfry/telemetry"
@@ -19,19 +20,45 @@ import (
 // latest answers for the last arrival of every device as of an instant, the column
 // that nearly every rule of absence looks at.
 //
-// What was last heard of each device is kept by the engine (raw_latest). For a device
-// that was not heard of after the instant that is the answer, whatever else arrived
-// late or was replayed. One that was heard of later needs the last arrival up to the
-// instant: it is the one that was known as of the instant before, or one that arrived
-// in between, and those few rows are read: of what came in time by its time, of what
-// came late from raw_late, which is ordered by arrival. So nothing of what is kept
-// here decides alone, and without it, or when the instant before lies too far back, the
-// devices in question are looked up among all their readings.
+// It is kept from one instant to the next, with what arrived in between: those few rows
+// are read, of what came in time by its time, of what came late from raw_late, which is
+// ordered by arrival. That supposes that what had arrived by the instant before was in
+// the warehouse then. Where it was not, as when somebody replays last week, Insert says
+// so (came), and everything is asked anew; and once an hour in any case, for other
+// processes insert too.
+//
+// Anew means: what was last heard of each device is kept by the engine (raw_latest). For
+// a device that was not heard of after the instant that is the answer, whatever else
+// arrived late or was replayed. One that was heard of later needs the last arrival up to
+// the instant, and is looked up among its readings: those since the instant before when
+// that is near, else all.
 type latest struct {
+	came arrivedSince
+
 	mu     sync.Mutex
 	asOf   int64 // of what is kept, milliseconds; 0: nothing
+	read   int64 // as of when it was last asked anew
 	device []uint64
 	last   [2][]int64 // by kind (count, heartbeat): milliseconds; 0: never heard of
+}
+
+// arrivedSince is the least arrival of what was inserted, in milliseconds; 0 is nothing.
+type arrivedSince struct{ least atomic.Int64 }
+
+// note notes the least arrival of rows that are in the warehouse now.
+func (a *arrivedSince) note(arrival int64) {
+	for {
+		was := a.least.Load()
+		if was != 0 && was <= arrival || a.least.CompareAndSwap(was, arrival) {
+			return
+		}
+	}
+}
+
+// by reports whether something that arrived by an instant was inserted since the last call.
+func (a *arrivedSince) by(at int64) bool {
+	least := a.least.Swap(0)
+	return least != 0 && least <= at
 }
 
 // maxStep is how far the instants may lie apart for the rows between them to be read.
@@ -47,12 +74,19 @@ const late = analyzer.LateAfter
 var kinds = [2]scanSource{counts, heartbeats}
 
 // arrivals returns, for the devices in ascending order, the last arrival by kind as
-// of an instant. The slices are the callee's and not changed later.
+// of an instant. The caller holds the mutex for as long as it reads the slices.
 func (w *Warehouse) arrivals(ctx context.Context, asOf time.Time) (device []uint64, last [2][]int64, err error) {
-	l := &w.latest
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at := asOf.UnixMilli()
+	l, at := &w.latest, asOf.UnixMilli()
+	if l.came.by(l.asOf) {
+		l.asOf = 0
+	}
+	if l.near(at) && at-l.read <= maxStep.Milliseconds() {
+		if err := w.carry(ctx, l, at); err != nil {
+			l.asOf = 0 // some of it is of the one instant, some of the other
+			return nil, last, err
+		}
+		return l.device, l.last, nil
+	}
 	device, last, err = w.heardOf(ctx)
 	if err != nil {
 		return nil, last, err
@@ -63,9 +97,80 @@ func (w *Warehouse) arrivals(ctx context.Context, asOf time.Time) (device []uint
 		}
 	}
 	if at >= l.asOf {
-		l.asOf, l.device, l.last = at, device, last
+		l.asOf, l.read, l.device, l.last = at, at, device, last
 	}
 	return device, last, nil
+}
+
+// near reports whether what is kept is of an instant shortly before.
+func (l *latest) near(at int64) bool {
+	return l.asOf != 0 && l.asOf <= at && at-l.asOf <= maxStep.Milliseconds()
+}
+
+// carry takes in what arrived since the instant of what is kept.
+func (w *Warehouse) carry(ctx context.Context, l *latest, at int64) error {
+	if l.asOf == at {
+		return nil
+	}
+	fresh := map[uint64]*[2]int64{} // devices that were not heard of before
+	for k, s := range kinds {
+		row := 0
+		err := w.arrivalsOf(ctx, sinceSQL(s, l.asOf, at, ""), func(d uint64, arrived int64) {
+			var found bool
+			if row, found = l.place(d, row); found {
+				l.last[k][row] = max(l.last[k][row], arrived)
+				return
+			}
+			if fresh[d] == nil {
+				fresh[d] = &[2]int64{}
+			}
+			fresh[d][k] = max(fresh[d][k], arrived)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	l.admit(fresh)
+	l.asOf = at
+	return nil
+}
+
+// place returns the row of a device, or the one behind which it belongs. Rows come nearly
+// in the order of devices: it is looked for on from a row near it.
+func (l *latest) place(d uint64, near int) (row int, found bool) {
+	if near >= len(l.device) || l.device[near] > d {
+		near = 0
+	}
+	step := 1
+	for near+step < len(l.device) && l.device[near+step] < d {
+		near, step = near+step, 2*step
+	}
+	row, found = slices.BinarySearch(l.device[near:min(near+step+1, len(l.device))], d)
+	return near + row, found
+}
+
+// admit takes in devices that were not heard of before.
+func (l *latest) admit(fresh map[uint64]*[2]int64) {
+	if len(fresh) == 0 {
+		return
+	}
+	device := slices.AppendSeq(make([]uint64, 0, len(l.device)+len(fresh)), maps.Keys(fresh))
+	device = append(device, l.device...)
+	slices.Sort(device)
+	var last [2][]int64
+	for k := range last {
+		last[k] = make([]int64, len(device))
+	}
+	at := 0
+	for row, d := range device {
+		if new := fresh[d]; new != nil {
+			last[0][row], last[1][row] = new[0], new[1]
+			continue
+		}
+		last[0][row], last[1][row] = l.last[0][at], l.last[1][at]
+		at++
+	}
+	l.device, l.last = device, last
 }
 
 // heardOf reads what was last heard of each device.
@@ -103,12 +208,13 @@ func (w *Warehouse) putBack(ctx context.Context, l *latest, k int, device []uint
 	for _, i := range newer {
 		found[device[i]] = 0
 	}
-	known, from := l.before(k, at)
-	if known == nil {
-		if err := w.lookUp(ctx, kinds[k], at, found); err != nil {
+	var known []int64
+	if l.near(at) {
+		known = l.last[k]
+		if err := w.arrivalsOf(ctx, sinceSQL(kinds[k], l.asOf, at, ""), bringUp(found)); err != nil {
 			return err
 		}
-	} else if err := w.between(ctx, kinds[k], from, at, "", found); err != nil {
+	} else if err := w.lookUp(ctx, kinds[k], at, found); err != nil {
 		return err
 	}
 	j := 0
@@ -124,24 +230,21 @@ func (w *Warehouse) putBack(ctx context.Context, l *latest, k int, device []uint
 	return nil
 }
 
-// before returns what is kept of a kind, when it is of an instant shortly before.
-func (l *latest) before(k int, at int64) (known []int64, asOf int64) {
-	if l.asOf == 0 || l.asOf > at || at-l.asOf > maxStep.Milliseconds() {
-		return nil, 0
-	}
-	return l.last[k], l.asOf
+// sinceSQL writes a statement for the devices and arrivals of what arrived in (from, to].
+func sinceSQL(s scanSource, from, to int64, which string) string {
+	begin, end := time.UnixMilli(from).Add(-late), time.UnixMilli(to).Add(ahead)
+	return fmt.Sprintf("SELECT device, %[1]s AS arrived FROM {db}.%[2]s WHERE %[3]s AND %[1]s > %[4]d AND %[1]s <= %[5]d %[7]s UNION ALL "+
+		"SELECT device, toUnixTimestamp64Milli(arrival) AS arrived FROM {db}.raw_late WHERE kind = %[6]d AND arrival > fromUnixTimestamp64Milli(%[4]d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%[5]d, 'UTC') %[7]s",
+		arrived, s.table, between(begin, end), from, to, s.kind, which)
 }
 
-// between brings found, which has the devices in question, up to their last arrival in
-// (from, to].
-func (w *Warehouse) between(ctx context.Context, s scanSource, from, to int64, which string, found map[uint64]int64) error {
-	if from == to {
-		return nil
+// bringUp brings those devices that are in found up to the greatest arrival of each.
+func bringUp(found map[uint64]int64) func(device uint64, arrived int64) {
+	return func(d uint64, arrived int64) {
+		if v, asked := found[d]; asked && arrived > v {
+			found[d] = arrived
+		}
 	}
-	begin, end := time.UnixMilli(from).Add(-late), time.UnixMilli(to).Add(ahead)
-	return w.arrivalsOf(ctx, found, fmt.Sprintf("SELECT device, %[1]s AS arrived FROM {db}.%[2]s WHERE %[3]s AND %[1]s > %[4]d AND %[1]s <= %[5]d %[7]s UNION ALL "+
-		"SELECT device, toUnixTimestamp64Milli(arrival) AS arrived FROM {db}.raw_late WHERE kind = %[6]d AND arrival > fromUnixTimestamp64Milli(%[4]d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%[5]d, 'UTC') %[7]s",
-		arrived, s.table, between(begin, end), from, to, s.kind, which))
 }
 
 // lookUp finds the last arrival up to an instant of the devices in found: of most among
@@ -149,7 +252,7 @@ func (w *Warehouse) between(ctx context.Context, s scanSource, from, to int64, w
 func (w *Warehouse) lookUp(ctx context.Context, s scanSource, at int64, found map[uint64]int64) error {
 	from := at - recent.Milliseconds()
 	newer := fmt.Sprintf("AND device IN (SELECT device FROM {db}.raw_latest GROUP BY device HAVING toUnixTimestamp64Milli(max(%s)) > %d)", s.arrival, at)
-	if err := w.between(ctx, s, from, at, newer, found); err != nil {
+	if err := w.arrivalsOf(ctx, sinceSQL(s, from, at, newer), bringUp(found)); err != nil {
 		return err
 	}
 	missed := map[uint64]int64{}
@@ -166,21 +269,19 @@ func (w *Warehouse) lookUp(ctx context.Context, s scanSource, at int64, found ma
 	if len(ids) <= maxListed {
 		newer = "AND device IN " + idList(ids)
 	}
-	err := w.arrivalsOf(ctx, missed, fmt.Sprintf("SELECT device, max(%s) FROM {db}.%s WHERE %s <= %d AND ts <= fromUnixTimestamp64Milli(%d, 'UTC') %s GROUP BY device",
-		arrived, s.table, arrived, at, at+ahead.Milliseconds(), newer))
+	err := w.arrivalsOf(ctx, fmt.Sprintf("SELECT device, max(%s) FROM {db}.%s WHERE %s <= %d AND ts <= fromUnixTimestamp64Milli(%d, 'UTC') %s GROUP BY device",
+		arrived, s.table, arrived, at, at+ahead.Milliseconds(), newer), bringUp(missed))
 	maps.Copy(found, missed)
 	return err
 }
 
-// arrivalsOf runs a statement of devices and arrivals, and brings those in found up to
-// the greatest of each.
-func (w *Warehouse) arrivalsOf(ctx context.Context, found map[uint64]int64, sql string) error {
+// arrivalsOf runs a statement of devices and arrivals and visits its rows.
+func (w *Warehouse) arrivalsOf(ctx context.Context, sql string, visit func(device uint64, arrived int64)) error {
+	defer w.metrics.time("arrivals", time.Now())
 	err := w.stream(ctx, sql+" SETTINGS output_format_arrow_compression_method = 'none'", func(r arrow.Record) error {
-		device, at := r.Column(0).(*array.Uint64).Uint64Values(), r.Column(1).(*array.Int64).Int64Values()
-		for i, d := range device {
-			if v, asked := found[d]; asked && at[i] > v {
-				found[d] = at[i]
-			}
+		at := r.Column(1).(*array.Int64).Int64Values()
+		for i, d := range r.Column(0).(*array.Uint64).Uint64Values() {
+			visit(d, at[i])
 		}
 		return nil
 	})
@@ -191,7 +292,9 @@ func (w *Warehouse) arrivalsOf(ctx context.Context, found map[uint64]int64, sql 
 }
 
 // lastArrivals is the part of a scan that asks for last arrivals: a record of them.
-func (w *Warehouse) lastArrivals(ctx context.Context, s analyzer.Scan, columns []analyzer.Column) (arrow.Record, error) {
+func (w *Warehouse) lastArrivals(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
+	w.latest.mu.Lock()
+	defer w.latest.mu.Unlock()
 	device, last, err := w.arrivals(ctx, s.AsOf)
 	if err != nil {
 		return nil, err
@@ -199,18 +302,11 @@ func (w *Warehouse) lastArrivals(ctx context.Context, s analyzer.Scan, columns [
 	if s.Devices != nil {
 		device, last = only(device, last, s.Devices)
 	}
-	fields := []arrow.Field{{Name: "device", Type: arrow.PrimitiveTypes.Uint64}}
-	for i := range columns {
-		fields = append(fields, arrow.Field{Name: fmt.Sprint("c", i), Type: arrow.PrimitiveTypes.Float64, Nullable: true})
+	values := make([][]float64, len(s.Columns))
+	for i, c := range s.Columns {
+		values[i] = lastColumn(last, c.Kind)
 	}
-	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
-	defer b.Release()
-	b.Field(0).(*array.Uint64Builder).AppendValues(device, nil)
-	for i, c := range columns {
-		values, valid := lastColumn(last, c.Kind)
-		b.Field(1+i).(*array.Float64Builder).AppendValues(values, valid)
-	}
-	return b.NewRecord(), nil
+	return newRecord(device, values), nil
 }
 
 // only keeps the devices that are wanted; both lists ascend.
@@ -226,10 +322,10 @@ func only(device []uint64, last [2][]int64, wanted []telemetry.DeviceID) (some [
 	return some, theirs
 }
 
-// lastColumn returns the last arrivals of a kind, 0 for both, in seconds, and where
-// there is one.
-func lastColumn(last [2][]int64, kind telemetry.Kind) (values []float64, valid []bool) {
-	values, valid = make([]float64, len(last[0])), make([]bool, len(last[0]))
+// lastColumn returns the last arrivals of a kind, 0 for both, in seconds; NaN where there
+// is none.
+func lastColumn(last [2][]int64, kind telemetry.Kind) []float64 {
+	values := make([]float64, len(last[0]))
 	for i := range values {
 		v := int64(0)
 		for k, s := range kinds {
@@ -237,55 +333,10 @@ func lastColumn(last [2][]int64, kind telemetry.Kind) (values []float64, valid [
 				v = max(v, last[k][i])
 			}
 		}
-		values[i], valid[i] = float64(v)/1e3, v > 0
-	}
-	return values, valid
-}
-
-// join brings two records of columns by device together: those devices that either
-// has, and the columns in the order that from says (place among a's columns, or
-// behind them among b's).
-func join(a, b arrow.Record, from []int) arrow.Record {
-	left, right := a.Column(0).(*array.Uint64).Uint64Values(), b.Column(0).(*array.Uint64).Uint64Values()
-	var device []uint64
-	var rows [2][]int
-	for i, j := 0, 0; i < len(left) || j < len(right); {
-		x, y := i, j
-		switch {
-		case j == len(right) || i < len(left) && left[i] < right[j]:
-			y, i = -1, i+1
-		case i == len(left) || right[j] < left[i]:
-			x, j = -1, j+1
-		default:
-			i, j = i+1, j+1
-		}
-		rows[0], rows[1] = append(rows[0], x), append(rows[1], y)
-		if x >= 0 {
-			device = append(device, left[x])
-		} else {
-			device = append(device, right[y])
+		values[i] = float64(v) / 1e3
+		if v == 0 {
+			values[i] = math.NaN()
 		}
 	}
-	fields := []arrow.Field{{Name: "device", Type: arrow.PrimitiveTypes.Uint64}}
-	for i := range from {
-		fields = append(fields, arrow.Field{Name: fmt.Sprint("c", i), Type: arrow.PrimitiveTypes.Float64, Nullable: true})
-	}
-	out := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema(fields, nil))
-	defer out.Release()
-	out.Field(0).(*array.Uint64Builder).AppendValues(device, nil)
-	for i, place := range from {
-		side, source := 0, a
-		if n := int(a.NumCols()) - 1; place >= n {
-			side, source, place = 1, b, place-n
-		}
-		column := source.Column(1 + place).(*array.Float64)
-		values, valid := make([]float64, len(device)), make([]bool, len(device))
-		for r, row := range rows[side] {
-			if row >= 0 && column.IsValid(row) {
-				values[r], valid[r] = column.Value(row), true
-			}
-		}
-		out.Field(1+i).(*array.Float64Builder).AppendValues(values, valid)
-	}
-	return out.NewRecord()
+	return values
 }

@@ -16,7 +16,7 @@ import (
 // TestTheLastArrivalIsRightAtEachInstant inserts what arrives between instants, some of
 // it late and some ahead of time, always with readings behind the instant at hand, and
 // asks as a live analyzer does: one instant after the other, now and then after a
-// restart, after a long pause, and as of the past.
+// restart, after a long pause, as of the past, and when something was replayed.
 func TestTheLastArrivalIsRightAtEachInstant(t *testing.T) {
 	w := open(t)
 	random := rand.New(rand.NewPCG(7, 1))
@@ -51,6 +51,9 @@ func TestTheLastArrivalIsRightAtEachInstant(t *testing.T) {
 		if ahead.After(sent) {
 			send(sent, ahead)
 			sent = ahead
+		}
+		if i%5 == 4 {
+			send(at.Add(-3*time.Hour), at.Add(-2*time.Hour)) // replayed, as if it had arrived then
 		}
 		if i%9 == 8 {
 			w.latest = latest{} // as after a restart

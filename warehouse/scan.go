@@ -24,46 +24,50 @@ const maxListed = 2000
 // ahead is how far a reading's time may be ahead of its arrival (see ingest).
 const ahead = 24 * time.Hour
 
-// Scan answers an analyzer's scan; it is an analyzer.Query. Last arrivals have a way
-// of their own; for the rest one statement reads each kind of reading at most once,
-// whatever the number of columns.
+// Scan answers an analyzer's scan; it is an analyzer.Query. Last arrivals, clocks and
+// readings that came again have ways of their own; for the rest one statement reads each
+// kind of reading at most once, whatever the number of columns.
 func (w *Warehouse) Scan(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
-	var last, others []analyzer.Column
-	for _, c := range s.Columns {
-		if c.Fn == analyzer.LastArrival {
-			last = append(last, c)
-		} else {
-			others = append(others, c)
+	var answers []answer
+	defer func() {
+		for _, a := range answers {
+			a.record.Release()
 		}
-	}
-	switch {
-	case len(last) == 0:
-		return w.scan(ctx, s)
-	case len(others) == 0:
-		return w.lastArrivals(ctx, s, last)
-	}
-	a, err := w.lastArrivals(ctx, s, last)
-	if err != nil {
-		return nil, err
-	}
-	defer a.Release()
-	b, err := w.scan(ctx, analyzer.Scan{AsOf: s.AsOf, Columns: others, Devices: s.Devices})
-	if err != nil {
-		return nil, err
-	}
-	defer b.Release()
-	from, arrivals, rest := make([]int, len(s.Columns)), 0, len(last)
-	for i, c := range s.Columns {
-		if c.Fn == analyzer.LastArrival {
-			from[i], arrivals = arrivals, arrivals+1
-		} else {
-			from[i], rest = rest, rest+1
+	}()
+	for _, way := range []struct {
+		takes func(analyzer.Fn) bool
+		ask   func(context.Context, analyzer.Scan) (arrow.Record, error)
+	}{{isLast, w.lastArrivals}, {isClock, w.clocks}, {isResent, w.resent}, {isPlain, w.scan}} {
+		part, places := analyzer.Scan{AsOf: s.AsOf, Devices: s.Devices}, []int(nil)
+		for i, c := range s.Columns {
+			if way.takes(c.Fn) {
+				part.Columns, places = append(part.Columns, c), append(places, i)
+			}
 		}
+		if len(places) == 0 {
+			continue
+		}
+		r, err := way.ask(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, answer{places, r})
 	}
-	return join(a, b, from), nil
+	if len(answers) == 1 {
+		answers[0].record.Retain()
+		return answers[0].record, nil
+	}
+	return join(answers, len(s.Columns)), nil
 }
 
-// scan answers a scan without last arrivals.
+func isLast(fn analyzer.Fn) bool  { return fn == analyzer.LastArrival }
+func isClock(fn analyzer.Fn) bool { return fn == analyzer.Skew || fn == analyzer.SkewSpread }
+func isPlain(fn analyzer.Fn) bool { return !isLast(fn) && !isClock(fn) && !isResent(fn) }
+func isResent(fn analyzer.Fn) bool {
+	return fn == analyzer.ResentSame || fn == analyzer.ResentChanged
+}
+
+// scan answers a scan by one statement.
 func (w *Warehouse) scan(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
 	sql, params := scanSQL(s)
 	out, err := w.Query(ctx, "scan", sql, "ArrowStream", params)

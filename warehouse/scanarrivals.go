@@ -16,50 +16,41 @@ func (b *scanBuilder) onArrivals() []string {
 	var parts []string
 	var done []analyzer.Column
 	for _, c := range b.scan.Columns {
-		group := analyzer.Column{Kind: c.Kind, From: c.From, To: c.To}
-		if !c.Fn.OnArrivals() || isResent(c.Fn) || slices.Contains(done, group) {
+		group := windowOf(c)
+		if !c.Fn.OnArrivals() || slices.Contains(done, group) {
 			continue
 		}
 		done = append(done, group)
 		columns, _ := b.columns(func(_ int, c analyzer.Column) string {
-			if !c.Fn.OnArrivals() || isResent(c.Fn) || group != (analyzer.Column{Kind: c.Kind, From: c.From, To: c.To}) {
+			if !c.Fn.OnArrivals() || group != windowOf(c) {
 				return ""
 			}
 			return onArrivals(c)
 		})
 		parts = append(parts, b.heardWithin(group, columns))
 	}
-	return append(parts, b.resent())
+	return parts
 }
 
-func isResent(fn analyzer.Fn) bool {
-	return fn == analyzer.ResentSame || fn == analyzer.ResentChanged
+// windowOf is what columns that look at the same readings have in common.
+func windowOf(c analyzer.Column) analyzer.Column {
+	return analyzer.Column{Kind: c.Kind, From: c.From, To: c.To}
 }
 
-// heardWithin selects columns over what arrived in a window: of each reading the first
-// version, as arrival and delay, and the arrivals of all. Readings are grouped in the
-// order in which they lie; their arrivals are not collected for clocks alone, which look
-// at the last ten.
+// heardWithin selects columns over what arrived in a window: of each reading the delay
+// of the first version, and the arrivals of all. Readings are grouped in the order in
+// which they lie.
 func (b *scanBuilder) heardWithin(group analyzer.Column, columns string) string {
-	all := slices.ContainsFunc(b.scan.Columns, func(c analyzer.Column) bool {
-		return c.Fn.OnArrivals() && !isResent(c.Fn) && c.Fn != analyzer.Skew && c.Fn != analyzer.SkewSpread && group == (analyzer.Column{Kind: c.Kind, From: c.From, To: c.To})
-	})
-	delays, arrays := "", ""
-	if all {
-		delays = ", groupUniqArray(delay) AS delays"
-		arrays = ", groupArray(first) AS lags, arraySort(arrayDistinct(arrayFlatten(groupArray(arrayMap(x -> stamp + x, delays))))) AS stamps," +
-			" arrayPopFront(arrayDifference(stamps)) AS gaps"
-	}
 	var sources []string
 	for _, s := range []scanSource{counts, heartbeats} {
 		if s.has(group) {
-			sources = append(sources, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, min(delay) AS first%s"+
-				" FROM {db}.%s WHERE %s %s GROUP BY toDate(ts), device, ts", delays, s.table, b.came(group), b.listed))
+			sources = append(sources, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, min(delay) AS first, groupUniqArray(delay) AS delays"+
+				" FROM {db}.%s WHERE %s %s GROUP BY toDate(ts), device, ts", s.table, b.came(group), b.listed))
 		}
 	}
-	return fmt.Sprintf("SELECT device, %s FROM (SELECT device,"+
-		" arrayMap(h -> h.2, groupArraySorted(%d)((-(stamp + first), first))) AS ten, "+middle("ten")+" AS midst%s"+
-		" FROM (%s) GROUP BY device)", columns, analyzer.SkewReadings, arrays, strings.Join(sources, " UNION ALL "))
+	return fmt.Sprintf("SELECT device, %s FROM (SELECT device, groupArray(first) AS lags,"+
+		" arraySort(arrayDistinct(arrayFlatten(groupArray(arrayMap(x -> stamp + x, delays))))) AS stamps, arrayPopFront(arrayDifference(stamps)) AS gaps"+
+		" FROM (%s) GROUP BY device)", columns, strings.Join(sources, " UNION ALL "))
 }
 
 // came is the condition that a row arrived in a column's window.
@@ -78,10 +69,6 @@ func onArrivals(c analyzer.Column) string {
 		return fmt.Sprintf("arrayReduce('quantileExact(%g)', %s) / 1000", c.Share, array)
 	}
 	switch c.Fn {
-	case analyzer.Skew:
-		return fmt.Sprintf("if(length(ten) < %d, NULL, midst / 1000)", analyzer.SkewLeast)
-	case analyzer.SkewSpread:
-		return fmt.Sprintf("if(length(ten) < %d, NULL, %s / 1000)", analyzer.SkewLeast, middle("arrayMap(d -> abs(d - midst), ten)"))
 	case analyzer.Lag:
 		return fmt.Sprintf("if(length(lags) < %d, NULL, %s)", analyzer.LagLeast, quantile("lags"))
 	case analyzer.Gap:
@@ -107,55 +94,6 @@ func transitions(stamps, to string) string {
 	count := "if(length(g) < 2, 0, 2 * arrayCount(x -> x > l, g) + (" + to + " - s[-1] > l))"
 	bound := "arraySum(arrayMap((s, g) -> arraySum(arrayMap(l -> " + count + ", [" + limit + "])), [s], [arrayPopFront(arrayDifference(s))]))"
 	return "arraySum(arrayMap(s -> " + bound + ", [" + stamps + "]))"
-}
-
-// resent returns the part for readings that came again; "" when no column asks.
-func (b *scanBuilder) resent() string {
-	columns, any := b.columns(func(_ int, c analyzer.Column) string {
-		if !isResent(c.Fn) {
-			return ""
-		}
-		equal := "!="
-		if c.Fn == analyzer.ResentSame {
-			equal = "="
-		}
-		return fmt.Sprintf("sum(arrayCount((v, w) -> (w.3 %s v.3 AND stamp + w.1 > %s AND stamp + w.1 <= %s AND stamp > %s), arrayPopBack(versions), arrayPopFront(versions)))",
-			equal, millis(c.From), millis(c.To), millis(c.From.Add(-analyzer.ResentBack)))
-	})
-	if !any {
-		return ""
-	}
-	counted, totals := b.resentReadings()
-	of := func(readings string) string {
-		return "SELECT device, " + columns + " FROM (" + readings + ") GROUP BY device"
-	}
-	return of(strings.Join(counted, " UNION ALL ")) + " UNION ALL " + of(totals)
-}
-
-// resentReadings selects the readings that may have come again in a window, with their
-// versions: those of the window, and of those before it the ones of which something came
-// late. Of the fleet's days before the window nothing else is read. The counts of devices
-// that show totals are left out; of these it is the totals that may have come again.
-func (b *scanBuilder) resentReadings() (counted []string, totals string) {
-	from, to := b.scan.AsOf, b.scan.AsOf
-	for _, c := range b.scan.Columns {
-		if isResent(c.Fn) && c.From.Before(from) {
-			from = c.From
-		}
-	}
-	begin, back := from.Add(-late), from.Add(-analyzer.ResentBack)
-	cameLate := fmt.Sprintf(" AND (device, ts) IN (SELECT device, ts FROM {db}.raw_late WHERE kind = %d AND arrival > fromUnixTimestamp64Milli(%s, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%s, 'UTC') AND %s)",
-		counts.kind, millis(from), millis(to), between(back, begin))
-	all := between(back, to.Add(ahead))
-	notShown := " AND device NOT IN (SELECT device FROM {db}.raw_totals WHERE " + all + ")"
-	of := func(table, numbers, which string) string {
-		return fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, arraySort(groupUniqArray((delay, offset, (%s)))) AS versions"+
-			" FROM {db}.%s WHERE %s <= {asof:Int64} AND %s %s GROUP BY toDate(ts), device, ts HAVING length(versions) > 1", numbers, table, arrived, which, b.listed)
-	}
-	for _, span := range []string{between(begin, to.Add(ahead)), between(back, begin) + cameLate} {
-		counted = append(counted, of(counts.table, "`in`, `out`", span+notShown))
-	}
-	return counted, of("raw_totals", "in_total, out_total", all)
 }
 
 // slopes returns the parts for slopes over daily medians, one for each column.

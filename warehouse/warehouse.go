@@ -102,6 +102,7 @@ type Warehouse struct {
 	metrics *metrics
 	insert  sync.Pool // of *encoder
 	latest  latest
+	again   again
 }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)

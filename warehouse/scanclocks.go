@@ -1,0 +1,180 @@
+package warehouse
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+
+	"belfry/analyzer"
+)
+
+// clocks is the part of a scan that asks how clocks stand. The engine brings the readings
+// that came in a window, by device, and analyzer.ClockOf says what they mean: in SQL the
+// last ten of each device took twenty times as long.
+func (w *Warehouse) clocks(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
+	defer w.metrics.time("clocks", time.Now())
+	var answers []answer
+	defer func() {
+		for _, a := range answers {
+			a.record.Release()
+		}
+	}()
+	for i, c := range s.Columns {
+		window := windowOf(c)
+		if slices.IndexFunc(s.Columns, func(c analyzer.Column) bool { return windowOf(c) == window }) < i {
+			continue // looked at already
+		}
+		var f clockface
+		if err := w.readArrivals(ctx, s, window, f.add); err != nil {
+			return nil, fmt.Errorf("read what clocks say: %w", err)
+		}
+		f.finish()
+		a := answer{}
+		var values [][]float64
+		for place, c := range s.Columns {
+			if windowOf(c) == window {
+				a.places = append(a.places, place)
+				values = append(values, f.column(c.Fn))
+			}
+		}
+		a.record = newRecord(f.device, values)
+		answers = append(answers, a)
+	}
+	return join(answers, len(s.Columns)), nil
+}
+
+// arrivalRow is a version of a reading that came in a window; times in milliseconds.
+type arrivalRow struct {
+	kind         uint8
+	stamp, delay int64
+}
+
+func (r arrivalRow) compare(o arrivalRow) int {
+	switch {
+	case r.kind != o.kind:
+		return cmp.Compare(r.kind, o.kind)
+	case r.stamp != o.stamp:
+		return cmp.Compare(r.stamp, o.stamp)
+	}
+	return cmp.Compare(r.delay, o.delay)
+}
+
+// clockface is what the clocks of devices say, in the order in which they are added.
+type clockface struct {
+	device       []uint64
+	skew, spread []float64
+
+	rows  []arrivalRow // of the device at hand
+	heard []analyzer.Heard
+}
+
+func (f *clockface) column(fn analyzer.Fn) []float64 {
+	if fn == analyzer.SkewSpread {
+		return f.spread
+	}
+	return f.skew
+}
+
+// add takes a row in; those of a device come together.
+func (f *clockface) add(device uint64, r arrivalRow) {
+	if n := len(f.device); n == 0 || f.device[n-1] != device {
+		f.finish()
+		f.device = append(f.device, device)
+	}
+	f.rows = append(f.rows, r)
+}
+
+// finish tells what the rows of the device at hand say: of each reading its first version.
+func (f *clockface) finish() {
+	if len(f.device) == len(f.skew) {
+		return // there is none
+	}
+	if !slices.IsSortedFunc(f.rows, arrivalRow.compare) {
+		slices.SortFunc(f.rows, arrivalRow.compare)
+	}
+	f.heard = f.heard[:0]
+	for i, r := range f.rows {
+		if i == 0 || f.rows[i-1].kind != r.kind || f.rows[i-1].stamp != r.stamp {
+			f.heard = append(f.heard, analyzer.Heard{Arrival: r.stamp + r.delay, Delay: r.delay})
+		}
+	}
+	skew, spread := analyzer.ClockOf(f.heard)
+	f.skew, f.spread, f.rows = append(f.skew, skew), append(f.spread, spread), f.rows[:0]
+}
+
+// stripeOf is how many devices are read at a time, so that what the engine sorts is
+// bounded.
+const stripeOf = 125_000
+
+// readArrivals visits the versions that came in a column's window, the devices ascending.
+func (w *Warehouse) readArrivals(ctx context.Context, s analyzer.Scan, window analyzer.Column, visit func(device uint64, r arrivalRow)) error {
+	b := &scanBuilder{scan: s}
+	stripes := []string{""}
+	if s.Devices != nil && len(s.Devices) <= maxListed {
+		stripes[0] = "AND device IN " + idList(s.Devices)
+	} else {
+		n, err := w.devicesHeard(ctx)
+		if err != nil {
+			return err
+		}
+		stripes = stripesFor(n)
+	}
+	for _, stripe := range stripes {
+		var sources []string
+		for _, source := range []scanSource{counts, heartbeats} {
+			if source.has(window) {
+				sources = append(sources, fmt.Sprintf("SELECT device, toUnixTimestamp64Milli(ts) AS stamp, delay, toUInt8(%d) AS kind FROM {db}.%s WHERE %s %s",
+					source.kind, source.table, b.came(window), stripe))
+			}
+		}
+		sql := "SELECT device, stamp, delay, kind FROM (" + strings.Join(sources, " UNION ALL ") + ") ORDER BY device, kind, stamp SETTINGS output_format_arrow_compression_method = 'none'"
+		err := w.stream(ctx, sql, func(r arrow.Record) error {
+			stamp, delay, kind := r.Column(1).(*array.Int64).Int64Values(), r.Column(2).(*array.Int64).Int64Values(), r.Column(3).(*array.Uint8).Uint8Values()
+			for i, d := range r.Column(0).(*array.Uint64).Uint64Values() {
+				visit(d, arrivalRow{kind[i], stamp[i], delay[i]})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// devicesHeard returns about how many devices were ever heard of, not fewer.
+func (w *Warehouse) devicesHeard(ctx context.Context) (int, error) {
+	out, err := w.Query(ctx, "devices", "SELECT count() FROM {db}.raw_latest", "TSV", nil)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		return 0, fmt.Errorf("read how many devices were heard of: %w", err)
+	}
+	return n, nil
+}
+
+// stripesFor divides n devices into conditions on their hashes, ascending.
+func stripesFor(n int) []string {
+	k := uint64(n/stripeOf + 1)
+	width := math.MaxUint64/k + 1 // 0: all
+	var stripes []string
+	for i := range k {
+		from := i * width
+		to := from + width - 1
+		if i == k-1 {
+			to = math.MaxUint64
+		}
+		stripes = append(stripes, fmt.Sprintf("AND device BETWEEN %d AND %d", from, to))
+	}
+	return stripes
+}
