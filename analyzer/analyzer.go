@@ -372,7 +372,7 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 		return nil
 	}
 	a.setAlive(tasks[0].at)
-	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}, raw: map[*task]*rawAnswer{}, untrue: map[*bound]map[int]bool{}}
+	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}, raw: map[*task]*rawAnswer{}, untrue: map[*bound]map[int]bool{}, counts: map[*task]map[string]counted{}}
 	defer a.giveBack()
 	p.plan(tasks)
 	p.reconsider(ctx, tasks)

@@ -32,7 +32,7 @@ func scoreClosed(h *history, _ use) (score float64, began int) {
 		sum += h.x(flowTotal, i)
 	}
 	began = i + 1
-	if c := h.known.carried[carryClosed][h.row]; i < h.today && c.began > 0 {
+	if c := h.known.carried[h.row].of(carryClosed); i < h.today && c.began > 0 {
 		sum, began = sum+c.sum, h.binAt(c.began)
 	}
 	return sum / max(closedFloor, limit), began

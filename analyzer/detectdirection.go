@@ -40,7 +40,7 @@ func (h *history) onlyOther(silent, other, carried int) (n float64, began int) {
 			n, began = n+v, i
 		}
 	}
-	if c := h.known.carried[carried][h.row]; i < h.today && c.sum > 0 {
+	if c := h.known.carried[h.row].of(carried); i < h.today && c.sum > 0 {
 		return n + c.sum, h.binAt(c.began)
 	}
 	return n, began

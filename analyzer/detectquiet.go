@@ -26,7 +26,7 @@ func scoreQuiet(h *history, _ use) (score float64, began int) {
 			sum += b
 		}
 	}
-	carried := h.known.carried[carryQuiet][h.row]
+	carried := h.known.carried[h.row].of(carryQuiet)
 	if carried.sum != carried.sum { // the day before ended without readings
 		return h.quiet(sum, seen, began, false)
 	}

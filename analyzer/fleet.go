@@ -22,7 +22,6 @@ type Fleet struct {
 	ids      []telemetry.DeviceID
 	siteOf   []int32   // row of the device's site
 	from, to []int64   // in service from <= at < to, milliseconds since 1970
-	since    []float64 // in service since, seconds since 1970; NaN when not known
 	reading  []float64 // seconds between counts
 
 	calendars  []*calendar
@@ -85,15 +84,14 @@ func (f *Fleet) sortDevices() error {
 func (f *Fleet) fill() {
 	n := len(f.Devices)
 	f.siteOf, f.from, f.to = make([]int32, n), make([]int64, n), make([]int64, n)
-	f.since, f.reading = make([]float64, n), make([]float64, n)
+	f.reading = make([]float64, n)
 	f.heartbeat = telemetry.DefaultHeartbeatEvery * time.Second
 	for i := range f.Devices {
 		d := &f.Devices[i]
 		f.siteOf[i] = int32(f.siteRow(d.Site))
-		f.from[i], f.to[i], f.since[i] = math.MinInt64, math.MaxInt64, missing
+		f.from[i], f.to[i] = math.MinInt64, math.MaxInt64
 		if !d.InServiceSince.IsZero() {
 			f.from[i] = d.InServiceSince.UnixMilli()
-			f.since[i] = float64(f.from[i]) / 1e3
 		}
 		switch {
 		case !d.RetiredAt.IsZero():
@@ -105,6 +103,15 @@ func (f *Fleet) fill() {
 		f.heartbeat = max(f.heartbeat, min(time.Duration(d.HeartbeatEvery)*time.Second, maxHold))
 	}
 	f.ten = f.tenReadings()
+}
+
+// since returns when a device came into service, in seconds since 1970; NaN when that is
+// not known.
+func (f *Fleet) since(row int) float64 {
+	if f.from[row] == math.MinInt64 {
+		return missing
+	}
+	return float64(f.from[row]) / 1e3
 }
 
 func (f *Fleet) siteRow(id string) int {

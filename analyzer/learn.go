@@ -25,7 +25,7 @@ type knowledge struct {
 	daily        []float32    // people of a usual day; 0 before habitDays of them
 	lean, sway   []float32    // of these, IN − OUT by the habitual share, and how far it usually lies from that; shares of daily
 	closed       []float32    // 99.5th percentile of the people of a closed span; NaN: not known
-	carried      [4][]carry   // what runs had come to by the midnight of learning
+	carried      []carries    // what runs had come to by the midnight of learning
 }
 
 // The runs that are carried over midnight, so that an instant of the day needs the
@@ -39,6 +39,21 @@ const (
 
 // carry is the sum of a run and when it began, seconds since 1970.
 type carry struct{ sum, began float64 }
+
+// carries is the runs of a device, in whole seconds.
+type carries struct {
+	sum   [4]float64
+	began [4]uint32
+}
+
+func (c *carries) of(run int) carry { return carry{c.sum[run], float64(c.began[run])} }
+
+func (c *carries) set(run int, v carry) {
+	c.sum[run], c.began[run] = v.sum, 0
+	if v.began > 0 && v.began <= math.MaxUint32 {
+		c.began[run] = uint32(v.began)
+	}
+}
 
 func newKnowledge(devices int, flows [3]bool) *knowledge {
 	k := &knowledge{phi: make([]float32, devices), rough: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices), closed: make([]float32, devices),
@@ -54,9 +69,7 @@ func newKnowledge(devices int, flows [3]bool) *knowledge {
 			column[i] = nan
 		}
 	}
-	for i := range k.carried {
-		k.carried[i] = make([]carry, devices)
-	}
+	k.carried = make([]carries, devices)
 	for i := range k.phi {
 		k.phi[i] = phiStart
 	}
@@ -92,14 +105,16 @@ func (l *learner) learn(h *history, k *knowledge) {
 			l.summarise(h, k, flow)
 		}
 	}
-	for i := range k.carried {
-		k.carried[i][h.row] = carry{}
-	}
+	carried := &k.carried[h.row]
+	*carried = carries{}
 	in, inBegan := h.onlyOther(flowIn, flowOut, carryIn)
 	out, outBegan := h.onlyOther(flowOut, flowIn, carryOut)
-	k.carried[carryIn][h.row], k.carried[carryOut][h.row] = carry{in, h.begin(inBegan)}, carry{out, h.begin(outBegan)}
-	k.carried[carryQuiet][h.row] = h.carryQuietRun()
-	k.closed[h.row], k.carried[carryClosed][h.row] = l.closedSpans(h)
+	carried.set(carryIn, carry{in, h.begin(inBegan)})
+	carried.set(carryOut, carry{out, h.begin(outBegan)})
+	carried.set(carryQuiet, h.carryQuietRun())
+	closed, open := l.closedSpans(h)
+	k.closed[h.row] = closed
+	carried.set(carryClosed, open)
 }
 
 // hide marks the bins of a spell as not to be learned from.

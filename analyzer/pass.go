@@ -28,7 +28,8 @@ type pass struct {
 	binned  []*deviceColumn // those that are made of bins
 	asking  []*task         // those whose rules have a query
 	raw     map[*task]*rawAnswer
-	untrue  map[*bound]map[int]bool // rows that fire for what late readings say was not so
+	untrue  map[*bound]map[int]bool      // rows that fire for what late readings say was not so
+	counts  map[*task]map[string]counted // by condition
 }
 
 // columnKey tells device columns apart: the same signal over the same windows.
@@ -435,7 +436,7 @@ func (p *pass) finishSilence(value []float64) {
 	at := float64(p.at.UnixMilli()) / 1e3
 	for i, last := range value {
 		if last != last {
-			last = p.fleet.since[i]
+			last = p.fleet.since(i)
 		}
 		if last != last {
 			last = at
@@ -449,7 +450,7 @@ func (p *pass) finishUnheard(value []float64) {
 	for i, last := range value {
 		value[i] = 0
 		if last != last {
-			value[i] = at - p.fleet.since[i]
+			value[i] = at - p.fleet.since(i)
 		}
 	}
 }

@@ -5,17 +5,41 @@ import "math"
 // shareColumn asks a condition of each device and makes one value of the answers
 // for each scope.
 func (p *pass) shareColumn(t *task, u use) ([]float64, error) {
-	b := t.bound
+	n, err := p.countOf(t, u)
+	if err != nil {
+		return nil, err
+	}
+	out := p.take(t.bound.scopes)
+	for scope := range out {
+		out[scope] = missing
+		if n.known[scope] > 0 {
+			out[scope] = u.sig.share(n.yes[scope], n.known[scope], u.habit)
+		}
+	}
+	return out, nil
+}
+
+// counted is of how many devices of each scope a condition is known, and for how many of
+// them it holds.
+type counted struct{ yes, known []int }
+
+// countOf asks a condition of each device. A rule's share and surprise of the same
+// condition are one count.
+func (p *pass) countOf(t *task, u use) (counted, error) {
+	b, text := t.bound, u.cond.String()
+	if n, ok := p.counts[t][text]; ok {
+		return n, nil
+	}
 	program := b.conds[u.cond]
 	var columns [][]float64
 	for _, inner := range program.uses {
 		c := p.columns[p.key(t, inner)]
 		if c.err != nil {
-			return nil, c.err
+			return counted{}, c.err
 		}
 		columns = append(columns, c.value)
 	}
-	yes, known := make([]int, b.scopes), make([]int, b.scopes)
+	n := counted{make([]int, b.scopes), make([]int, b.scopes)}
 	p.prepare(program, len(b.scopeOf))
 	for lo := 0; lo < len(b.scopeOf); lo += blockRows {
 		hi := min(lo+blockRows, len(b.scopeOf))
@@ -27,21 +51,18 @@ func (p *pass) shareColumn(t *task, u use) ([]float64, error) {
 			}
 			switch scope := b.scopeOf[row]; truth[row-lo] {
 			case 1:
-				yes[scope]++
-				known[scope]++
+				n.yes[scope]++
+				n.known[scope]++
 			case 0:
-				known[scope]++
+				n.known[scope]++
 			}
 		}
 	}
-	out := p.take(b.scopes)
-	for scope := range out {
-		out[scope] = missing
-		if known[scope] > 0 {
-			out[scope] = u.sig.share(yes[scope], known[scope], u.habit)
-		}
+	if p.counts[t] == nil {
+		p.counts[t] = map[string]counted{}
 	}
-	return out, nil
+	p.counts[t][text] = n
+	return n, nil
 }
 
 func shareOf(yes, known int, _ float64) float64 { return float64(yes) / float64(known) }

@@ -98,13 +98,19 @@ func (b *buffers) take(n int) []float64 {
 	return column
 }
 
-// giveBack takes all columns back.
+// spareBytes is how much is kept of columns of one length: what instants that are near
+// each other need. What a whole hour needs at a million devices is several times that.
+const spareBytes = 32 << 20
+
+// giveBack takes all columns back, and keeps some.
 func (b *buffers) giveBack() {
 	if b.free == nil {
 		b.free = map[int][][]float64{}
 	}
 	for _, column := range b.taken {
-		b.free[len(column)] = append(b.free[len(column)], column)
+		if list := b.free[len(column)]; (len(list)+1)*len(column)*8 <= spareBytes {
+			b.free[len(column)] = append(list, column)
+		}
 	}
 	clear(b.taken)
 	b.taken = b.taken[:0]

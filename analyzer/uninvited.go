@@ -14,7 +14,7 @@ func (p *pass) finishUninvited(value []float64) {
 		case !d.RetiredAt.IsZero() && d.RetiredAt.Before(p.at):
 			from = float64(d.RetiredAt.UnixMilli()) / 1e3
 		case d.Site == telemetry.Unassigned:
-			from = p.fleet.since[row]
+			from = p.fleet.since(row)
 		}
 		if last > from {
 			value[row] = last - from

@@ -15,6 +15,7 @@ import (
 
 	"belfry/analyzer"
 	"belfry/telemetry"
+	"belfry/warehouse/chdb"
 )
 
 // latest answers for the last arrival of every device as of an instant, the column
@@ -24,8 +25,8 @@ import (
 // are read, of what came in time by its time, of what came late from raw_late, which is
 // ordered by arrival. That supposes that what had arrived by the instant before was in
 // the warehouse then. Where it was not, as when somebody replays last week, Insert says
-// so (came), and everything is asked anew; and once an hour in any case, for other
-// processes insert too.
+// so (came), and everything is asked anew; and on servers once an hour in any case,
+// for other processes insert too.
 //
 // Anew means: what was last heard of each device is kept by the engine (raw_latest). For
 // a device that was not heard of after the instant that is the answer, whatever else
@@ -80,7 +81,7 @@ func (w *Warehouse) arrivals(ctx context.Context, asOf time.Time) (device []uint
 	if l.came.by(l.asOf) {
 		l.asOf = 0
 	}
-	if l.near(at) && at-l.read <= maxStep.Milliseconds() {
+	if l.near(at) && (w.alone() || at-l.read <= maxStep.Milliseconds()) {
 		if err := w.carry(ctx, l, at); err != nil {
 			l.asOf = 0 // some of it is of the one instant, some of the other
 			return nil, last, err
@@ -100,6 +101,13 @@ func (w *Warehouse) arrivals(ctx context.Context, asOf time.Time) (device []uint
 		l.asOf, l.read, l.device, l.last = at, at, device, last
 	}
 	return device, last, nil
+}
+
+// alone reports whether nobody inserts but through Insert here: the engine is in the
+// process, which holds its folder.
+func (w *Warehouse) alone() bool {
+	_, within := w.engine.(*chdb.Engine)
+	return within
 }
 
 // near reports whether what is kept is of an instant shortly before.

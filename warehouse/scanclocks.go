@@ -112,7 +112,7 @@ func (f *clockface) finish() {
 
 // stripeOf is how many devices are read at a time, so that what the engine sorts is
 // bounded.
-const stripeOf = 125_000
+const stripeOf = 50_000
 
 // readArrivals visits the versions that came in a column's window, the devices ascending.
 func (w *Warehouse) readArrivals(ctx context.Context, s analyzer.Scan, window analyzer.Column, visit func(device uint64, r arrivalRow)) error {

@@ -34,7 +34,7 @@ type event struct {
 	same, total bool
 }
 
-// againFor is how long what is kept is gone on with before it is asked anew, since other
+// againFor is how long what is kept is gone on with before it is asked anew, where other
 // processes insert too.
 const againFor = 24 * time.Hour
 
@@ -84,7 +84,7 @@ func (w *Warehouse) cameAgain(ctx context.Context, s analyzer.Scan, from int64) 
 	a, asOf, back := &w.again, s.AsOf.UnixMilli(), from-analyzer.ResentBack.Milliseconds()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.came.by(a.asOf) || asOf-a.read > againFor.Milliseconds() {
+	if a.came.by(a.asOf) || !w.alone() && asOf-a.read > againFor.Milliseconds() {
 		a.asOf = 0
 	}
 	if a.asOf == 0 || a.from > from || a.asOf > asOf {
