@@ -42,8 +42,7 @@ type benchIngestCommand struct {
 	Delivery time.Duration `help:"How long 50,000 readings a second are sent to see when they can be queried; 0 leaves it out." default:"10s"`
 	Backlog  int           `help:"Readings that lie in the log before those, as when a fleet sends what it has kept for days."`
 	NoEngine bool          `help:"Leave the warehouse out: decode, and throw away."`
-	NoPeer   bool          `help:"Leave ClickHouse's own Kafka table engine out."`
-	Peer     int           `help:"Readings in each topic that ClickHouse's Kafka table engine reads: it is slow. 0: a fifth of the others."`
+	NoPeer   bool          `help:"Leave ClickHouse's own Kafka table engine out, which is measured once for each form."`
 	NoIntake bool          `help:"Leave the HTTP intake out."`
 
 	published `embed:""`
@@ -56,7 +55,7 @@ func (c *benchIngestCommand) Run(ctx context.Context, t *terminal) (err error) {
 		return fmt.Errorf("make a folder for the measurement: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Backlog: c.Backlog, Dir: dir, NoPeer: c.NoPeer, PeerReadings: c.Peer}
+	o := bench.IngestOptions{Readings: c.Readings, Devices: c.Devices, Rounds: c.Rounds, Formats: c.Formats, Delivery: c.Delivery, Backlog: c.Backlog, Dir: dir, NoPeer: c.NoPeer}
 	if c.Delivery == 0 {
 		o.Delivery = -1
 	}

@@ -24,7 +24,7 @@ type IngestOptions struct {
 	Readings   int           // in each topic: 1,000,000
 	Devices    int           // that send them in turn: 10,000
 	Partitions int           // of a topic: 4
-	Rounds     int           // each measures all ways, in turn: 3
+	Rounds     int           // each measures all ways of our own, in turn: 3
 	Formats    []string      // some of Formats; none: all of them
 	Delivery   time.Duration // how long 50,000 readings a second are sent to see when they can be queried: 10 s; below 0: not at all
 	Backlog    int           // readings, of days kept by devices, that lie in the log before those of the delivery: none
@@ -36,11 +36,7 @@ type IngestOptions struct {
 	// ClickHouse's own Kafka engine does. It is emptied after each round. nil: they
 	// are left out.
 	Warehouse *warehouse.Warehouse
-	NoPeer    bool // leave ClickHouse's Kafka engine out
-
-	// PeerReadings are in each topic that ClickHouse's Kafka engine reads: a fifth of
-	// Readings, since it is slow. What it does before its first rows is not measured.
-	PeerReadings int
+	NoPeer    bool // leave ClickHouse's Kafka engine out; it is measured once
 
 	Progress func(step string) // told what is measured next; nil: nobody wants to know
 }
@@ -63,9 +59,11 @@ type FormatReport struct {
 	Ratio   float64 `json:"ratio"` // of full to discard, by time
 
 	Engine      *Pace   `json:"engine,omitempty"`       // inserting alone
-	Kafka       *Pace   `json:"kafka_engine,omitempty"` // ClickHouse's Kafka table engine, from its first rows on
+	Parts       *Pace   `json:"parts,omitempty"`        // discard and engine, one after the other
+	Kafka       *Pace   `json:"kafka_engine,omitempty"` // ClickHouse's Kafka table engine, when all its consumers read
 	KafkaRatio  float64 `json:"kafka_engine_ratio,omitempty"`
 	EngineRatio float64 `json:"engine_ratio,omitempty"` // of full to engine
+	PartsRatio  float64 `json:"parts_ratio,omitempty"`  // CPU time of full to that of parts: the least there could be is 1
 }
 
 // Ingest fills topics on an embedded log with readings, always the same, in each
@@ -118,9 +116,6 @@ func (o *IngestOptions) fill() ([]format, error) {
 			*d.v = d.otherwise
 		}
 	}
-	if o.PeerReadings == 0 {
-		o.PeerReadings = max(o.Readings/5, 1)
-	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
@@ -155,22 +150,19 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 	if r.Fill, err = pace(b.o.Readings, func() error { return b.write(ctx) }); err != nil {
 		return r, err
 	}
-	ways := []way{{what: "read and throw away", readings: b.o.Readings, do: func(int, func(int)) error { return b.discard(ctx) }, median: &r.Discard}}
+	ways := []way{{what: "read and throw away", do: func(int, *lap) error { return b.discard(ctx) }, median: &r.Discard}}
 	if b.o.Warehouse != nil {
 		limit := &engineLimit{b: b}
 		limit.prepare()
 		r.Engine = new(Pace)
-		ways = append(ways, way{what: "insert alone", readings: b.o.Readings, do: func(int, func(int)) error { return limit.run(ctx) }, median: r.Engine})
+		ways = append(ways, way{what: "insert alone", do: func(int, *lap) error { return limit.run(ctx) }, median: r.Engine})
 	}
 	if b.o.Warehouse != nil && !b.o.NoPeer {
-		peer, err := b.peer(ctx)
-		if err != nil {
-			return r, err
-		}
 		r.Kafka = new(Pace)
-		ways = append(ways, way{what: "ClickHouse's Kafka table engine", readings: b.o.PeerReadings, do: func(round int, begin func(int)) error { return peer.run(ctx, round, begin) }, median: r.Kafka})
+		peer := &peerLimit{ingestBench{o: b.o, format: b.format, topic: b.topic, connection: b.connection}}
+		ways = append(ways, way{what: "ClickHouse's Kafka table engine", once: true, do: func(_ int, l *lap) error { return peer.run(ctx, l) }, median: r.Kafka})
 	}
-	ways = append(ways, way{what: "log to sink", readings: b.o.Readings, do: func(round int, _ func(int)) error { return b.carry(ctx, round) }, median: &r.Full})
+	ways = append(ways, way{what: "log to sink", do: func(round int, _ *lap) error { return b.carry(ctx, round) }, median: &r.Full})
 	if err := b.inTurn(ctx, ways); err != nil {
 		return r, err
 	}
@@ -178,6 +170,8 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 	r.Ratio = r.Full.PerSecond / r.Discard.PerSecond
 	if r.Engine != nil {
 		r.EngineRatio = r.Full.PerSecond / r.Engine.PerSecond
+		r.Parts = r.Discard.then(*r.Engine)
+		r.PartsRatio = r.Full.CPUNanos / r.Parts.CPUNanos
 	}
 	if r.Kafka != nil {
 		r.KafkaRatio = r.Full.PerSecond / r.Kafka.PerSecond
@@ -185,13 +179,13 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 	return r, nil
 }
 
-// way is one way of handling readings. It may call begin, see paceFrom.
+// way is one way of handling readings.
 type way struct {
-	what     string
-	readings int
-	do       func(round int, begin func(before int)) error
-	paces    []Pace
-	median   *Pace
+	what   string
+	once   bool // in the first round alone
+	do     func(round int, l *lap) error
+	paces  []Pace
+	median *Pace
 }
 
 // inTurn measures each way once a round, so that what disturbs the machine
@@ -200,8 +194,11 @@ func (b *ingestBench) inTurn(ctx context.Context, ways []way) error {
 	for round := range b.o.Rounds {
 		for i := range ways {
 			w := &ways[i]
+			if w.once && round > 0 {
+				continue
+			}
 			b.o.Progress(fmt.Sprintf("%s: %s, round %d of %d", b.format.name, w.what, round+1, b.o.Rounds))
-			p, err := paceFrom(w.readings, func(begin func(int)) error { return w.do(round, begin) })
+			p, err := paceOf(b.o.Readings, func(l *lap) error { return w.do(round, l) })
 			if err != nil {
 				return err
 			}

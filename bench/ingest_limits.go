@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,12 +73,12 @@ func (l *engineLimit) run(ctx context.Context) error {
 
 // Statements of ClickHouse's own way from the topic to a table like raw_counts:
 // its Kafka table engine with a consumer for each core, in threads of their
-// own, blocks as large as our batches and no waiting for company.
+// own, blocks as large as our batches and little waiting for company.
 const (
 	peerTable = `CREATE TABLE {db}.peer AS {db}.raw_counts`
 	peerQueue = `CREATE TABLE {db}.peer_queue (device String, ts DateTime64(3, 'UTC'), in UInt32, out UInt32, interval UInt32) ENGINE = Kafka
 SETTINGS kafka_broker_list = '%s', kafka_topic_list = '%s', kafka_group_name = '%s', kafka_format = '%s',
-	kafka_num_consumers = %d, kafka_thread_per_consumer = 1, kafka_max_block_size = 200000, kafka_poll_max_batch_size = 200000,
+	kafka_num_consumers = %d, kafka_thread_per_consumer = 1, kafka_max_block_size = 200000, kafka_poll_max_batch_size = %d,
 	kafka_flush_interval_ms = 500, kafka_poll_timeout_ms = 50, date_time_input_format = 'best_effort'`
 	peerView = `CREATE MATERIALIZED VIEW {db}.peer_view TO {db}.peer AS
 SELECT xxHash64(device) AS device, ts, dateDiff('millisecond', ts, _timestamp_ms) AS delay, toInt64(_offset) AS offset, in, out, interval FROM {db}.peer_queue`
@@ -86,58 +87,91 @@ SELECT xxHash64(device) AS device, ts, dateDiff('millisecond', ts, _timestamp_ms
 // peerLimit lets ClickHouse read a topic by itself.
 type peerLimit struct{ b ingestBench }
 
-// peer fills a topic for ClickHouse.
-func (b *ingestBench) peer(ctx context.Context) (*peerLimit, error) {
-	p := &peerLimit{ingestBench{o: b.o, format: b.format, topic: b.topic, connection: b.connection}}
-	p.b.o.Readings = b.o.PeerReadings
-	p.b.topic.Name += ".peer"
-	if err := ingest.EnsureTopic(ctx, p.b.connection, p.b.topic); err != nil {
-		return nil, err
-	}
-	return p, p.b.write(ctx)
-}
-
-// run waits until all readings are there. It begins with the first of them: before
-// those ClickHouse joins a group and waits for company.
-func (p *peerLimit) run(ctx context.Context, round int, begin func(before int)) (err error) {
+// run waits until all readings are there. What is measured lies between two of
+// ClickHouse's inserts: the first after the topic, which is its own, was full, and the
+// one with which it has three quarters. Before that it takes seconds to join a group,
+// and one of its consumers would read alone; after that it waits for company.
+func (p *peerLimit) run(ctx context.Context, l *lap) error {
 	b := &p.b
-	queue := fmt.Sprintf(peerQueue, strings.Join(b.connection.Brokers, ","), b.topic.Name, fmt.Sprintf("peer-%d", round), b.format.peer, min(b.o.Partitions, 2))
+	b.topic.Name += ".peer"
+	if b.format.per > 1 {
+		b.o.Readings *= 3 // it is faster with these, and 200,000 at once are few inserts
+	}
+	if err := ingest.EnsureTopic(ctx, b.connection, b.topic); err != nil {
+		return err
+	}
+	consumers := min(b.o.Partitions, 2)
+	// The group is this table's alone, or it would wait for the members of the last.
+	queue := fmt.Sprintf(peerQueue, strings.Join(b.connection.Brokers, ","), b.topic.Name, b.topic.Name, b.format.peer, consumers, batchReadings/b.format.per)
 	for _, statement := range []string{peerTable, queue, peerView} {
 		if err := execute(ctx, b.o.Warehouse, statement); err != nil {
 			return err
 		}
 	}
-	limit := time.NewTimer(5 * time.Minute)
-	defer limit.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for begun := false; ; {
-		rows, people, err := b.stored(ctx, "peer")
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("not done after 10 minutes"))
+	defer cancel()
+	if err := b.until(ctx, "system.kafka_consumers WHERE notEmpty(assignments.topic)", consumers, nil); err != nil {
+		return err
+	}
+	if err := b.write(ctx); err != nil {
+		return err
+	}
+	var begun, ended bool
+	before := -1
+	err := b.until(ctx, "{db}.peer", b.o.Readings, func(rows int) {
 		switch {
-		case err != nil:
-			return err
-		case rows == b.o.Readings && people == b.people:
-			return nil
-		case rows >= b.o.Readings:
-			return fmt.Errorf("ClickHouse's Kafka engine stored %d readings with %d people; the topic has %d with %d", rows, people, b.o.Readings, b.people)
-		case rows > 0 && !begun:
+		case before < 0 || rows == before:
+		case !begun && rows < b.o.Readings:
 			begun = true
-			begin(rows)
+			l.begin(rows)
+		case begun && !ended && rows >= b.o.Readings*3/4:
+			ended = true
+			l.end(rows)
+		}
+		before = rows
+	})
+	if err != nil {
+		return err
+	}
+	rows, people, err := b.stored(ctx, "peer")
+	if err == nil && (rows != b.o.Readings || people != b.people) {
+		err = fmt.Errorf("ClickHouse's Kafka engine stored %d readings with %d people; the topic has %d with %d", rows, people, b.o.Readings, b.people)
+	}
+	return err
+}
+
+// until waits until there are so many rows, and tells how many there are meanwhile.
+func (b *ingestBench) until(ctx context.Context, from string, want int, tell func(rows int)) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := b.o.Warehouse.Query(ctx, "bench", "SELECT count() FROM "+from, "TSV", nil)
+		if err != nil {
+			return err
+		}
+		rows, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return err
+		}
+		if tell != nil {
+			tell(rows)
+		}
+		if rows >= want {
+			return nil
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-limit.C:
-			return fmt.Errorf("ClickHouse's Kafka engine stored %d of %d readings in 5 minutes", rows, b.o.Readings)
+			return fmt.Errorf("%d of %d rows of %s: %w", rows, want, from, context.Cause(ctx))
 		}
 	}
 }
 
-// forget empties the tables, so that no merge disturbs what is measured next.
+// forget empties the tables, so that no merge disturbs what is measured next. The
+// queue goes before its view: a view waits for the consumers, for up to 15 s.
 func forget(ctx context.Context, w *warehouse.Warehouse) error {
 	var errs []error
-	for _, statement := range []string{"DROP TABLE IF EXISTS {db}.peer_view SYNC", "DROP TABLE IF EXISTS {db}.peer_queue SYNC",
+	for _, statement := range []string{"DROP TABLE IF EXISTS {db}.peer_queue SYNC", "DROP TABLE IF EXISTS {db}.peer_view SYNC",
 		"DROP TABLE IF EXISTS {db}.peer SYNC", "TRUNCATE TABLE {db}.raw_counts", "TRUNCATE TABLE {db}.raw_latest"} {
 		errs = append(errs, execute(ctx, w, statement))
 	}

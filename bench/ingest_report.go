@@ -30,14 +30,16 @@ func (r *FormatReport) print(out io.Writer, readings int) {
 	line("into the log", &r.Fill)
 	line("read and thrown away", &r.Discard)
 	line("inserted, decoded before", r.Engine)
-	line("ClickHouse's Kafka table engine", r.Kafka)
+	line("both, one after the other", r.Parts)
 	line("log to sink", &r.Full)
+	line("ClickHouse's Kafka table engine", r.Kafka)
 	ratio := func(what string, of float64) {
 		if of > 0 {
 			fmt.Fprintf(out, "  %-36s %12.2f\n", what, of)
 		}
 	}
-	ratio("of read and thrown away", r.Ratio)
+	ratio("log to sink, of read and thrown away", r.Ratio)
 	ratio("of inserting alone", r.EngineRatio)
 	ratio("of ClickHouse's Kafka table engine", r.KafkaRatio)
+	ratio("CPU time of log to sink, of both", r.PartsRatio)
 }

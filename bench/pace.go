@@ -22,22 +22,48 @@ type Pace struct {
 // pace measures one way of handling readings. What processes with other ids use
 // counts too.
 func pace(readings int, do func() error, others ...int) (Pace, error) {
-	return paceFrom(readings, func(func(int)) error { return do() }, others...)
+	return paceOf(readings, func(*lap) error { return do() }, others...)
 }
 
-// paceFrom is pace for what takes time to begin: do may call begin once, with how
-// many readings were handled before, and only what comes after is measured.
-func paceFrom(readings int, do func(begin func(before int)) error, others ...int) (Pace, error) {
+// lap is what is measured of handling readings: all of it, unless it is told when to
+// begin and to end, with how many readings were handled until then.
+type lap struct {
+	others []int
+	before int
+	began  time.Duration // of the processors
+	at     time.Time
+	pace   Pace
+}
+
+func (l *lap) begin(before int) {
+	l.before, l.began, l.at, l.pace = before, cpuTime(l.others...), time.Now(), Pace{}
+}
+
+func (l *lap) end(after int) {
+	wall, used := time.Since(l.at), cpuTime(l.others...)-l.began
+	n := float64(after - l.before)
+	l.pace = Pace{PerSecond: n / wall.Seconds(), CPUNanos: float64(used.Nanoseconds()) / n, WallMillis: float64(wall.Microseconds()) / 1000}
+}
+
+// paceOf is pace for what has more to do than what is measured.
+func paceOf(readings int, do func(*lap) error, others ...int) (Pace, error) {
 	memory := watchMemory(others...)
-	cpu, at := cpuTime(others...), time.Now()
-	err := do(func(before int) { readings, cpu, at = readings-before, cpuTime(others...), time.Now() })
-	wall, cpu := time.Since(at), cpuTime(others...)-cpu
-	peak := memory()
+	l := &lap{others: others}
+	l.begin(0)
+	err := do(l)
+	if l.pace == (Pace{}) {
+		l.end(readings)
+	}
+	l.pace.Memory = memory()
 	if err != nil {
 		return Pace{}, err
 	}
-	n := float64(readings)
-	return Pace{PerSecond: n / wall.Seconds(), CPUNanos: float64(cpu.Nanoseconds()) / n, WallMillis: float64(wall.Microseconds()) / 1000, Memory: peak}, nil
+	return l.pace, nil
+}
+
+// then is the pace of doing both to each reading, one after the other.
+func (p Pace) then(q Pace) *Pace {
+	return &Pace{PerSecond: 1 / (1/p.PerSecond + 1/q.PerSecond), CPUNanos: p.CPUNanos + q.CPUNanos, WallMillis: p.WallMillis + q.WallMillis, Memory: max(p.Memory, q.Memory)}
 }
 
 // cpuTime is what this process, and those with the ids, have used on all their
