@@ -46,6 +46,7 @@ type sharedClickHouse struct {
 	address string
 	mood    atomic.Int32 // what it does with inserts
 	refused atomic.Int64 // inserts that were answered with an error
+	gate    sync.RWMutex // inserts wait while a test holds it
 }
 
 const (
@@ -106,6 +107,8 @@ func (s *sharedClickHouse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // insert goes on when its client dies, as a server's does.
 func (s *sharedClickHouse) insert(statement string, body []byte) error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
 	sql, format, _ := strings.Cut(statement, " FORMAT ")
 	mood := s.mood.Load()
 	var err error
