@@ -177,6 +177,9 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 	for _, r := range rules.Rules {
 		b := bind(r, f)
 		b.shard = a.portion.shards(b, f)
+		if i := slices.IndexFunc(a.bounds, func(o *bound) bool { return slices.Equal(o.covered, b.covered) }); i >= 0 {
+			b.covered = a.bounds[i].covered // most rules have the same filter
+		}
 		a.bounds = append(a.bounds, b)
 		byName[r.Name] = b
 	}

@@ -100,7 +100,7 @@ func (b *buffers) take(n int) []float64 {
 
 // spareBytes is how much is kept of columns of one length: what instants that are near
 // each other need. What a whole hour needs at a million devices is several times that.
-const spareBytes = 32 << 20
+const spareBytes = 16 << 20
 
 // giveBack takes all columns back, and keeps some.
 func (b *buffers) giveBack() {

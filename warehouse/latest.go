@@ -21,12 +21,12 @@ import (
 // latest answers for the last arrival of every device as of an instant, the column
 // that nearly every rule of absence looks at.
 //
-// It is kept from one instant to the next, with what arrived in between: those few rows
-// are read, of what came in time by its time, of what came late from raw_late, which is
-// ordered by arrival. That supposes that what had arrived by the instant before was in
-// the warehouse then. Where it was not, as when somebody replays last week, Insert says
-// so (came), and everything is asked anew; and on servers once an hour in any case,
-// for other processes insert too.
+// With the engine inside the process it is kept from one instant to the next, with what
+// arrived in between: those few rows are read, of what came in time by its time, of what
+// came late from raw_late, which is ordered by arrival. What arrived before and was
+// inserted since, as when somebody replays last week or asked ahead of the log, Insert
+// tells of (came), and then everything is asked anew. Into servers other processes insert
+// too, and it is always asked anew.
 //
 // Anew means: what was last heard of each device is kept by the engine (raw_latest). For
 // a device that was not heard of after the instant that is the answer, whatever else
@@ -38,7 +38,6 @@ type latest struct {
 
 	mu     sync.Mutex
 	asOf   int64 // of what is kept, milliseconds; 0: nothing
-	read   int64 // as of when it was last asked anew
 	device []uint64
 	last   [2][]int64 // by kind (count, heartbeat): milliseconds; 0: never heard of
 }
@@ -81,7 +80,7 @@ func (w *Warehouse) arrivals(ctx context.Context, asOf time.Time) (device []uint
 	if l.came.by(l.asOf) {
 		l.asOf = 0
 	}
-	if l.near(at) && (w.alone() || at-l.read <= maxStep.Milliseconds()) {
+	if w.alone() && l.near(at) {
 		if err := w.carry(ctx, l, at); err != nil {
 			l.asOf = 0 // some of it is of the one instant, some of the other
 			return nil, last, err
@@ -98,7 +97,7 @@ func (w *Warehouse) arrivals(ctx context.Context, asOf time.Time) (device []uint
 		}
 	}
 	if at >= l.asOf {
-		l.asOf, l.read, l.device, l.last = at, at, device, last
+		l.asOf, l.device, l.last = at, device, last
 	}
 	return device, last, nil
 }

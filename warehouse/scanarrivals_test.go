@@ -169,3 +169,24 @@ func TestArrivalsAreFoundByTheirIndex(t *testing.T) {
 		t.Errorf("the engine would read %d of 200,000 rows: %s", rows, plan)
 	}
 }
+
+// TestStripesAreTheWholeFleetOnce holds the conditions on devices against each other.
+func TestStripesAreTheWholeFleetOnce(t *testing.T) {
+	for n, want := range map[int]int{0: 1, stripeOf - 1: 1, stripeOf: 2, 20*stripeOf + 7: 21} {
+		stripes := stripesFor(n)
+		if len(stripes) != want {
+			t.Errorf("%d devices are read in %d stripes; want %d", n, len(stripes), want)
+		}
+		next := uint64(0)
+		for _, s := range stripes {
+			var from, to uint64
+			if _, err := fmt.Sscanf(s, "AND device BETWEEN %d AND %d", &from, &to); err != nil || from != next || to < from {
+				t.Fatalf("%d devices: %q follows what ended before %d: %v", n, s, next, err)
+			}
+			next = to + 1
+		}
+		if next != 0 {
+			t.Errorf("%d devices: the last stripe ends at %d", n, next-1)
+		}
+	}
+}

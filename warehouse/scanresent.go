@@ -15,15 +15,14 @@ import (
 	"belfry/telemetry"
 )
 
-// again is what came again, kept from one instant to the next like last arrivals: that a
-// version came after another one of its reading stays true, so only what arrived since is
-// looked at.
+// again is what came again, kept from one instant to the next as last arrivals are, see
+// latest: that a version came after another one of its reading stays true, so only what
+// arrived since is looked at.
 type again struct {
 	came arrivedSince
 
 	mu         sync.Mutex
 	from, asOf int64 // the arrivals that are covered, (from, asOf], milliseconds; asOf 0: nothing
-	read       int64 // as of when it was last asked anew
 	events     []event
 }
 
@@ -33,10 +32,6 @@ type event struct {
 	stamp, came int64
 	same, total bool
 }
-
-// againFor is how long what is kept is gone on with before it is asked anew, where other
-// processes insert too.
-const againFor = 24 * time.Hour
 
 // resent is the part of a scan that asks for readings that came again.
 func (w *Warehouse) resent(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
@@ -84,13 +79,13 @@ func (w *Warehouse) cameAgain(ctx context.Context, s analyzer.Scan, from int64) 
 	a, asOf, back := &w.again, s.AsOf.UnixMilli(), from-analyzer.ResentBack.Milliseconds()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.came.by(a.asOf) || !w.alone() && asOf-a.read > againFor.Milliseconds() {
+	if a.came.by(a.asOf) || !w.alone() {
 		a.asOf = 0
 	}
 	if a.asOf == 0 || a.from > from || a.asOf > asOf {
 		events, err := w.findAgain(ctx, s.Devices, from, asOf, back)
 		if err == nil && s.Devices == nil && asOf >= a.asOf {
-			a.from, a.asOf, a.read, a.events = from, asOf, asOf, events
+			a.from, a.asOf, a.events = from, asOf, events
 		}
 		return events, err
 	}
