@@ -182,7 +182,8 @@ func (ws *watches) restore(ctx context.Context, dir, name, as string) error {
 		err = ws.process.control.TakeTokens(ctx, filepath.Join(dir, "control.db"), name, as)
 	}
 	if err != nil && made {
-		return errors.Join(err, ws.drop(ctx, t))
+		_, marked := ws.process.control.BeginDrop(ctx, as, time.Now()) // others may have opened it meanwhile
+		return errors.Join(err, marked, ws.drop(ctx, t, false))
 	}
 	return errors.Join(err, ws.open(ctx, t))
 }

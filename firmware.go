@@ -23,24 +23,28 @@ type firmware struct {
 
 const (
 	firmwareEvery  = 15 * time.Minute
+	firmwareFirst  = time.Minute        // as long as nothing has been heard
 	firmwareAgain  = 10 * time.Minute   // arrivals looked at once more: partitions are not in step
 	firmwareBefore = 7 * 24 * time.Hour // looked at when belfry begins
 )
 
 // run looks now and then until the context ends.
 func (f *firmware) run(ctx context.Context) error {
-	tick := time.NewTicker(firmwareEvery)
-	defer tick.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
 		if changed, err := f.take(ctx); err != nil && ctx.Err() == nil {
 			f.log.Warn("what devices say of their firmware was not taken over", "error", err)
 		} else if changed > 0 {
 			f.log.Info("devices say that they have another firmware", "devices", changed)
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
+		if next.Reset(firmwareEvery); f.arrived == 0 {
+			next.Reset(firmwareFirst)
 		}
 	}
 }

@@ -77,6 +77,7 @@ func (c *tenantsListCommand) Run(ctx context.Context, t *terminal) error {
 type tenantsDropCommand struct {
 	Name    string `arg:"" help:"The company's name."`
 	Confirm string `required:"" help:"The name once more: what is deleted does not come back." placeholder:"NAME"`
+	Force   bool   `help:"Without waiting for other processes that have it open."`
 }
 
 // Run drops a tenant. The engine and the log are needed: they hold its data.
@@ -87,6 +88,9 @@ func (c *tenantsDropCommand) Run(ctx context.Context, t *terminal) error {
 	}
 	defer door.close()
 	path := "/api/v1/tenants/" + url.PathEscape(c.Name) + "?confirm=" + url.QueryEscape(c.Confirm)
+	if c.Force {
+		path += "&force=true"
+	}
 	if err := door.call(ctx, "DELETE", path, nil, nil); err != nil {
 		return err
 	}

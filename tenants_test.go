@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"belfry/incidents/store"
 )
 
 // as is the program as another token sees it.
@@ -217,4 +219,76 @@ func TestATenantThatDoesNotOpenIsNotSaidToWork(t *testing.T) {
 	if code != 1 || !strings.HasPrefix(out, "bf_") || !strings.Contains(errs, "acme is added, and does not work yet") {
 		t.Errorf("exit code %d, %s, %s", code, out, errs)
 	}
+}
+
+// TestATenantIsDroppedWhenEverybodyHasClosedIt runs two processes over one PostgreSQL,
+// and a third that does not let go.
+func TestATenantIsDroppedWhenEverybodyHasClosedIt(t *testing.T) {
+	source := startPostgres(t)
+	settings := []string{"BELFRY_TICKETS_POSTGRES=" + source, "BELFRY_LOG_BROKERS=" + embeddedLog(t).address}
+	data := t.TempDir()
+	a := launch(t, data, settings, "serve", "--data", data)
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "admin.token"), []byte(a.token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := launch(t, other, settings, "serve", "--data", other)
+	acme := func() *program {
+		a.must(http.StatusCreated, "POST", "/api/v1/tenants", `{"name":"acme"}`, nil)
+		var made struct{ Secret string }
+		a.must(http.StatusCreated, "POST", "/api/v1/tokens", `{"name":"eva","role":"admin","tenant":"acme"}`, &made)
+		there := b.as(made.Secret)
+		there.await(time.Minute, "the other process to open acme", func() bool {
+			status, _ := there.request("GET", "/api/v1/incidents", "")
+			return status == http.StatusOK
+		})
+		return there
+	}
+	gone := func(there *program) {
+		t.Helper()
+		if status, _ := there.request("GET", "/api/v1/incidents", ""); status != http.StatusUnauthorized {
+			t.Errorf("the other process answers %d in the name of what was dropped", status)
+		}
+		there.await(time.Minute, "acme to be forgotten", func() bool {
+			_, list := b.request("GET", "/api/v1/tenants", "")
+			return !strings.Contains(list, "acme")
+		})
+	}
+	there := acme()
+	a.must(http.StatusNoContent, "DELETE", "/api/v1/tenants/acme?confirm=acme", "", nil)
+	gone(there)
+
+	there = acme()
+	control, err := store.OpenControlPostgres(t.Context(), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	tenants, err := control.Tenants(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := tenants[len(tenants)-1].Number
+	if err := control.HoldTenant(t.Context(), number, "host c, process 7", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := a.request("DELETE", "/api/v1/tenants/acme?confirm=acme", ""); status != http.StatusConflict || !strings.Contains(body, "it is closed in host c, process 7") {
+		t.Errorf("dropped under the hands of another: %d %s", status, body)
+	}
+	if _, list := a.request("GET", "/api/v1/tenants", ""); !strings.Contains(list, `"state":"dropping"`) {
+		t.Errorf("meanwhile: %s", list)
+	}
+	if err := control.LetGo(t.Context(), number, "host c, process 7"); err != nil {
+		t.Fatal(err)
+	}
+	gone(there)
+
+	there = acme()
+	if err := control.HoldTenant(t.Context(), number+1, "host c, process 7", time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	a.must(http.StatusNoContent, "DELETE", "/api/v1/tenants/acme?confirm=acme&force=true", "", nil)
+	gone(there)
+	b.stop()
+	a.stop()
 }

@@ -163,6 +163,7 @@ func (ws *watches) run(ctx context.Context) error {
 		ws.begin(w)
 	}
 	ws.mu.Unlock()
+	group.Go(func() error { return ws.renew(ctx) })
 	group.Go(func() error { return ws.follow(ctx) }) // holds the group open for those that come later
 	return group.Wait()
 }
@@ -228,7 +229,7 @@ func (ws *watches) compareNow(ctx context.Context) error {
 		there[t.Name] = !t.Dropping
 		switch {
 		case t.Dropping:
-			err = ws.drop(ctx, t)
+			err = ws.drop(ctx, t, false)
 		case ws.find(t.Name) == nil || ws.stands(t.Name):
 			ws.retire(t.Name)
 			err = ws.open(ctx, t)
@@ -267,8 +268,12 @@ func (ws *watches) note(tenant string, err error) {
 
 // open opens a tenant and lets it work, when the process does.
 func (ws *watches) open(ctx context.Context, t store.Tenant) error {
+	if err := ws.hold(ctx, t); err != nil {
+		return err
+	}
 	w, err := ws.process.openWatch(ctx, t)
 	if err != nil {
+		ws.letGo(t.Number)
 		return err
 	}
 	ws.mu.Lock()
@@ -302,6 +307,7 @@ func (ws *watches) retire(tenant string) {
 	if err := w.close(); err != nil {
 		ws.process.log.Warn("a tenant was not closed well", "tenant", tenant, "error", err)
 	}
+	ws.letGo(w.number)
 }
 
 // close closes every tenant; their work has ended.
@@ -309,6 +315,7 @@ func (ws *watches) close() error {
 	var errs []error
 	for _, w := range ws.list() {
 		errs = append(errs, w.close())
+		ws.letGo(w.number)
 	}
 	return errors.Join(errs...)
 }
@@ -353,25 +360,39 @@ func (ws *watches) AddTenant(ctx context.Context, name string, at time.Time) (ap
 	return ws.tenant(t), nil
 }
 
-// DropTenant drops a tenant with all its data.
-func (ws *watches) DropTenant(ctx context.Context, name string, at time.Time) error {
+// DropTenant drops a tenant with all its data. Unless it is forced, it waits for the
+// other processes to close it; when they don't, the error is a ConflictError, and follow
+// drops it once they have.
+func (ws *watches) DropTenant(ctx context.Context, name string, force bool, at time.Time) error {
 	if name == store.DefaultTenant {
 		return &incidents.ForbiddenError{Code: "forbidden", Detail: "the tenant " + name + " is always there"}
 	}
-	ws.changing.Lock()
-	defer ws.changing.Unlock()
 	t, err := ws.process.control.BeginDrop(ctx, name, at)
 	if err != nil {
 		return err
 	}
-	return ws.drop(context.WithoutCancel(ctx), t)
+	var held *incidents.ConflictError
+	waiting, cancel := context.WithTimeout(ctx, dropWaits)
+	defer cancel()
+	_ = poll(waiting, followEvery/4, func() (bool, error) {
+		ws.changing.Lock()
+		defer ws.changing.Unlock()
+		err = ws.drop(context.WithoutCancel(ctx), t, force)
+		return !errors.As(err, &held), nil
+	})
+	return err
 }
 
 // drop deletes what there is of a tenant that has been marked so. Each step does
 // nothing when it was done before, so a drop that was cut off is begun again.
-func (ws *watches) drop(ctx context.Context, t store.Tenant) error {
+func (ws *watches) drop(ctx context.Context, t store.Tenant, force bool) error {
 	p, name := ws.process, t.Name
 	ws.retire(name)
+	if !force {
+		if err := ws.alone(ctx, t); err != nil {
+			return err
+		}
+	}
 	if !p.warehouseless() {
 		if err := ingest.DeleteTopic(ctx, p.connection(), p.topicOf(name)); err != nil {
 			return err
@@ -388,5 +409,8 @@ func (ws *watches) drop(ctx context.Context, t store.Tenant) error {
 	if err := os.RemoveAll(p.folder.file("tenants", name)); err != nil {
 		return fmt.Errorf("delete the tenant's folder: %w", err)
 	}
-	return p.control.EndDrop(ctx, name)
+	if err := p.control.EndDrop(ctx, name); err != nil && !errors.Is(err, incidents.ErrNotFound) {
+		return err
+	}
+	return nil // or another process was faster
 }

@@ -190,7 +190,7 @@ func (a *app) routes() {
 	route(a, "GET", "/tenants", admins, "List the tenants", a.listTenants)
 	route(a, "POST", "/tenants", admins, "Add a tenant", a.postTenant, status(201), fails(409), patience(5*time.Minute))
 	route(a, "GET", "/tenants/{name}", admins, "One tenant", a.getTenant, fails(404))
-	route(a, "DELETE", "/tenants/{name}", admins, "Drop a tenant with all its data", a.dropTenant, status(204), fails(404), patience(5*time.Minute))
+	route(a, "DELETE", "/tenants/{name}", admins, "Drop a tenant with all its data", a.dropTenant, status(204), fails(404, 409), patience(5*time.Minute))
 
 	route(a, "POST", "/backup", admins, "Write tenants into a folder", a.postBackup, patience(2*time.Hour))
 	route(a, "POST", "/restore", admins, "Read tenants from a backup", a.postRestore, fails(409), patience(2*time.Hour))

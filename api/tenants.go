@@ -13,8 +13,9 @@ import (
 type Tenants interface {
 	Tenants(ctx context.Context) ([]Tenant, error)
 	AddTenant(ctx context.Context, name string, at time.Time) (Tenant, error)
-	// DropTenant deletes a tenant with all its readings and incidents.
-	DropTenant(ctx context.Context, name string, at time.Time) error
+	// DropTenant deletes a tenant with all its readings and incidents. A ConflictError
+	// names the processes that still have it open; with force it does not ask.
+	DropTenant(ctx context.Context, name string, force bool, at time.Time) error
 }
 
 // Tenant is a client company.
@@ -91,6 +92,7 @@ func (a *app) tenant(ctx context.Context, name string) (Tenant, error) {
 type dropTenantIn struct {
 	Name    string `path:"name" maxLength:"64"`
 	Confirm string `query:"confirm" maxLength:"64" doc:"The tenant's name once more"`
+	Force   bool   `query:"force" doc:"Without waiting for other processes that have it open"`
 }
 
 func (a *app) dropTenant(ctx context.Context, in *dropTenantIn) (*struct{}, error) {
@@ -103,7 +105,7 @@ func (a *app) dropTenant(ctx context.Context, in *dropTenantIn) (*struct{}, erro
 	if in.Confirm != in.Name {
 		return nil, oneFault("confirm", fmt.Sprintf("want %q once more: its readings, incidents and tokens are deleted for good", in.Name))
 	}
-	err := a.Tenants.DropTenant(ctx, in.Name, a.Now())
+	err := a.Tenants.DropTenant(ctx, in.Name, in.Force, a.Now())
 	if errors.Is(err, incidents.ErrNotFound) {
 		return nil, notFound("tenant", in.Name)
 	}

@@ -81,6 +81,21 @@ func photosThere(tx Tx, b *Book, inc *Incident, req *Request, actor Actor) error
 	return f.err()
 }
 
+// itemThere keeps an incident from being resolved for something that there is not. What
+// it was about may be another device than the one that was reported.
+func itemThere(tx Tx, inc *Incident, req *Request) error {
+	if req.Transition != Resolve || slices.Contains([]string{"", inc.Device, inc.Site, inc.Scope.Name}, req.Item) {
+		return nil
+	}
+	there, err := tx.Registered(req.Item)
+	if err != nil || there {
+		return err
+	}
+	f := faults{}
+	f.add("item", "there is no device or site %q; want the one that it was about", req.Item)
+	return f.err()
+}
+
 // give takes in the answers; at the last one the action ends.
 func (c *change) give() {
 	c.inc.Actions = slices.Clone(c.inc.Actions)

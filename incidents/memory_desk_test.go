@@ -66,6 +66,8 @@ func (m *memory) Makes(devices []string) (map[string]Make, error) {
 	return out, nil
 }
 
+func (m *memory) Registered(name string) (bool, error) { return name != "nowhere", nil }
+
 func (m *memory) Attached(_, name string, _ bool) (bool, error) { return name == "p.jpg", nil }
 
 func (m *memory) PutEntry(e Entry) error { m.entries = append(slices.Clone(m.entries), e); return nil }

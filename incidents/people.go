@@ -148,6 +148,9 @@ func (d *Desk) Transition(ctx context.Context, ref string, req Request, actor Ac
 		if err == nil {
 			err = photosThere(tx, b, &inc, &req, actor)
 		}
+		if err == nil {
+			err = itemThere(tx, &inc, &req)
+		}
 		if err != nil {
 			return inc, nil, err
 		}

@@ -53,6 +53,8 @@ type Shelf interface {
 	Closings(q ClosingQuery) ([]string, error)
 	// Makes returns what is known of the devices' makes, where something is.
 	Makes(devices []string) (map[string]Make, error)
+	// Registered reports whether there is a device or a site of that name.
+	Registered(name string) (bool, error)
 	// Attached reports whether a file of that name is attached to an incident; without
 	// internal those for the desk alone don't count.
 	Attached(ref, name string, internal bool) (bool, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -127,11 +128,30 @@ func testTenantsAreMadeAndDropped(t *testing.T, c *Control) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	held := func(want ...string) {
+		t.Helper()
+		if got, err := c.HoldersOf(ctx, first.Number, "here", noon.Add(leaseTime)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("it is held by %v, %v; want %v", got, err, want)
+		}
+	}
+	for _, holder := range []string{"here", "there", "elsewhere"} {
+		if err := c.HoldTenant(ctx, first.Number, holder, noon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held("elsewhere", "there")
+	if err := errors.Join(c.LetGo(ctx, first.Number, "elsewhere"), c.RenewHolds(ctx, "elsewhere", noon.Add(time.Hour)), c.RenewHolds(ctx, "there", noon.Add(-time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	held()
 	if dropped, err := c.BeginDrop(ctx, "bolt", noon); err != nil || dropped.Number != first.Number {
 		t.Errorf("got %+v, %v", dropped, err)
 	}
 	if _, err := c.Authenticate(ctx, secret, noon); !errors.Is(err, incidents.ErrNotFound) {
 		t.Errorf("a token of a tenant that is being dropped: got %v, want ErrNotFound", err)
+	}
+	if err := c.HoldTenant(ctx, first.Number, "late", noon); !errors.Is(err, incidents.ErrNotFound) {
+		t.Errorf("opened while it is dropped: got %v, want ErrNotFound", err)
 	}
 	if err := c.EndDrop(ctx, "bolt"); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ func init() {
 	suite["An older database is indexed"] = testOlderDatabase
 	suite["A history on every channel"] = testHistory
 	suite["What fails on one firmware is a problem of it"] = testWhatFailsOnOneFirmwareIsAProblemOfIt
+	suite["What is resolved was about something that there is"] = testWhatIsResolvedWasAboutSomethingThatThereIs
 	suite["Copies are searched"] = testCopiesAreSearched
 }
 
@@ -334,6 +336,28 @@ func testWhatFailsOnOneFirmwareIsAProblemOfIt(t *testing.T, open opener) {
 	list = slices.DeleteFunc(list, func(p incidents.Problem) bool { return p.Site != "" })
 	if err != nil || len(list) != 1 || !slices.Equal(list[0].Firmware, []string{"5.2"}) || len(list[0].Incidents) != 3 {
 		t.Errorf("got %+v, %v", list, err)
+	}
+}
+
+func testWhatIsResolvedWasAboutSomethingThatThereIs(t *testing.T, open opener) {
+	s, ctx := open(t), context.Background()
+	desk := told(t, s, "one", "two", "three")
+	if err := s.Import(ctx, []telemetry.Site{{ID: "rome", Zone: "UTC"}}, []telemetry.Device{{Name: "FC-7", Site: "rome"}}); err != nil {
+		t.Fatal(err)
+	}
+	refs := []string{"INC-000001", "INC-000002", "INC-000003"}
+	resolve := incidents.Request{Transition: incidents.Resolve, Code: "fixed", Cause: "power", Summary: "fuse", Item: "nowhere"}
+	var invalid *incidents.InvalidError
+	for _, a := range desk.Bulk(ctx, refs, resolve, ana, noon) {
+		if !errors.As(a.Err, &invalid) || invalid.Faults[0].Field != "item" {
+			t.Errorf("%s for what is not there: %v", a.Ref, a.Err)
+		}
+	}
+	for i, item := range []string{"paris", "rome", "FC-7"} { // its own site need not be in the registry
+		resolve.Item = item
+		if inc, err := desk.Transition(ctx, refs[i], resolve, ana, noon); err != nil || inc.Resolution.Item != item {
+			t.Errorf("for %s: %+v, %v", item, inc.Resolution, err)
+		}
 	}
 }
 

@@ -70,6 +70,15 @@ func (t *ticketTx) Makes(devices []string) (map[string]incidents.Make, error) {
 	return out, nil
 }
 
+// Registered implements incidents.Shelf.
+func (t *ticketTx) Registered(name string) (there bool, err error) {
+	err = t.tx.QueryRowContext(t.ctx, "SELECT EXISTS (SELECT 1 FROM devices WHERE name = ?) OR EXISTS (SELECT 1 FROM sites WHERE id = ?)", name, name).Scan(&there)
+	if err != nil {
+		return false, fmt.Errorf("look for %s in the registry: %w", name, err)
+	}
+	return there, nil
+}
+
 func eachMake(rows *sql.Rows, out map[string]incidents.Make) error {
 	defer rows.Close()
 	for rows.Next() {

@@ -87,7 +87,11 @@ func (c *Control) BeginDrop(ctx context.Context, name string, at time.Time) (Ten
 
 // EndDrop forgets a tenant and everybody who worked for it.
 func (c *Control) EndDrop(ctx context.Context, name string) error {
-	return c.changeTenant(ctx, "forget", &Tenant{Name: name}, func(tx *txn) error {
+	t := Tenant{Name: name}
+	return c.changeTenant(ctx, "forget", &t, func(tx *txn) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM tenant_holders WHERE tenant = ?", t.Number); err != nil {
+			return err
+		}
 		for _, statement := range []string{
 			"DELETE FROM sessions WHERE tenant = ?",
 			"DELETE FROM tokens WHERE principal IN (SELECT id FROM principals WHERE tenant = ?)",
@@ -99,6 +103,66 @@ func (c *Control) EndDrop(ctx context.Context, name string) error {
 		}
 		return nil
 	}, "DELETE FROM tenants WHERE name = ? RETURNING number")
+}
+
+// HoldTenant notes that a process is about to open a tenant, and has it open until
+// LetGo, or until it has not renewed that for half a minute. The error is ErrNotFound
+// for a tenant that is not there, or is being dropped.
+func (c *Control) HoldTenant(ctx context.Context, number int64, holder string, at time.Time) error {
+	err := c.update(ctx, func(tx *txn) error {
+		result, err := tx.ExecContext(ctx, `INSERT INTO tenant_holders (tenant, holder, until)
+			SELECT number, CAST(? AS TEXT), CAST(? AS BIGINT) FROM tenants WHERE number = ? AND dropping = 0
+			ON CONFLICT (tenant, holder) DO UPDATE SET until = excluded.until`, holder, at.Add(leaseTime).UnixMilli(), number)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); n > 0 || err != nil {
+			return err
+		}
+		return incidents.ErrNotFound
+	})
+	if err != nil {
+		return fmt.Errorf("hold tenant %d: %w", number, err)
+	}
+	return nil
+}
+
+// RenewHolds notes that a process is still there with the tenants that it has open.
+func (c *Control) RenewHolds(ctx context.Context, holder string, at time.Time) error {
+	return c.holders(ctx, "renew what %s holds", holder, "UPDATE tenant_holders SET until = ? WHERE holder = ?", at.Add(leaseTime).UnixMilli(), holder)
+}
+
+// LetGo notes that a process has closed a tenant.
+func (c *Control) LetGo(ctx context.Context, number int64, holder string) error {
+	return c.holders(ctx, "let go for %s", holder, "DELETE FROM tenant_holders WHERE tenant = ? AND holder = ?", number, holder)
+}
+
+func (c *Control) holders(ctx context.Context, deed, holder, statement string, args ...any) error {
+	err := c.update(ctx, func(tx *txn) error {
+		_, err := tx.ExecContext(ctx, statement, args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf(deed+": %w", holder, err)
+	}
+	return nil
+}
+
+// HoldersOf returns the processes that have a tenant open at that time, but for one.
+func (c *Control) HoldersOf(ctx context.Context, number int64, but string, at time.Time) (list []string, err error) {
+	rows, err := c.read.QueryContext(ctx, "SELECT holder FROM tenant_holders WHERE tenant = ? AND holder <> ? AND until >= ? ORDER BY holder", number, but, at.UnixMilli())
+	if err != nil {
+		return nil, fmt.Errorf("read who holds tenant %d: %w", number, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var holder string
+		if err := rows.Scan(&holder); err != nil {
+			return nil, fmt.Errorf("read who holds tenant %d: %w", number, err)
+		}
+		list = append(list, holder)
+	}
+	return list, rows.Err()
 }
 
 // changeTenant runs a statement that returns the tenant's number, and more with it.

@@ -4,5 +4,6 @@
 -- supplier. A supplier's people see by it.
 ALTER TABLE incidents ADD COLUMN supplier TEXT NOT NULL DEFAULT '';
 UPDATE incidents SET supplier = coalesce(json_extract(data, '$.vendor.supplier'), '')
-    WHERE level = 3 OR state = 'pending' AND json_extract(data, '$.pending_reason') = 'vendor';
+    WHERE CASE WHEN typeof(data) <> 'text' THEN 0 -- packed, and so written since there is a supplier
+        ELSE level = 3 OR state = 'pending' AND json_extract(data, '$.pending_reason') = 'vendor' END;
 CREATE INDEX incidents_supplier ON incidents (supplier, id, sort) WHERE supplier <> '';
