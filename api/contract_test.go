@@ -184,13 +184,19 @@ func (panicking) Authenticate(context.Context, string, time.Time) (incidents.Tok
 	panic("out of order")
 }
 
-// nobody is a provider without tenants.
+// occupied is a provider with one tenant, which another process has open.
 type (
-	nobody  struct{ tenants }
-	tenants = Tenants
+	occupied struct{ tenants }
+	tenants  = Tenants
 )
 
-func (nobody) Tenants(context.Context) ([]Tenant, error) { return nil, nil }
+func (occupied) Tenants(context.Context) ([]Tenant, error) {
+	return []Tenant{{Name: "acme", State: "at_work"}}, nil
+}
+
+func (occupied) DropTenant(context.Context, string, bool, time.Time) error {
+	return &incidents.ConflictError{Detail: "it is open elsewhere"}
+}
 
 // TestEveryDocumentedErrorCanBeProvoked brings about each error of each operation
 // that the document names, and fails on one for which it knows no way.
@@ -240,7 +246,7 @@ func newWays(t *testing.T) *ways {
 	h.token["admin"] = h.makeToken(incidents.Token{Name: "admin", Role: incidents.Admin, Provider: true})
 	h.token["elsewhere"] = h.makeToken(incidents.Token{Name: "admin", Role: incidents.Admin, Provider: true, Scopes: []string{"elsewhere:read"}})
 	parts := &h.parts
-	parts.Attachments, parts.Tenants = store.NewAttachments(h.tickets, ""), nobody{}
+	parts.Attachments, parts.Tenants = store.NewAttachments(h.tickets, ""), occupied{}
 	parts.Intake = func(context.Context, []byte, time.Time) (int, []BadLine, error) { return 0, nil, ErrBusy }
 	parts.Rules = func(context.Context) ([]Rule, error) { return nil, nil }
 	parts.RuleHistory = func(context.Context, string) ([]RuleVersion, error) { return nil, incidents.ErrNotFound }
@@ -331,6 +337,8 @@ func (w *ways) conflict(method, path, real, body string) func() answer {
 		return ask("/incidents/INC-000002", `{"assignee":"bob"}`)
 	case "PATCH /announcements/{announcement}":
 		return ask("/announcements/ANN-000001", `{"text":"y"}`)
+	case "DELETE /tenants/{name}":
+		return ask("/tenants/acme?confirm=acme", "")
 	case "DELETE /calendars/{id}":
 		return ask("/calendars/office", "")
 	case "DELETE /matrices/{id}":
