@@ -78,7 +78,7 @@ var columns = func() (out []column) {
 // before the first version is nothing, and is written so.
 func diff(a, b *Incident) (before, after json.RawMessage, err error) {
 	first := a.State == Absent
-	was, is := make([]byte, 0, 64), make([]byte, 0, 768)
+	was, is := make([]byte, 0, 64), make([]byte, 0, 896+256*len(b.Clocks))
 	av, bv := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	for _, c := range columns {
 		x, y := av.Field(c.index), bv.Field(c.index)

@@ -11,7 +11,7 @@ import (
 
 // findingsAtOnce is how many findings share a transaction: enough that the
 // commit costs little for each, few enough that people don't wait behind them.
-const findingsAtOnce = 1000
+const findingsAtOnce = 1500
 
 // Receive takes in findings, in order. It may be given the same findings again,
 // in the same order, after a crash or an error: those that were taken in do
@@ -237,7 +237,7 @@ func (in *intake) apply(inc Incident, req Request, f *telemetry.Finding) error {
 }
 
 // savedAtOnce is how many steps are handed to the store together.
-const savedAtOnce = 128
+const savedAtOnce = 256
 
 // save records what the openings changed, and saves all steps. While some are saved the
 // next ones are recorded: in a storm that is as much work.

@@ -54,6 +54,47 @@ func BenchmarkBare(b *testing.B) {
 	b.ReportMetric(took["opened"].Seconds()/took["rows"].Seconds(), "opened/rows")
 }
 
+// BenchmarkBareChange changes an incident, and then makes the like of this by the driver
+// alone: one row changed and one added in a transaction of their own. Both wait for the
+// disk once.
+func BenchmarkBareChange(b *testing.B) {
+	ctx, s := context.Background(), openTickets(b)
+	desk := incidents.NewDesk(s, incidents.Config{}, nil, nil)
+	if err := desk.Receive(ctx, findings(telemetry.Firing, 2, noon)); err != nil {
+		b.Fatal(err)
+	}
+	var changed, bare time.Duration
+	for n := 0; b.Loop(); n++ {
+		actor := incidents.Actor{Name: fmt.Sprint("p", n), Role: incidents.FirstLine, Source: incidents.ByAPI}
+		began := time.Now()
+		if _, err := desk.Transition(ctx, "INC-000001", incidents.Request{Transition: incidents.Take}, actor, noon); err != nil {
+			b.Fatal(err)
+		}
+		changed += time.Since(began)
+
+		began = time.Now()
+		tx, err := s.write.Begin()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := tx.Exec("UPDATE incidents SET data = (SELECT data FROM incidents WHERE id = 1), assignee = ?, version = ? WHERE id = 2", actor.Name, n); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := tx.Exec(`INSERT INTO events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence)
+			SELECT 2, ?, at, actor, source, request, kind, before, after, text, internal, evidence FROM events ORDER BY id DESC LIMIT 1`, n+2); err != nil {
+			b.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			b.Fatal(err)
+		}
+		bare += time.Since(began)
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(b.N)/changed.Seconds(), "changes/s")
+	b.ReportMetric(float64(b.N)/bare.Seconds(), "bare/s")
+	b.ReportMetric(changed.Seconds()/bare.Seconds(), "changes/bare")
+}
+
 // tableRows returns all rows of a table, in the order of their numbers.
 func tableRows(b *testing.B, s *Tickets, table string) (list [][]any) {
 	b.Helper()

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,16 +37,30 @@ func (t *ticketTx) saveSorts(steps []incidents.Step) (map[sort]int64, error) {
 	}
 	numbers := make(map[sort]int64, len(changes))
 	for s, n := range changes {
-		var id int64
-		err := t.tx.QueryRowContext(t.ctx, `INSERT INTO sorts VALUES ((SELECT coalesce(max(id), 0) + 1 FROM sorts),?,?,?,?,?,?,?,?,?)
-			ON CONFLICT (category, state, level, priority, clock, kind, condition, rule) DO UPDATE SET count = sorts.count + excluded.count RETURNING id`,
-			s.category, string(s.state), s.level, s.priority, s.clock, string(s.kind), s.condition, s.rule, n).Scan(&id)
+		id, err := t.countSort(s, n)
 		if err != nil {
 			return nil, fmt.Errorf("count incidents: %w", err)
 		}
 		numbers[s] = id
 	}
 	return numbers, nil
+}
+
+// countSort adds to the count of a sort, and returns its number. Most changes leave an
+// incident in its sort, whose row then need not be written.
+func (t *ticketTx) countSort(s sort, n int64) (id int64, err error) {
+	args := []any{s.category, string(s.state), s.level, s.priority, s.clock, string(s.kind), s.condition, s.rule}
+	if n == 0 {
+		err = t.tx.QueryRowContext(t.ctx, `SELECT id FROM sorts WHERE category = ? AND state = ? AND level = ? AND priority = ?
+			AND clock = ? AND kind = ? AND condition = ? AND rule = ?`, args...).Scan(&id)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return id, err
+		}
+	}
+	err = t.tx.QueryRowContext(t.ctx, `INSERT INTO sorts VALUES ((SELECT coalesce(max(id), 0) + 1 FROM sorts),?,?,?,?,?,?,?,?,?)
+		ON CONFLICT (category, state, level, priority, clock, kind, condition, rule) DO UPDATE SET count = sorts.count + excluded.count RETURNING id`,
+		append(args, n)...).Scan(&id)
+	return id, err
 }
 
 // sorted is the part of a query that asks for sorts.

@@ -263,11 +263,10 @@ func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error 
 		rows = append(rows, row{id, step})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
-	p := packer{dialect: t.tx.dialect}
-	_, err := incidentRows.insert(t.ctx, t.tx, len(rows), func(args []any, i int) ([]any, error) {
+	p, data := packer{dialect: t.tx.dialect}, []byte(nil)
+	_, err := incidentRows.insert(t.ctx, t.tx, len(rows), func(args []any, i int) (_ []any, err error) {
 		inc := &rows[i].step.After
-		data, err := rowData(rows[i].step)
-		if err != nil {
+		if data, err = rowData(data[:0], rows[i].step); err != nil {
 			return nil, fmt.Errorf("write %s: %w", inc.Ref, err)
 		}
 		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
@@ -278,14 +277,14 @@ func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error 
 	return err
 }
 
-// rowData returns the incident as JSON. After its first event that is what the
+// rowData appends the incident as JSON. After its first event that is what the
 // event changed, which need not be written anew: in a storm that is half the work.
-func rowData(s *incidents.Step) ([]byte, error) {
+func rowData(data []byte, s *incidents.Step) ([]byte, error) {
 	inc, after := &s.After, s.Event.After
 	if inc.Version != 1 || len(after) <= len("{}") {
 		return json.Marshal(inc)
 	}
-	data := fmt.Appendf(make([]byte, 0, len(after)+96), `{"ref":"%s","version":1,"updated_at":"%s",`,
+	data = fmt.Appendf(data, `{"ref":"%s","version":1,"updated_at":"%s",`,
 		inc.Ref, inc.UpdatedAt.Format(time.RFC3339Nano))
 	return append(data, after[1:]...), nil
 }
