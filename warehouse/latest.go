@@ -47,6 +47,7 @@ type arrivedSince struct{ least atomic.Int64 }
 
 // note notes the least arrival of rows that are in the warehouse now.
 func (a *arrivedSince) note(arrival int64) {
+	arrival = max(arrival, 1)
 	for {
 		was := a.least.Load()
 		if was != 0 && was <= arrival || a.least.CompareAndSwap(was, arrival) {
