@@ -183,7 +183,7 @@ func resolvedPerHour() *timeseries.PanelBuilder {
 // perHour is of the incidents themselves and not of counters, which miss what came
 // first after each start.
 func perHour(title, description, label, query string) *timeseries.PanelBuilder {
-	return lines(title, description, units.Short, sql(asSeries, query)).DisplayName("${__field.labels."+label+"}").Min(0).DrawStyle(common.GraphDrawStyleBars).FillOpacity(40)
+	return lines(title, description, units.Short, sql(asSeries, query)).DisplayName("${__field.labels." + label + "}").Min(0).DrawStyle(common.GraphDrawStyleBars).FillOpacity(40)
 }
 
 // waited is how long people waited for what ended each day, without interpolation.
