@@ -3,10 +3,14 @@ package bench
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
+
+	"modernc.org/sqlite"
 
 	"belfry/incidents"
 	"belfry/incidents/store"
@@ -29,6 +33,9 @@ func LoadTickets(ctx context.Context, file string, n int, at time.Time, progress
 	if err := seedTickets(ctx, file, at); err != nil {
 		return err
 	}
+	if err := packInSQL(); err != nil {
+		return err
+	}
 	db, err := sql.Open("sqlite", "file:"+file+"?_pragma=synchronous(OFF)&_pragma=journal_mode(OFF)&_pragma=cache_size(-262144)")
 	if err != nil {
 		return err
@@ -36,6 +43,22 @@ func LoadTickets(ctx context.Context, file string, n int, at time.Time, progress
 	db.SetMaxOpenConns(1)
 	return errors.Join(multiply(ctx, db, n/seedIncidents, progress), db.Close())
 }
+
+// packInSQL lets statements pack and unpack JSON as the store does.
+var packInSQL = sync.OnceValue(func() error {
+	return errors.Join(
+		sqlite.RegisterDeterministicScalarFunction("packed", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+			return store.Pack([]byte(args[0].(string))), nil
+		}),
+		sqlite.RegisterDeterministicScalarFunction("unpacked", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+			kept, packed := args[0].([]byte)
+			if !packed {
+				return args[0], nil
+			}
+			text, err := store.Unpack(kept)
+			return string(text), err
+		}))
+})
 
 // seedTickets opens the first incidents as findings open them.
 func seedTickets(ctx context.Context, file string, at time.Time) error {
@@ -89,7 +112,7 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 	if err != nil {
 		return err
 	}
-	data := "json_set(i.data, '$.ref', printf('INC-%06d', i.id + 1000 * ?1), '$.open_key', ''" +
+	data := "packed(json_set(i.data, '$.ref', printf('INC-%06d', i.id + 1000 * ?1), '$.open_key', ''" +
 		", '$.summary', printf('FC-%06d at site-%04d has been silent for 3d', i.id + 1000 * (?1 % 100), (i.id + 37 * ?1) % 2000)"
 	for _, c := range inRow {
 		data += ", '$." + c + "', " + varied[c]
@@ -99,7 +122,7 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 		value, ok := varied[c]
 		switch {
 		case c == "data":
-			value = data + ")"
+			value = data + "))"
 		case c == "sort":
 			value = fmt.Sprintf(value, varied["category"], varied["state"], varied["level"], varied["priority"], varied["clock"])
 		case !ok:
@@ -123,6 +146,9 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 	}
 	if _, err := db.ExecContext(ctx, sorts); err != nil {
 		return err
+	}
+	if _, err := db.ExecContext(ctx, "UPDATE incidents SET data = unpacked(data)"); err != nil {
+		return fmt.Errorf("unpack the incidents: %w", err)
 	}
 	for k := 1; k < times; k++ {
 		if err := inOne(ctx, db, statements, k); err != nil {

@@ -237,7 +237,7 @@ func (c *copying) scan(rows interface{ Scan(...any) error }, to *dialect) ([]any
 			}
 		case []byte:
 			if column.text {
-				text, err := unpacked(v)
+				text, err := Unpack(v)
 				if err != nil {
 					return nil, fmt.Errorf("read %s: %w", column.name, err)
 				}

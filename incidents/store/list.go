@@ -236,7 +236,7 @@ func scanEvent(rows scanner) (e incidents.Event, err error) {
 		return e, err
 	}
 	for i := range texts {
-		if texts[i], err = unpacked(texts[i]); err != nil {
+		if texts[i], err = Unpack(texts[i]); err != nil {
 			return e, err
 		}
 	}

@@ -45,9 +45,15 @@ func (p *packer) pack(text []byte) any {
 	return append(append(make([]byte, 0, 1+len(packed)), packedMark), packed...)
 }
 
-// unpacked returns a text that pack has returned, in a slice of its own where it was
+// Pack returns a text of JSON as SQLite keeps it, for whoever writes rows past the store.
+func Pack(text []byte) any {
+	p := packer{dialect: sqlite}
+	return p.pack(text)
+}
+
+// Unpack returns a text that Pack has returned, in a slice of its own where it was
 // packed.
-func unpacked(kept []byte) ([]byte, error) {
+func Unpack(kept []byte) ([]byte, error) {
 	if len(kept) == 0 || kept[0] != packedMark {
 		return kept, nil
 	}
@@ -60,7 +66,7 @@ func unpacked(kept []byte) ([]byte, error) {
 
 // incidentOf reads the column data of an incident, and holds on to nothing of it.
 func incidentOf(data []byte) (inc incidents.Incident, err error) {
-	text, err := unpacked(data)
+	text, err := Unpack(data)
 	if err == nil {
 		err = json.Unmarshal(text, &inc)
 	}

@@ -35,7 +35,7 @@ func TestWhatIsPackedIsReadAsItWas(t *testing.T) {
 			if want := !d.numbered && len(text) >= leastPacked; packed != want {
 				t.Fatalf("%s: packed %v, want %v", d.name, packed, want)
 			}
-			if got, err := unpacked(data); err != nil || !bytes.Equal(got, text) {
+			if got, err := Unpack(data); err != nil || !bytes.Equal(got, text) {
 				t.Fatalf("%s: got %q, %v; want %q", d.name, got, err, text)
 			}
 		})
@@ -102,7 +102,7 @@ func unpackColumn(t *testing.T, s *Tickets, table, column string) {
 		if err := rows.Scan(&id, &data); err != nil {
 			t.Fatal(err)
 		}
-		text, err := unpacked(data)
+		text, err := Unpack(data)
 		if err != nil {
 			t.Fatal(err)
 		}
