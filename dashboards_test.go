@@ -83,7 +83,8 @@ func (p *program) handleAnIncident(device string) {
 	var made struct{ Ref string }
 	report := fmt.Sprintf(`{"summary":"the door squeaks","device":%q,"urgency":"high"}`, device)
 	p.must(http.StatusCreated, "POST", "/api/v1/incidents", report, &made)
-	for _, step := range []string{`{"transition":"take"}`, `{"transition":"resolve","code":"fixed","cause":"hardware","item":"door 2","summary":"oil"}`} {
+	resolve := fmt.Sprintf(`{"transition":"resolve","code":"fixed","cause":"hardware","item":%q,"summary":"oil"}`, device)
+	for _, step := range []string{`{"transition":"take"}`, resolve} {
 		p.must(http.StatusOK, "POST", "/api/v1/incidents/"+made.Ref+"/transitions", step, nil)
 	}
 	p.must(http.StatusCreated, "POST", "/api/v1/incidents", report, nil)

@@ -68,7 +68,7 @@ FROM (
         SELECT t.at AS at, s.hours AS hours, s.exceptions AS exceptions, formatDateTime(t.at, '%F', s.zone) AS date, toUInt8(formatDateTime(t.at, '%u', s.zone)) AS weekday,
           toUInt16(formatDateTime(t.at, '%H', s.zone)) * 60 + toUInt16(formatDateTime(t.at, '%i', s.zone)) AS minute
         FROM (SELECT toDateTime(arrayJoin(range(intDiv(toUInt32($__fromTime), 900), intDiv(toUInt32($__toTime), 900))) * 900, 'UTC') AS at) AS t
-        CROSS JOIN (SELECT toString(zone) AS zone, hours, exceptions FROM sites WHERE site IN (${site:singlequote}) LIMIT 1) AS s
+        CROSS JOIN (SELECT toString(zone) AS zone, hours, exceptions FROM sites WHERE site IN (${site:singlequote}) ORDER BY empty(hours), site LIMIT 1) AS s
       )
     )
   ) WHERE is = 1
