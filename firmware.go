@@ -41,7 +41,7 @@ func (f *firmware) run(ctx context.Context) error {
 		if changed, err := f.take(ctx); err != nil && ctx.Err() == nil {
 			f.log.Warn("what devices say of their firmware was not taken over", "error", err)
 		} else if changed > 0 {
-			f.log.Info("devices say that they have another firmware", "devices", changed)
+			f.log.Info("firmware taken over from heartbeats", "devices", changed)
 		}
 		if next.Reset(firmwareEvery); f.arrived == 0 {
 			next.Reset(firmwareFirst)

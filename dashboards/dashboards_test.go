@@ -272,16 +272,23 @@ func read(t *testing.T, path string, to any) {
 	}
 }
 
-// TestPromQLParses lets Prometheus' own tool read every PromQL query, as rules.
-func TestPromQLParses(t *testing.T) {
+// promtoolAndQueries finds Prometheus' own tool, and returns the queries for it.
+func promtoolAndQueries(t *testing.T) (promtool string, queries []Query) {
+	t.Helper()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("promtool is not installed; make setup-tests brings it")
 	}
-	queries, err := Queries()
+	queries, err = Queries()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return promtool, queries
+}
+
+// TestPromQLParses lets Prometheus' own tool read every PromQL query, as rules.
+func TestPromQLParses(t *testing.T) {
+	promtool, queries := promtoolAndQueries(t)
 	rules := "groups:\n  - name: panels\n    rules:\n"
 	for i, q := range queries {
 		if !q.SQL {

@@ -222,7 +222,10 @@ func (c *canvas) squares(f frame, p dashboard.Panel, a Answer, shown Shown) {
 // wide makes of rows of a time, a text and a value a column for each text, as
 // Grafana does of series that have a label.
 func (a Answer) wide() Answer {
-	if _, text := a.Rows[0][1].(string); !text || len(a.Columns) != 3 {
+	if len(a.Columns) != 3 {
+		return a
+	}
+	if _, text := a.Rows[0][1].(string); !text {
 		return a
 	}
 	out := Answer{Columns: a.Columns[:1:1]}

@@ -13,14 +13,7 @@ import (
 // TestPromQLAnswersWhatIsKnown lets Prometheus' own tool answer panels whose query
 // is more than a sum, from series of which the answer is known.
 func TestPromQLAnswersWhatIsKnown(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed; make setup-tests brings it")
-	}
-	queries, err := Queries()
-	if err != nil {
-		t.Fatal(err)
-	}
+	promtool, queries := promtoolAndQueries(t)
 	// A sample each minute for two days; what a panel shows is of the end.
 	text := `evaluation_interval: 1m
 tests:
