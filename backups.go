@@ -202,7 +202,7 @@ func (ws *watches) room(ctx context.Context, name string) (store.Tenant, error) 
 	if err != nil {
 		return store.Tenant{}, err
 	}
-	ws.retire(name)
+	ws.retire(w)
 	return store.Tenant{Name: w.tenant, Number: w.number}, nil
 }
 

@@ -230,8 +230,8 @@ func (ws *watches) compareNow(ctx context.Context) error {
 		switch {
 		case t.Dropping:
 			err = ws.drop(ctx, t, false)
-		case ws.find(t.Name) == nil || ws.stands(t.Name):
-			ws.retire(t.Name)
+		case !ws.works(t):
+			ws.retire(ws.find(t.Name))
 			err = ws.open(ctx, t)
 		}
 		ws.note(t.Name, err)
@@ -239,16 +239,21 @@ func (ws *watches) compareNow(ctx context.Context) error {
 	}
 	for _, w := range ws.list() {
 		if !there[w.tenant] {
-			ws.retire(w.tenant)
+			ws.retire(w)
 		}
 	}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	maps.DeleteFunc(ws.failing, func(tenant string, _ error) bool { _, is := there[tenant]; return !is })
 	return nil
 }
 
-func (ws *watches) stands(tenant string) bool {
+// works says whether a tenant is open here, and not one of its name that was before it.
+func (ws *watches) works(t store.Tenant) bool {
 	ws.mu.RLock()
 	defer ws.mu.RUnlock()
-	return ws.failing[tenant] != nil
+	w := ws.all[t.Name]
+	return w != nil && w.number == t.Number && ws.failing[t.Name] == nil
 }
 
 // note remembers how a tenant is, and tells when that changes for the worse.
@@ -288,15 +293,14 @@ func (ws *watches) open(ctx context.Context, t store.Tenant) error {
 	return nil
 }
 
-// retire lets a tenant end what it is at, and closes its parts.
-func (ws *watches) retire(tenant string) {
-	ws.mu.Lock()
-	w := ws.all[tenant]
-	delete(ws.all, tenant)
-	ws.mu.Unlock()
+// retire lets a tenant end what it is at, and closes its parts; nil is nothing to do.
+func (ws *watches) retire(w *watch) {
 	if w == nil {
 		return
 	}
+	ws.mu.Lock()
+	delete(ws.all, w.tenant)
+	ws.mu.Unlock()
 	if w.stop != nil {
 		w.stop()
 		<-w.ended
@@ -305,7 +309,7 @@ func (ws *watches) retire(tenant string) {
 	w.retired = true
 	w.requests.Unlock()
 	if err := w.close(); err != nil {
-		ws.process.log.Warn("a tenant was not closed well", "tenant", tenant, "error", err)
+		ws.process.log.Warn("a tenant was not closed well", "tenant", w.tenant, "error", err)
 	}
 	ws.letGo(w.number)
 }
@@ -386,15 +390,21 @@ func (ws *watches) DropTenant(ctx context.Context, name string, force bool, at t
 // drop deletes what there is of a tenant that has been marked so. Each step does
 // nothing when it was done before, so a drop that was cut off is begun again.
 func (ws *watches) drop(ctx context.Context, t store.Tenant, force bool) error {
-	p, name := ws.process, t.Name
-	ws.retire(name)
+	if w := ws.find(t.Name); w != nil && w.number == t.Number {
+		ws.retire(w)
+	}
 	if !force {
 		if err := ws.alone(ctx, t); err != nil {
 			return err
 		}
 	}
+	return ws.process.control.EndDrop(ctx, t, func() error { return ws.deleteData(ctx, t) })
+}
+
+func (ws *watches) deleteData(ctx context.Context, t store.Tenant) error {
+	p := ws.process
 	if !p.warehouseless() {
-		if err := ingest.DeleteTopic(ctx, p.connection(), p.topicOf(name)); err != nil {
+		if err := ingest.DeleteTopic(ctx, p.connection(), p.topicOf(t.Name)); err != nil {
 			return err
 		}
 		if err := p.server.Drop(ctx, databaseOf(t)); err != nil {
@@ -402,15 +412,12 @@ func (ws *watches) drop(ctx context.Context, t store.Tenant, force bool) error {
 		}
 	}
 	if source := p.config.Tickets.Postgres; source != "" {
-		if err := store.DropPostgresSchema(ctx, source, schemaOf(name)); err != nil {
+		if err := store.DropPostgresSchema(ctx, source, schemaOf(t.Name)); err != nil {
 			return err
 		}
 	}
-	if err := os.RemoveAll(p.folder.file("tenants", name)); err != nil {
+	if err := os.RemoveAll(p.folder.file("tenants", t.Name)); err != nil {
 		return fmt.Errorf("delete the tenant's folder: %w", err)
 	}
-	if err := p.control.EndDrop(ctx, name); err != nil && !errors.Is(err, incidents.ErrNotFound) {
-		return err
-	}
-	return nil // or another process was faster
+	return nil
 }

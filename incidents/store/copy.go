@@ -318,7 +318,7 @@ func (c *Control) Snapshot(ctx context.Context, file string, tenants []string) (
 	list, err := to.Tenants(ctx)
 	for _, t := range list {
 		if !slices.Contains(tenants, t.Name) {
-			err = errors.Join(err, to.EndDrop(ctx, t.Name))
+			err = errors.Join(err, to.forget(ctx, t))
 		}
 	}
 	return err

@@ -153,7 +153,21 @@ func testTenantsAreMadeAndDropped(t *testing.T, c *Control) {
 	if err := c.HoldTenant(ctx, first.Number, "late", noon); !errors.Is(err, incidents.ErrNotFound) {
 		t.Errorf("opened while it is dropped: got %v, want ErrNotFound", err)
 	}
-	if err := c.EndDrop(ctx, "bolt"); err != nil {
+	refused := errors.New("the warehouse is away")
+	if err := c.EndDrop(ctx, first, func() error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("its data can't be deleted: got %v, want %v", err, refused)
+	}
+	err = c.EndDrop(ctx, first, func() error {
+		if _, err := c.CreateTenant(ctx, "bolt", noon); !errors.Is(err, incidents.ErrExists) {
+			t.Errorf("made again while its data are deleted: got %v, want ErrExists", err)
+		}
+		var held *incidents.ConflictError
+		if err := c.EndDrop(ctx, first, func() error { return nil }); c.dialect == postgres && !errors.As(err, &held) {
+			t.Errorf("dropped by two at a time: got %v, want a ConflictError", err)
+		}
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.BeginDrop(ctx, "bolt", noon); !errors.Is(err, incidents.ErrNotFound) {
@@ -161,5 +175,12 @@ func testTenantsAreMadeAndDropped(t *testing.T, c *Control) {
 	}
 	if again, err := c.CreateTenant(ctx, "bolt", noon); err != nil || again.Number <= first.Number {
 		t.Errorf("made again it has the number %d, %v; want one over %d", again.Number, err, first.Number)
+	}
+	// Who was slow to drop the first one meets the next of its name.
+	if err := c.EndDrop(ctx, first, func() error { return errors.New("deletes what is another's") }); err != nil {
+		t.Error(err)
+	}
+	if list, err := c.Tenants(ctx); err != nil || list[len(list)-1].Name != "bolt" {
+		t.Errorf("the next of its name is gone: %v, %v", list, err)
 	}
 }

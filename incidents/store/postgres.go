@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -70,23 +71,32 @@ func openPostgres(ctx context.Context, source, schema, kind string) (*database, 
 }
 
 // migrateAlone migrates while other processes that start at the same time wait.
-func (db *database) migrateAlone(ctx context.Context, schema, kind string) (err error) {
-	alone, err := db.read.Conn(ctx)
+func (db *database) migrateAlone(ctx context.Context, schema, kind string) error {
+	_, err := db.underLock(ctx, "true FROM pg_advisory_lock(5101703)", func(alone *sql.Conn) error {
+		if schema != "" {
+			if _, err := alone.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{schema}.Sanitize()); err != nil {
+				return err
+			}
+		}
+		return db.migrate(ctx, kind)
+	})
+	return err
+}
+
+// underLock runs do in a session that has a lock of the server's, and says whether it
+// got it. A process that dies, or loses its connection, gives the lock back.
+func (db *database) underLock(ctx context.Context, lock string, do func(*sql.Conn) error) (locked bool, err error) {
+	session, err := db.read.Conn(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer alone.Close() // ends the session's lock with it, at the latest
-	if _, err := alone.ExecContext(ctx, "SELECT pg_advisory_lock(5101703)"); err != nil {
-		return err
+	defer session.Close()
+	if err := session.QueryRowContext(ctx, "SELECT "+lock).Scan(&locked); err != nil || !locked {
+		return false, err
 	}
 	defer func() {
-		_, unlocked := alone.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock(5101703)")
+		_, unlocked := session.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock_all()")
 		err = errors.Join(err, unlocked)
 	}()
-	if schema != "" {
-		if _, err := alone.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+pgx.Identifier{schema}.Sanitize()); err != nil {
-			return err
-		}
-	}
-	return db.migrate(ctx, kind)
+	return true, do(session)
 }

@@ -77,32 +77,83 @@ func (c *Control) CreateTenant(ctx context.Context, name string, at time.Time) (
 // tokens at once. Doing it again does nothing; an unknown one is ErrNotFound.
 func (c *Control) BeginDrop(ctx context.Context, name string, at time.Time) (Tenant, error) {
 	t := Tenant{Name: name, Dropping: true}
-	err := c.changeTenant(ctx, "drop", &t, func(tx *txn) error {
+	err := c.update(ctx, func(tx *txn) error {
+		if err := tx.QueryRowContext(ctx, "UPDATE tenants SET dropping = 1 WHERE name = ? RETURNING number", name).Scan(&t.Number); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `UPDATE tokens SET revoked_at = coalesce(revoked_at, ?)
 			WHERE principal IN (SELECT id FROM principals WHERE tenant = ?)`, at.UnixMilli(), name)
 		return err
-	}, "UPDATE tenants SET dropping = 1 WHERE name = ? RETURNING number")
-	return t, err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		err = incidents.ErrNotFound
+	}
+	if err != nil {
+		return t, fmt.Errorf("drop tenant %s: %w", name, err)
+	}
+	return t, nil
 }
 
-// EndDrop forgets a tenant and everybody who worked for it.
-func (c *Control) EndDrop(ctx context.Context, name string) error {
-	t := Tenant{Name: name}
-	return c.changeTenant(ctx, "forget", &t, func(tx *txn) error {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM tenant_holders WHERE tenant = ?", t.Number); err != nil {
-			return err
+// EndDrop runs what deletes the data of a tenant that BeginDrop has marked, and then
+// forgets the tenant and everybody who worked for it. Its name is free after that and
+// not before, and one process does it at a time (to others the error is a
+// ConflictError), so what deletes by name never meets the next tenant of that name. A
+// tenant that is forgotten already is let alone.
+func (c *Control) EndDrop(ctx context.Context, t Tenant, deletes func() error) error {
+	err := c.alone(ctx, t, func() error {
+		var dropping int
+		err := c.write.QueryRowContext(ctx, "SELECT dropping FROM tenants WHERE number = ?", t.Number).Scan(&dropping)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
 		}
-		for _, statement := range []string{
-			"DELETE FROM sessions WHERE tenant = ?",
-			"DELETE FROM tokens WHERE principal IN (SELECT id FROM principals WHERE tenant = ?)",
-			"DELETE FROM principals WHERE tenant = ?",
+		if err == nil && dropping == 0 {
+			err = errors.New("it is not marked")
+		}
+		if err == nil {
+			err = deletes()
+		}
+		if err == nil {
+			err = c.forget(ctx, t)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("drop tenant %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// alone runs do while no other process does it for that tenant. Processes share the
+// database on PostgreSQL only.
+func (c *Control) alone(ctx context.Context, t Tenant, do func() error) error {
+	if c.dialect != postgres {
+		return do()
+	}
+	locked, err := c.underLock(ctx, fmt.Sprintf("pg_try_advisory_lock(5101704, %d)", t.Number), func(*sql.Conn) error { return do() })
+	if err == nil && !locked {
+		err = &incidents.ConflictError{Code: "held", Detail: "another process is deleting its data"}
+	}
+	return err
+}
+
+func (c *Control) forget(ctx context.Context, t Tenant) error {
+	return c.update(ctx, func(tx *txn) error {
+		for _, s := range []struct {
+			statement string
+			key       any
+		}{
+			{"DELETE FROM tenant_holders WHERE tenant = ?", t.Number},
+			{"DELETE FROM sessions WHERE tenant = ?", t.Name},
+			{"DELETE FROM tokens WHERE principal IN (SELECT id FROM principals WHERE tenant = ?)", t.Name},
+			{"DELETE FROM principals WHERE tenant = ?", t.Name},
+			{"DELETE FROM tenants WHERE number = ?", t.Number},
 		} {
-			if _, err := tx.ExecContext(ctx, statement, name); err != nil {
+			if _, err := tx.ExecContext(ctx, s.statement, s.key); err != nil {
 				return err
 			}
 		}
 		return nil
-	}, "DELETE FROM tenants WHERE name = ? RETURNING number")
+	})
 }
 
 // HoldTenant notes that a process is about to open a tenant, and has it open until
@@ -163,24 +214,6 @@ func (c *Control) HoldersOf(ctx context.Context, number int64, but string, at ti
 		list = append(list, holder)
 	}
 	return list, rows.Err()
-}
-
-// changeTenant runs a statement that returns the tenant's number, and more with it.
-func (c *Control) changeTenant(ctx context.Context, deed string, t *Tenant, more func(*txn) error, statement string) error {
-	err := c.update(ctx, func(tx *txn) error {
-		err := tx.QueryRowContext(ctx, statement, t.Name).Scan(&t.Number)
-		if errors.Is(err, sql.ErrNoRows) {
-			return incidents.ErrNotFound
-		}
-		if err != nil {
-			return err
-		}
-		return more(tx)
-	})
-	if err != nil {
-		return fmt.Errorf("%s tenant %s: %w", deed, t.Name, err)
-	}
-	return nil
 }
 
 // TenantOf returns the tenant of a token by its secret form, right or wrong, or of
