@@ -12,10 +12,8 @@ fi
 
 # With the race detector the tests need every package compiled for it anyway;
 # the linters look at the same compiled packages rather than at a second set.
-if command -v "$(go env CC)" >/dev/null 2>&1; then
-	GOFLAGS="$(go env GOFLAGS) -race"
-	export GOFLAGS
-fi
+GOFLAGS="$(go env GOFLAGS) $(deploy/setup/race.sh)"
+export GOFLAGS
 go vet ./...
 "$tools/staticcheck" ./...
 

@@ -3,9 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-race=-race
-if ! command -v "$(go env CC)" >/dev/null 2>&1; then
+race=$(deploy/setup/race.sh)
+if [ -z "$race" ]; then
 	echo "test: without the race detector: it needs a C compiler, and there is none (Debian: apt-get install gcc libc6-dev)" >&2
-	race=
 fi
 exec go test $race -timeout 40m "$@" ./...
