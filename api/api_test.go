@@ -11,8 +11,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,11 +45,20 @@ func newHouse(t *testing.T, change ...func(*Parts)) *house {
 	t.Helper()
 	ctx := context.Background()
 	h := &house{t: t, token: map[string]string{}, log: &bytes.Buffer{}, metrics: prometheus.NewRegistry()}
-	var err error
-	if h.tickets, err = store.Open(ctx, filepath.Join(t.TempDir(), "tickets.db")); err != nil {
+	empty, err := emptyStores()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if h.control, err = store.OpenControl(ctx, filepath.Join(t.TempDir(), "control.db")); err != nil {
+	dir := t.TempDir()
+	for name, file := range empty {
+		if err := os.WriteFile(filepath.Join(dir, name), file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if h.tickets, err = store.Open(ctx, filepath.Join(dir, ticketsFile)); err != nil {
+		t.Fatal(err)
+	}
+	if h.control, err = store.OpenControl(ctx, filepath.Join(dir, controlFile)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -66,6 +77,37 @@ func newHouse(t *testing.T, change ...func(*Parts)) *house {
 	h.app = New(h.parts)
 	return h
 }
+
+// Names of a house's databases.
+const ticketsFile, controlFile = "tickets.db", "control.db"
+
+// emptyStores are the files of databases in which nothing is yet. Every house begins with
+// a copy: making the tables takes longer than most tests.
+var emptyStores = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "belfry-api")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	tickets, err := store.Open(context.Background(), filepath.Join(dir, ticketsFile))
+	if err != nil {
+		return nil, err
+	}
+	control, err := store.OpenControl(context.Background(), filepath.Join(dir, controlFile))
+	if err != nil {
+		return nil, errors.Join(err, tickets.Close())
+	}
+	if err := errors.Join(tickets.Close(), control.Close()); err != nil { // what was written is in one file then
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for _, name := range []string{ticketsFile, controlFile} {
+		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+})
 
 func (h *house) furnish(desk *incidents.Desk) {
 	h.t.Helper()
