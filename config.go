@@ -94,6 +94,13 @@ type WarehouseConfig struct {
 	Password  string    `yaml:"password"`
 	TLS       ClientTLS `yaml:"tls"`
 
+	// Reader is a user of the servers that reads a tenant's database and can do nothing
+	// else. {database} in its name stands for that; without it, it is the default tenant's.
+	Reader struct {
+		User     string `yaml:"user"`
+		Password string `yaml:"password"`
+	} `yaml:"reader"`
+
 	Retention RetentionConfig `yaml:"retention"`
 }
 

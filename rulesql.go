@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,40 +15,88 @@ import (
 	"belfry/analyzer"
 	"belfry/api"
 	"belfry/incidents"
+	"belfry/incidents/store"
 	"belfry/telemetry"
 	"belfry/warehouse"
+	"belfry/warehouse/cluster"
 	"belfry/warehouse/door"
 )
 
 // ruleSQL answers the queries of rules in SQL. They run as a stranger's statement does
 // behind the ClickHouse door: in sessions of the engine that read one database and can
-// do nothing else, looked at first, and within limits. The sessions are opened when the
-// first rule asks.
+// do nothing else, looked at first, and within limits; on ClickHouse servers as a user
+// of theirs that they hold to the same. The sessions are opened when the first rule asks.
 type ruleSQL struct {
-	open func(ctx context.Context) (*door.Reader, error)
+	open func(ctx context.Context) (sqlReader, error)
 
 	mu     sync.Mutex
-	reader *door.Reader
+	reader sqlReader
+}
+
+type sqlReader interface {
+	door.Backend
+	Close()
 }
 
 // ruleLimits are what one query may use. Rules are evaluated one after the other, so a
 // slow query is a late one for all.
 var ruleLimits = door.Limits{Time: 10 * time.Second, Memory: 1 << 30, Rows: 2_000_000, Sessions: 2}
 
-// newRuleSQL answers from a database of the server.
-func newRuleSQL(server *warehouse.Server, database string) *ruleSQL {
-	return &ruleSQL{open: func(ctx context.Context) (*door.Reader, error) {
+// newRuleSQL answers from the tenant's database.
+func (w *watch) newRuleSQL() *ruleSQL {
+	if len(w.config.Warehouse.Addresses) == 0 {
+		return engineSQL(w.server, w.database())
+	}
+	return serversSQL(w.server, w.config.Warehouse, w.tenant, w.database())
+}
+
+// engineSQL answers from a database of the engine inside the process.
+func engineSQL(server *warehouse.Server, database string) *ruleSQL {
+	return &ruleSQL{open: func(ctx context.Context) (sqlReader, error) {
 		return door.NewReader(ctx, server.Reader, database, ruleLimits)
 	}}
 }
 
-func (s *ruleSQL) sessions(ctx context.Context) (r *door.Reader, err error) {
+// serversSQL answers from a database of ClickHouse servers.
+func serversSQL(server *warehouse.Server, c WarehouseConfig, tenant, database string) *ruleSQL {
+	return &ruleSQL{open: func(ctx context.Context) (sqlReader, error) {
+		user := strings.ReplaceAll(c.Reader.User, "{database}", database)
+		if user == "" || user == c.Reader.User && tenant != store.DefaultTenant {
+			return nil, fmt.Errorf("they ask as a user of your ClickHouse that can only read %s; make one and name it in warehouse.reader, see docs/sql-rules.md", database)
+		}
+		guest, err := server.Guest(ctx, database, user, c.Reader.Password, map[string]string{
+			"max_execution_time": strconv.FormatFloat(ruleLimits.Time.Seconds(), 'f', -1, 64),
+			"max_memory_usage":   strconv.FormatInt(ruleLimits.Memory, 10),
+			"max_result_rows":    strconv.FormatInt(ruleLimits.Rows, 10),
+			"session_timezone":   "UTC",
+		})
+		if err != nil {
+			return nil, err
+		}
+		return serversReader{guest}, nil
+	}}
+}
+
+// serversReader lets the servers look at a statement: they know what its user may do.
+type serversReader struct{ *cluster.Servers }
+
+// Run is that of door.Backend. The settings are those of the user's connection.
+func (r serversReader) Run(ctx context.Context, st door.Statement, result door.Result) error {
+	out, err := r.Query(ctx, st.SQL, st.Format, st.Params)
+	if err != nil {
+		return err
+	}
+	return result(st.Format, 0, out)
+}
+
+func (s *ruleSQL) sessions(ctx context.Context) (r sqlReader, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reader == nil {
-		if s.reader, err = s.open(ctx); err != nil {
+		if r, err = s.open(ctx); err != nil {
 			return nil, fmt.Errorf("open sessions for rules in SQL: %w", err)
 		}
+		s.reader = r
 	}
 	return s.reader, nil
 }
@@ -182,7 +231,7 @@ func (s *testStage) stage(ctx context.Context, sites []telemetry.Site, devices [
 			return nil, nil, err
 		}
 	}
-	sql := newRuleSQL(s.server, testDatabase)
+	sql := engineSQL(s.server, testDatabase)
 	return sql.answer, func() error {
 		return errors.Join(sql.close(), s.server.Drop(context.WithoutCancel(ctx), testDatabase))
 	}, nil

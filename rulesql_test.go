@@ -1,14 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"belfry/analyzer"
+	"belfry/telemetry"
+	"belfry/warehouse"
+	"belfry/warehouse/door"
 )
 
 // TestTheRuleInSQLOfTheDocsPassesItsTest takes the rule and its test out of the page
@@ -117,6 +124,73 @@ func TestARuleInSQLRuns(t *testing.T) {
 	p.must(200, "POST", "/api/v1/rules/explain", `{"files":[{"name":"crowd.yaml","text":`+string(mustJSON(t, rule("crowd", crowd)))+`}]}`, &x)
 	if len(x.Scans) != 1 || x.Scans[0].What != "query" || x.Scans[0].Rows != 2 || !strings.HasPrefix(x.Scans[0].Columns[0], "SELECT device AS scope") {
 		t.Errorf("explained as %+v", x.Scans)
+	}
+}
+
+// TestARuleInSQLAsksServersAsTheirReader puts belfry's own door in front of an engine, in
+// the place of ClickHouse servers with users of their own.
+func TestARuleInSQLAsksServersAsTheirReader(t *testing.T) {
+	near, err := warehouse.Open(warehouse.Options{Path: t.TempDir(), Readers: []string{"belfry_default", "belfry_tenant_2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	users := map[string]door.Backend{}
+	for database, in := range map[string]uint32{"belfry_default": 3, "belfry_tenant_2": 500} {
+		w, err := near.Database(t.Context(), database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := []int64{time.Now().UnixMilli()}
+		b := telemetry.Batch{Counts: telemetry.Counts{Device: []telemetry.DeviceID{telemetry.IDOf("gate")}, TS: at, Arrival: at,
+			Offset: []int64{1}, In: []uint32{in}, Out: []uint32{0}, Interval: []uint32{60}}}
+		if err := w.Insert(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		reader, err := door.NewReader(t.Context(), near.Reader, database, door.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		users["rules_"+database] = reader
+	}
+	web := httptest.NewServer(door.New(door.Options{Penalty: time.Millisecond, Users: func(_ context.Context, user, password string) (door.Backend, error) {
+		if users[user] == nil || password != "secret" {
+			return nil, door.ErrDenied
+		}
+		return users[user], nil
+	}}))
+	defer web.Close()
+	far, err := warehouse.Open(warehouse.Options{Addresses: []string{web.Listener.Addr().String()}, User: "belfry"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	for _, c := range []struct{ user, password, tenant, database, sql, want string }{
+		{"rules_{database}", "secret", "default", "belfry_default", "SELECT 'gate' AS scope, sum(in) AS value FROM raw_counts", "[{gate 3}]"},
+		{"rules_{database}", "secret", "acme", "belfry_tenant_2", "SELECT 'gate' AS scope, sum(in) AS value FROM raw_counts", "[{gate 500}]"},
+		{"rules_belfry_default", "secret", "default", "belfry_default", "SELECT 'gate' AS scope, sum(in) AS value FROM raw_counts", "[{gate 3}]"},
+		{"rules_belfry_default", "secret", "acme", "belfry_tenant_2", "SELECT 1", "make one and name it in warehouse.reader"},
+		{"", "", "default", "belfry_default", "SELECT 1", "make one and name it in warehouse.reader"},
+		{"rules_belfry_default", "secret", "default", "belfry_tenant_2", "SELECT 1", "the ClickHouse user rules_belfry_default"},
+		{"rules_{database}", "wrong", "default", "belfry_default", "SELECT 1", "the ClickHouse user rules_belfry_default"},
+		{"rules_{database}", "secret", "default", "belfry_default", "SELECT device AS scope, 1 AS value FROM belfry_tenant_2.readings", "Not enough privileges"},
+		{"rules_{database}", "secret", "default", "belfry_default", "SELECT device AS scope, 1 AS value FROM readings) FORMAT CSV; (SELECT 1", "Syntax error"},
+	} {
+		config := WarehouseConfig{}
+		config.Reader.User, config.Reader.Password = c.user, c.password
+		sql := serversSQL(far, config, c.tenant, c.database)
+		rows, err := sql.answer(t.Context(), analyzer.Raw{SQL: c.sql})
+		got := fmt.Sprint(rows)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.Contains(got, c.want) {
+			t.Errorf("%s as %q asks %q: got %s, want %s", c.tenant, c.user, c.sql, got, c.want)
+		}
+		if err := sql.close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -144,7 +144,7 @@ func (w *watch) openWarehouse(ctx context.Context) (err error) {
 		return err
 	}
 	w.warehouse.Measure(w.metrics)
-	w.sql = newRuleSQL(w.server, w.database())
+	w.sql = w.newRuleSQL()
 	w.closeLater(w.sql.close)
 	if !w.options.private && w.has("api") {
 		w.mirror = newMirror(w.tickets, w.warehouse, w.log, w.metrics)

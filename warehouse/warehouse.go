@@ -58,6 +58,7 @@ type engine interface {
 // Server is a ClickHouse. It holds a database for each tenant.
 type Server struct {
 	engine    engine
+	options   Options
 	retention Retention
 	log       *slog.Logger
 	registry  prometheus.Registerer
@@ -65,7 +66,7 @@ type Server struct {
 
 // Open reaches the ClickHouse that the options name. The caller closes it.
 func Open(o Options) (*Server, error) {
-	s := &Server{log: o.Log, registry: o.Metrics, retention: o.Retention}
+	s := &Server{options: o, log: o.Log, registry: o.Metrics, retention: o.Retention}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -90,6 +91,28 @@ func (s *Server) Reader(database string, sessions int, settings map[string]strin
 		return nil, errors.New("the ClickHouse is elsewhere: its own users and grants are for readers")
 	}
 	return e.Reader(database, sessions, settings)
+}
+
+// Guest connects to the servers as a user of theirs that reads one database and can do
+// nothing else, which is looked at first. The settings are those of each statement. The
+// caller closes it.
+func (s *Server) Guest(ctx context.Context, database, user, password string, settings map[string]string) (*cluster.Servers, error) {
+	guest, err := cluster.Open(cluster.Options{Addresses: s.options.Addresses, User: user, Password: password, Database: database, TLS: s.options.TLS, Settings: settings})
+	if err != nil {
+		return nil, err
+	}
+	out, err := guest.Query(ctx, `SELECT multiIf(countIf(name = {db:String}) = 0, 'does not see the database ' || {db:String},
+		countIf(name NOT IN ({db:String}, 'default', 'system', 'information_schema', 'INFORMATION_SCHEMA')) > 0, 'sees other databases than ' || {db:String},
+		toUInt64OrZero(toString(getSetting('readonly'))) = 0, 'may write: it wants the setting readonly = 2', '')
+		FROM system.databases`, "TSVRaw", map[string]string{"db": database})
+	if wrong := strings.TrimSpace(string(out)); err == nil && wrong != "" {
+		err = errors.New(wrong)
+	}
+	if err != nil {
+		guest.Close()
+		return nil, fmt.Errorf("the ClickHouse user %s: %w", user, err)
+	}
+	return guest, nil
 }
 
 // Close waits for the statements that run and gives the ClickHouse up.

@@ -24,8 +24,10 @@ import (
 type Options struct {
 	Addresses      []string // host:port of their HTTP interfaces; the first that answers is used
 	User, Password string
+	Database       string      // of names without one; "" is the user's
 	TLS            *tls.Config // nil: plain
 	Timeout        time.Duration
+	Settings       map[string]string // of each statement
 }
 
 // Servers is a pool of connections. Its methods may be called from many goroutines.
@@ -36,11 +38,16 @@ func Open(o Options) (*Servers, error) {
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
 	}
+	settings := clickhouse.Settings{}
+	for name, value := range o.Settings {
+		settings[name] = value
+	}
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Protocol:    clickhouse.HTTP,
 		Addr:        o.Addresses,
-		Auth:        clickhouse.Auth{Username: o.User, Password: o.Password},
+		Auth:        clickhouse.Auth{Username: o.User, Password: o.Password, Database: o.Database},
 		TLS:         o.TLS,
+		Settings:    settings,
 		DialTimeout: o.Timeout,
 		ReadTimeout: 10 * time.Minute,
 		Compression: &clickhouse.Compression{Method: clickhouse.CompressionNone},
