@@ -64,7 +64,7 @@ func (m *mirror) copyAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.begin(ctx, last); err != nil {
+	if last, err = m.begin(ctx, last); err != nil {
 		return err
 	}
 	if err := m.copyTo(ctx, last); err != nil {
@@ -75,25 +75,30 @@ func (m *mirror) copyAll(ctx context.Context) error {
 	return nil
 }
 
-// begin finds out how far the warehouse is. Tickets that are older than what it
-// has were put back from a backup: they are copied anew.
-func (m *mirror) begin(ctx context.Context, last int64) (err error) {
+// begin finds out how far the warehouse is, and returns the newest event. Tickets that
+// are older than what it has were put back from a backup: they are copied anew. They are
+// asked again after the warehouse is, for another process may have copied meanwhile what
+// happened since.
+func (m *mirror) begin(ctx context.Context, last int64) (int64, error) {
 	if m.copied >= 0 && m.copied <= last {
-		return nil
+		return last, nil
 	}
 	copied, err := m.warehouse.MirroredTo(ctx)
 	if err != nil {
-		return err
+		return 0, err
+	}
+	if last, err = m.tickets.LastEvent(ctx); err != nil {
+		return 0, err
 	}
 	if copied > last {
 		m.log.Warn("the tickets are older than their copy in the warehouse, which is made anew", "events", last, "copied", copied)
 		if err := m.warehouse.ForgetIncidents(ctx); err != nil {
-			return err
+			return 0, err
 		}
 		copied = 0
 	}
 	m.copied = copied
-	return nil
+	return last, nil
 }
 
 // mirrored is a page of events, with the incidents that they are of as they were when
