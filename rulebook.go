@@ -102,15 +102,16 @@ func apiFile(name string) string { return "api:" + name }
 func (b *ruleBook) put(ctx context.Context, q api.RuleChange) (api.Rule, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	change := store.RuleVersion{Name: q.Name, Text: q.Text, Dropped: q.Drop, Actor: q.Actor, At: q.At.Truncate(time.Millisecond)}
+	// Asked before the rule that is matched: what another process writes after that makes this one stale.
+	history, err := b.tickets.RuleHistory(ctx, q.Name)
+	if err != nil {
+		return api.Rule{}, err
+	}
 	if _, err := b.look(ctx); err != nil && b.changed == nil {
 		return api.Rule{}, err
 	}
 	if err := b.matches(q); err != nil {
-		return api.Rule{}, err
-	}
-	change := store.RuleVersion{Name: q.Name, Text: q.Text, Dropped: q.Drop, Actor: q.Actor, At: q.At.Truncate(time.Millisecond)}
-	history, err := b.tickets.RuleHistory(ctx, q.Name)
-	if err != nil {
 		return api.Rule{}, err
 	}
 	if len(history) > 0 {
