@@ -147,6 +147,8 @@ func (e *evaluation) release(ctx context.Context) {
 // holderName returns the name under which the processes of this data folder, one after
 // the other, hold leases: who starts again need not wait for itself.
 func (f *folder) holderName() (string, error) {
+	f.naming.Lock()
+	defer f.naming.Unlock()
 	if text, err := os.ReadFile(f.file("holder")); err == nil && len(strings.TrimSpace(string(text))) > 0 {
 		return strings.TrimSpace(string(text)), nil
 	}

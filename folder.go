@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -16,6 +17,8 @@ import (
 type folder struct {
 	path string
 	lock *flock.Flock
+
+	naming sync.Mutex // each tenant's analyzer asks for the name of the folder
 }
 
 // holder is what the lock file says of the process that holds a data folder.
