@@ -23,10 +23,10 @@ var benchSuites = []struct {
 	name  string
 	quick []string
 }{
-	{"ingest", []string{"--readings=50000", "--devices=1000", "--rounds=1", "--delivery=1s", "--no-peer"}},
-	{"storage", []string{"--readings=1100000", "--devices=1000", "--state=10000", "--rounds=1"}},
-	{"analyzer", []string{"--devices=1000,10000", "--rounds=1", "--peer=1000"}},
-	{"api", []string{"--incidents=10000", "--for=2s"}},
+	{"ingest", []string{"--readings=20000", "--devices=1000", "--rounds=1", "--delivery=1s", "--no-peer"}},
+	{"storage", []string{"--readings=110000", "--devices=1000", "--state=1000", "--rounds=1"}},
+	{"analyzer", []string{"--devices=500,1000", "--rounds=1", "--peer=1000"}},
+	{"api", []string{"--incidents=3000", "--rate=36", "--for=2s"}},
 }
 
 // Run runs each suite in a process of its own, so that one's memory is not
