@@ -24,6 +24,7 @@ func TestTheHelpdesksPageRuns(t *testing.T) {
 	if err := os.WriteFile(registry, []byte("sites:\n  - id: paris\ndevices:\n  - name: FC-1\n    site: paris\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	launch(t, data, nil, "serve", "--roles", "api", "--data", data)
 	lines := strings.Split(string(text), "\n")
 	ran := 0
 	for i, line := range lines {

@@ -22,6 +22,7 @@ func TestIncidentsAreWorkedOnFromTheCommandLine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	launch(t, data, nil, "serve", "--roles", "api", "--data", data)
 	story := []struct{ say, want string }{
 		{"devices import " + registry, ""},
 		{"incidents report silence --device FC-1", "INC-000001 is new, level 1, owner -"},

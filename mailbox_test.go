@@ -11,8 +11,7 @@ import (
 
 // TestMessagesToARunningBelfry sends what the mail server of a house sends on to the
 // process: a message opens a ticket with its file, an answer continues it, what comes
-// again after a crash does nothing, and what is too large, of a stranger or of a
-// machine opens none.
+// again after a crash does nothing, and what is of a stranger or of a machine opens none.
 func TestMessagesToARunningBelfry(t *testing.T) {
 	data, address := t.TempDir(), "127.0.0.1:"+freePort(t)
 	settings := []string{"BELFRY_MAIL_IN_LISTEN=" + address, "BELFRY_MAIL_IN_ADDRESS=desk@belfry.example"}
@@ -65,7 +64,6 @@ func TestMessagesToARunningBelfry(t *testing.T) {
 	}
 
 	for what, tt := range map[string]struct{ from, text, want string }{
-		"too large":           {boss, letter(boss, "Subject: big", strings.Repeat("x\n", 13<<20)), "552"},
 		"a stranger's":        {"eve@evil.example", letter("eve@evil.example", "Subject: hi", "x"), "554"},
 		"an automatic answer": {boss, letter(boss, "Subject: away\nAuto-Submitted: auto-replied", "x"), ""},
 		"our own":             {"desk@belfry.example", letter("desk@belfry.example", "Subject: loop", "x"), ""},

@@ -7,16 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // The tests of the whole program run it as its users do, in a process of its
@@ -86,7 +91,11 @@ func begin(t testing.TB, data string, settings []string, args ...string) *progra
 		t.Fatal(err)
 	}
 	go func() { p.over <- p.cmd.Wait() }()
-	t.Cleanup(func() { p.kill() })
+	t.Cleanup(func() {
+		if p.kill(); strings.Contains(p.log.String(), "DATA RACE") {
+			t.Errorf("a race was found:\n%s", p.log)
+		}
+	})
 	p.await(3*time.Minute, "belfry to answer", func() bool {
 		h := readHolder(data)
 		p.api = h.API
@@ -147,11 +156,8 @@ func (p *program) stop() {
 		if err != nil {
 			p.t.Errorf("belfry ended with %v; its log:\n%s", err, p.log)
 		}
-	case <-time.After(15 * time.Second):
-		p.t.Fatalf("belfry runs on 15 s after SIGTERM; its log:\n%s", p.log)
-	}
-	if strings.Contains(p.log.String(), "DATA RACE") {
-		p.t.Errorf("a race was found:\n%s", p.log)
+	case <-time.After(time.Minute): // how long it may take is another test's claim
+		p.t.Fatalf("belfry runs on a minute after SIGTERM; its log:\n%s", p.log)
 	}
 }
 
@@ -195,9 +201,13 @@ func (p *program) must(status int, method, path, body string, into any) {
 	}
 }
 
-// command runs a belfry command to its end, in a process of its own.
+// command runs a belfry command to its end, in a process of its own unless it only asks
+// one that serves.
 func command(t testing.TB, settings []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	if len(settings) == 0 && served(args) {
+		return ask(t, args)
+	}
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(append(append(os.Environ(), asBelfry+"=1"), freePorts...), settings...)
 	var out, errs bytes.Buffer
@@ -208,6 +218,28 @@ func command(t testing.TB, settings []string, args ...string) (stdout, stderr st
 		t.Fatal(err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// served reports whether a process serves the data folder that a command names.
+func served(args []string) bool {
+	i := slices.Index(args, "--data") + 1
+	if i == 0 || readHolder(args[i]).API == "" {
+		return false
+	}
+	lock := flock.New(filepath.Join(args[i], "lock"))
+	free, err := lock.TryLock()
+	_ = lock.Unlock()
+	return err == nil && !free
+}
+
+// ask runs a command in this process, as main does.
+func ask(t testing.TB, args []string) (stdout, stderr string, code int) {
+	var out, errs bytes.Buffer
+	err := run(t.Context(), args, &out, &errs)
+	if err != nil {
+		fmt.Fprintln(&errs, "belfry: "+err.Error())
+	}
+	return out.String(), errs.String(), exitCode(err)
 }
 
 // mustCommand expects the command to do its work.
@@ -230,14 +262,24 @@ func sharedData(t testing.TB, name ...string) string {
 	return path
 }
 
-// freePort returns a port of loopback that nobody listens on.
+// freePort returns a port of loopback that nobody listens on. It is one that the system
+// gives to nobody who doesn't ask for it: a port of its own range may be taken, by a
+// listener on port 0 or as the near end of any connection, before it is listened on,
+// and each time that a server which is started again at the same address is away.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	first := 32768
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
+		_, _ = fmt.Sscan(string(text), &first)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	const low = 10_000
+	for range 1000 {
+		port := strconv.Itoa(low + rand.IntN(max(first, low+1000)-low))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("a thousand ports are taken")
+	return ""
 }
