@@ -9,9 +9,9 @@ import (
 // TestTheAPIsDocumentInABrowser looks at /docs on a desk and on a phone, as it opens
 // and with everything unfolded. BELFRY_TEST_PICTURES keeps the pictures.
 func TestTheAPIsDocumentInABrowser(t *testing.T) {
-	browser := openBrowser(t)
+	haveBrowser(t)
 	p := serve(t, t.TempDir())
-	b := &visitor{t: t, ctx: browser, base: p.api}
+	b := &visitor{t: t, ctx: openBrowser(t), base: p.api}
 	b.listens()
 	b.open("/docs")
 	b.looks("docs")

@@ -23,11 +23,12 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// impatient calls a device lost an hour after it was last heard of.
+// impatient calls a device lost three hours after it was last heard of: each sends once
+// an hour, and nothing more once the test has begun.
 const impatient = `rules:
   - name: lost
     scope: device
-    when: silence() > 1h
+    when: silence() > 3h
     %s
     category: suspected_offline
     impact: device
@@ -39,7 +40,7 @@ const impatient = `rules:
 // phone, in light and dark, with the keyboard and as a screen reader hears it, and
 // sees an incident appear by itself. BELFRY_TEST_PICTURES keeps the pictures.
 func TestTheFleetPageInABrowser(t *testing.T) {
-	browser := openBrowser(t)
+	haveBrowser(t)
 	data, simulated := t.TempDir(), t.TempDir()
 	p := serve(t, data, "BELFRY_ANALYZER_RULES="+writeText(t, "idle.yaml", fmt.Sprintf(impatient, "at: midnight+1m")))
 	mustCommand(t, "simulate", simulated, "--devices", "30", "--days", "36", "--every", "1h")
@@ -58,7 +59,7 @@ func TestTheFleetPageInABrowser(t *testing.T) {
 	})
 	site, device, ref := lost["site"].(string), lost["device"].(string), lost["ref"].(string)
 
-	b := &visitor{t: t, ctx: browser, base: p.api}
+	b := &visitor{t: t, ctx: openBrowser(t), base: p.api}
 	b.listens()
 	b.signIn(p.token)
 	pages := map[string]string{"fleet": "/", "site": "/sites/" + url.PathEscape(site), "device": "/devices/FC-10001",
@@ -84,13 +85,20 @@ func TestTheFleetPageInABrowser(t *testing.T) {
 	p.stop()
 }
 
-// openBrowser starts a headless Chromium, or skips.
-func openBrowser(t *testing.T) context.Context {
+// haveBrowser returns where Chromium is, or skips.
+func haveBrowser(t *testing.T) (path string) {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("chromium is not installed; make setup-tests brings it")
 	}
+	return path
+}
+
+// openBrowser starts a headless Chromium for four minutes, or skips.
+func openBrowser(t *testing.T) context.Context {
+	t.Helper()
+	path := haveBrowser(t)
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
