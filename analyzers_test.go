@@ -76,10 +76,12 @@ func TestAnalyzersShareTheSitesAndOneTakesOver(t *testing.T) {
 		return launch(t, data, settings, "serve", "--roles", "analyzer", "--data", data)
 	}
 	const sites = 24
+	var shops, doors []string
 	for i := range sites {
-		front.must(201, "POST", "/api/v1/sites", fmt.Sprintf(`{"id":"site%d","zone":"UTC","status":"open"}`, i), nil)
-		front.must(201, "POST", "/api/v1/devices", fmt.Sprintf(`{"name":"d%d","site":"site%d"}`, i, i), nil)
+		shops = append(shops, fmt.Sprintf(`{"id":"site%d","zone":"UTC","status":"open"}`, i))
+		doors = append(doors, fmt.Sprintf(`{"name":"d%d","site":"site%d"}`, i, i))
 	}
+	front.must(200, "POST", "/api/v1/devices/import", `{"sites":[`+strings.Join(shops, ",")+`],"devices":[`+strings.Join(doors, ",")+`]}`, nil)
 	text, _ := json.Marshal(map[string]string{"text": "rules:\n  - { name: crowd, scope: device, every: 1s, when: \"sum(total, 1h) > 100\", recover: \"sum(total, 1h) < 10\", category: crowd }\n"})
 	front.must(200, "PUT", "/api/v1/rules/crowd", string(text), nil)
 	crowd := func(from, to int) {
