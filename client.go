@@ -217,10 +217,32 @@ func (after ingested) since(before ingested) (accepted int64, refused map[string
 	return int64(after.accepted - before.accepted), refused
 }
 
+// stuck says since when partitions fail. What fails is tried again, and most of it works
+// then: one failure is no reason to give up.
+type stuck map[int]time.Time
+
+// stuckFor is how long a partition may fail before it is said not to go on.
+const stuckFor = 30 * time.Second
+
+func (s stuck) look(partitions []api.Partition, at time.Time) error {
+	for _, p := range partitions {
+		since, failed := s[p.Partition]
+		switch {
+		case p.Error == "":
+			delete(s, p.Partition)
+		case !failed:
+			s[p.Partition] = at
+		case at.Sub(since) >= stuckFor:
+			return fmt.Errorf("partition %d does not go on: %s", p.Partition, p.Error)
+		}
+	}
+	return nil
+}
+
 // waitIngested waits until everything that is in the log now is in the
 // warehouse.
 func (c *client) waitIngested(ctx context.Context, t *terminal) (ingested, error) {
-	began := time.Now()
+	began, failing := time.Now(), stuck{}
 	bar := t.progress(-1, "records not yet in the warehouse")
 	defer bar.Finish()
 	err := poll(ctx, 100*time.Millisecond, func() (bool, error) {
@@ -228,11 +250,11 @@ func (c *client) waitIngested(ctx context.Context, t *terminal) (ingested, error
 		if err := c.call(ctx, "GET", "/api/v1/ingest", nil, &status); err != nil {
 			return false, err
 		}
+		if err := failing.look(status.Partitions, time.Now()); err != nil {
+			return false, err
+		}
 		var lag int64
 		for _, p := range status.Partitions {
-			if p.Error != "" {
-				return false, fmt.Errorf("partition %d does not go on: %s", p.Partition, p.Error)
-			}
 			lag += p.LagRecords
 		}
 		_ = bar.Set64(lag)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"testing"
+	"time"
 
 	"belfry/api"
 	"belfry/ingest"
@@ -47,5 +48,25 @@ func TestAReplayLeavesLittleInTheLogForLiveReadingsToWaitBehind(t *testing.T) {
 	}
 	if slow.most > 2*shareRecords+appendSize || slow.most < shareRecords/2 {
 		t.Errorf("at most %d records waited, want about %d", slow.most, 2*shareRecords)
+	}
+}
+
+func TestAPartitionThatFailsOnceIsWaitedForAndOneThatFailsOnIsNot(t *testing.T) {
+	failing, at := stuck{}, time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)
+	for i, step := range []struct {
+		after  time.Duration
+		faults [2]string // of partitions 0 and 1
+		over   bool
+	}{
+		{0, [2]string{"insert: away", ""}, false},
+		{stuckFor - time.Second, [2]string{"insert: away", "insert: away"}, false},
+		{stuckFor - time.Second, [2]string{"", "insert: away"}, false},
+		{stuckFor, [2]string{"insert: away", "insert: away"}, false}, // again, and not still
+		{2 * stuckFor, [2]string{"", "insert: away"}, true},
+	} {
+		err := failing.look([]api.Partition{{Error: step.faults[0]}, {Partition: 1, Error: step.faults[1]}}, at.Add(step.after))
+		if (err != nil) != step.over {
+			t.Errorf("step %d: %v", i, err)
+		}
 	}
 }
