@@ -124,7 +124,7 @@ func (p *program) await(limit time.Duration, what string, ok func() bool) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	err := poll(ctx, 20*time.Millisecond, func() (bool, error) {
+	err := poll(ctx, 50*time.Millisecond, func() (bool, error) {
 		select {
 		case err := <-p.over:
 			p.over <- err

@@ -40,14 +40,14 @@ func TestTheReadmesExamplePrintsWhatItSays(t *testing.T) {
 // else runs; the limit is for a machine that tests everything at once.
 func TestTheDemoShowsIncidentsOpenAndClear(t *testing.T) {
 	data := t.TempDir()
-	p := launch(t, data, nil, "demo", "--data", data, "--devices", "120", "--days", "5")
+	p := launch(t, data, nil, "demo", "--data", data, "--devices", "60", "--days", "5")
 	p.await(4*time.Minute, "an offline device, a discrepancy, and a device that is back", func() bool {
 		text := p.log.String()
 		return strings.Contains(text, "opened (suspected_offline)") && strings.Contains(text, "opened (in_out_discrepancy)") &&
 			strings.Contains(text, "resolved (suspected_offline)")
 	})
-	if n := p.counter("belfry_ingest_readings_total"); n < 120*5*288 {
-		t.Errorf("%v readings are in the warehouse, want five days of 120 devices", n)
+	if n := p.counter("belfry_ingest_readings_total"); n < 60*5*288 {
+		t.Errorf("%v readings are in the warehouse, want five days of 60 devices", n)
 	}
 	for _, want := range []string{p.api, p.token, "curl"} {
 		if !strings.Contains(p.log.String(), want) {
@@ -60,7 +60,7 @@ func TestTheDemoShowsIncidentsOpenAndClear(t *testing.T) {
 func TestASimulatedFleetIsFoundToBeWhatItIs(t *testing.T) {
 	dir, data := t.TempDir(), t.TempDir()
 	faults := writeText(t, "faults.yaml", "faults:\n  - {device: FC-10003, kind: offline, from: +3d, to: +9d}\n  - {device: FC-10007, kind: offline, from: +5d, to: +6d}\n")
-	args := []string{"simulate", dir, "--devices", "20", "--days", "12", "--from", "2026-03-01", "--faults", faults}
+	args := []string{"simulate", dir, "--devices", "20", "--days", "12", "--every", "15m", "--from", "2026-03-01", "--faults", faults}
 	mustCommand(t, args...)
 	first, err := os.ReadFile(filepath.Join(dir, "readings.ndjson"))
 	if err != nil {

@@ -103,7 +103,7 @@ up() {
 	local run=(java -Xmx512m -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$jars/*")
 	if [ ! -s "$dir/data/meta.properties" ]; then
 		"${run[@]}" kafka.tools.StorageTool format --config "$dir/server.properties" \
-			--cluster-id "$("${run[@]}" kafka.tools.StorageTool random-uuid 2>/dev/null | tail -1)" >"$dir/format.log" 2>&1 ||
+			--cluster-id belfry-test-kafka-node >"$dir/format.log" 2>&1 ||
 			fail "format of $dir/data: $(tail -1 "$dir/format.log")"
 	fi
 	nohup "${run[@]}" kafka.Kafka "$dir/server.properties" >"$dir/kafka.log" 2>&1 </dev/null &
