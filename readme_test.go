@@ -40,14 +40,14 @@ func TestTheReadmesExamplePrintsWhatItSays(t *testing.T) {
 // else runs; the limit is for a machine that tests everything at once.
 func TestTheDemoShowsIncidentsOpenAndClear(t *testing.T) {
 	data := t.TempDir()
-	p := launch(t, data, nil, "demo", "--data", data, "--devices", "60", "--days", "5")
+	p := launch(t, data, nil, "demo", "--data", data, "--devices", "100", "--days", "5")
 	p.await(4*time.Minute, "an offline device, a discrepancy, and a device that is back", func() bool {
 		text := p.log.String()
 		return strings.Contains(text, "opened (suspected_offline)") && strings.Contains(text, "opened (in_out_discrepancy)") &&
 			strings.Contains(text, "resolved (suspected_offline)")
 	})
-	if n := p.counter("belfry_ingest_readings_total"); n < 60*5*288 {
-		t.Errorf("%v readings are in the warehouse, want five days of 60 devices", n)
+	if n := p.counter("belfry_ingest_readings_total"); n < 100*5*288 {
+		t.Errorf("%v readings are in the warehouse, want five days of 100 devices", n)
 	}
 	for _, want := range []string{p.api, p.token, "curl"} {
 		if !strings.Contains(p.log.String(), want) {
