@@ -54,7 +54,8 @@ func TestGeneratedRequestsFindNoFault(t *testing.T) {
 	}
 	for _, one := range []struct{ role, body, phases string }{
 		{"admin", `{"name":"a","role":"admin"}`, "coverage"},
-		{"admin", `{"name":"b","role":"admin"}`, "fuzzing,stateful"},
+		{"admin", `{"name":"b","role":"admin"}`, "fuzzing"},
+		{"admin", `{"name":"e","role":"admin"}`, "stateful"}, // what one answer links to; after the others there is no time for it
 		{"first_line", `{"name":"c","role":"first_line"}`, "fuzzing"},
 		{"site_manager", `{"name":"d","role":"site_manager","site":"paris"}`, "fuzzing"},
 	} {
