@@ -34,3 +34,31 @@ func TestCompactHoldsMediansOfCounts(t *testing.T) {
 		t.Errorf("what is too great comes back as %v", got)
 	}
 }
+
+// TestASpreadComesBackWithinHalfAPercent draws slots as learner.summarise has them: the
+// spread of any values that are not below zero is known above their median.
+func TestASpreadComesBackWithinHalfAPercent(t *testing.T) {
+	random := rand.New(rand.NewPCG(8, 1))
+	above := 0
+	for range 50_000 {
+		values := make([]float64, samplesMin+random.IntN(samplesMost-samplesMin+1))
+		top := math.Exp(random.Float64() * math.Log(1e7))
+		for i := range values {
+			values[i] = math.Floor(top * math.Pow(random.Float64(), 8)) // many small ones, some great
+		}
+		b, mad := medianAndMAD(values)
+		want := spreadOf(b, mad)
+		if got := excessOf(want, b).spread(b); math.Abs(got-want) > 0.00531*want {
+			t.Fatalf("the spread %v above %v comes back as %v", want, b, got)
+		}
+		if want > leastSpread(b) {
+			above++
+		}
+	}
+	if above < 10_000 {
+		t.Errorf("only %d spreads lay above the least", above)
+	}
+	if got := excess(7).spread(math.NaN()); got == got {
+		t.Errorf("without a baseline the spread is %v", got)
+	}
+}

@@ -32,7 +32,7 @@ func (h *history) usual(in, out, phi, share, peak float64) *history {
 	k := newKnowledge(1, [3]bool{true, true, true})
 	for s := range slots {
 		for flow, b := range []float64{in, out, in + out} {
-			k.base[flow][s], k.spread[flow][s] = compactOf(b), compactOf(spreadOf(b, 0))
+			k.base[flow][s], k.excess[flow][s] = compactOf(b), excessOf(spreadOf(b, 0), b)
 		}
 	}
 	k.phi[0], k.share[0], k.peak[0] = float32(phi), float32(share), float32(peak)
@@ -154,10 +154,8 @@ func TestABaselineIsOfTheLastEightCleanValues(t *testing.T) {
 	if got := k.base[flowTotal][slot].float(); got != 8 {
 		t.Errorf("the baseline is %v; want the median 8", got)
 	}
-	if got, want := k.spread[flowTotal][slot].float(), 1.4826*3; math.Abs(got-want) > 0.002 { // distances 4 3 2 1 1 2 3 4: 2.5
-		if want = 1.4826 * 2.5; math.Abs(got-want) > 0.002 {
-			t.Errorf("the spread is %v; want %v", got, want)
-		}
+	if got, want := k.excess[flowTotal][slot].spread(8), 1.4826*2.5; math.Abs(got-want) > 0.00531*want { // distances 4 3 2 1 1 2 3 4
+		t.Errorf("the spread is %v; want %v", got, want)
 	}
 	few := learnFrom(past(t, "UTC", "2026-01-05 00:00", in[:3*168+20], nil))
 	if got := few.base[flowTotal][slot].float(); got != 4-1.5 {

@@ -59,10 +59,10 @@ func (h *history) baseline(flow, i int) float64 {
 }
 
 func (h *history) spread(flow, i int) float64 {
-	if h.known == nil || len(h.known.spread[flow]) == 0 {
+	if h.known == nil || len(h.known.excess[flow]) == 0 {
 		return missing
 	}
-	return h.known.spread[flow][h.row*slots+int(h.slot[i])].float()
+	return h.known.excess[flow][h.row*slots+int(h.slot[i])].spread(h.baseline(flow, i))
 }
 
 // lastDay returns the last whole local day, and false when there is none.

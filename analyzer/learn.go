@@ -17,15 +17,16 @@ const (
 // knowledge is what is learned of each device of a fleet, by row: columns, so
 // that a million devices are a handful of allocations.
 type knowledge struct {
-	base, spread [3][]compact // by flow: row · slots + slot; NaN: not enough samples. Empty: nobody asked
-	phi          []float32    // overdispersion of the total
-	rough        []float32    // relative deviation of the total of a bin: median over slots of 1.4826·MAD/B; 0 before there is a baseline
-	peak         []float32    // 99.5th percentile of the total of a bin in 28 days
-	share        []float32    // habitual share of IN; NaN: not known
-	daily        []float32    // people of a usual day; 0 before habitDays of them
-	lean, sway   []float32    // of these, IN − OUT by the habitual share, and how far it usually lies from that; shares of daily
-	closed       []float32    // 99.5th percentile of the people of a closed span; NaN: not known
-	carried      []carries    // what runs had come to by the midnight of learning
+	base       [3][]compact // by flow: row · slots + slot; NaN: not enough samples. Empty: nobody asked
+	excess     [3][]excess  // likewise: of the spread
+	phi        []float32    // overdispersion of the total
+	rough      []float32    // relative deviation of the total of a bin: median over slots of 1.4826·MAD/B; 0 before there is a baseline
+	peak       []float32    // 99.5th percentile of the total of a bin in 28 days
+	share      []float32    // habitual share of IN; NaN: not known
+	daily      []float32    // people of a usual day; 0 before habitDays of them
+	lean, sway []float32    // of these, IN − OUT by the habitual share, and how far it usually lies from that; shares of daily
+	closed     []float32    // 99.5th percentile of the people of a closed span; NaN: not known
+	carried    []carries    // what runs had come to by the midnight of learning
 }
 
 // The runs that are carried over midnight, so that an instant of the day needs the
@@ -42,14 +43,14 @@ type carry struct{ sum, began float64 }
 
 // carries is the runs of a device, in whole seconds.
 type carries struct {
-	sum   [4]float64
+	sum   [4]float32
 	began [4]uint32
 }
 
-func (c *carries) of(run int) carry { return carry{c.sum[run], float64(c.began[run])} }
+func (c *carries) of(run int) carry { return carry{float64(c.sum[run]), float64(c.began[run])} }
 
 func (c *carries) set(run int, v carry) {
-	c.sum[run], c.began[run] = v.sum, 0
+	c.sum[run], c.began[run] = float32(v.sum), 0
 	if v.began > 0 && v.began <= math.MaxUint32 {
 		c.began[run] = uint32(v.began)
 	}
@@ -60,7 +61,7 @@ func newKnowledge(devices int, flows [3]bool) *knowledge {
 		daily: make([]float32, devices), lean: make([]float32, devices), sway: make([]float32, devices)}
 	for flow, asked := range flows {
 		if asked {
-			k.base[flow], k.spread[flow] = slices.Repeat([]compact{unknownCount}, devices*slots), make([]compact, devices*slots)
+			k.base[flow], k.excess[flow] = slices.Repeat([]compact{unknownCount}, devices*slots), make([]excess, devices*slots)
 		}
 	}
 	nan := float32(math.NaN())
@@ -268,14 +269,14 @@ func (l *learner) slots(h *history, flow int) {
 // overdispersion: the median over slots of (1.4826·MAD)²/B, at least 1.
 func (l *learner) summarise(h *history, k *knowledge, flow int) {
 	l.ratios, l.people = l.ratios[:0], l.people[:0]
-	base, spread := k.base[flow][h.row*slots:], k.spread[flow][h.row*slots:]
+	base, above := k.base[flow][h.row*slots:], k.excess[flow][h.row*slots:]
 	for s, n := range l.count {
-		base[s], spread[s] = unknownCount, unknownCount
+		base[s], above[s] = unknownCount, 0
 		if n < samplesMin {
 			continue
 		}
 		b, mad := medianAndMAD(l.sample[s][:n])
-		base[s], spread[s] = compactOf(b), compactOf(spreadOf(b, mad))
+		base[s], above[s] = compactOf(b), excessOf(spreadOf(b, mad), b)
 		if b > 0 {
 			l.ratios, l.people = append(l.ratios, mad*madToSigma*mad*madToSigma/b), append(l.people, mad*madToSigma/b)
 		}
@@ -292,9 +293,10 @@ func (l *learner) summarise(h *history, k *knowledge, flow int) {
 const madToSigma = 1.4826
 
 // spreadOf is max(1.4826·MAD, √max(B, 1), 0.10·B).
-func spreadOf(b, mad float64) float64 {
-	return max(madToSigma*mad, math.Sqrt(max(b, 1)), 0.10*b)
-}
+func spreadOf(b, mad float64) float64 { return max(madToSigma*mad, leastSpread(b)) }
+
+// leastSpread is spreadOf of a slot whose values are all the same.
+func leastSpread(b float64) float64 { return max(math.Sqrt(max(b, 1)), 0.10*b) }
 
 // medianAndMAD returns the median and the median distance from it. It sorts the
 // values and then overwrites them.

@@ -69,6 +69,7 @@ func (w *Warehouse) noteArrivals(b *telemetry.Batch) {
 	}
 	w.latest.came.note(least)
 	w.again.came.note(least)
+	w.bins.came.note(least)
 }
 
 func (w *Warehouse) insertCounts(ctx context.Context, e *encoder, c *telemetry.Counts) error {

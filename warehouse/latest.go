@@ -12,6 +12,7 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
+	"golang.org/x/sync/errgroup"
 
 	"belfry/analyzer"
 	"belfry/telemetry"
@@ -40,6 +41,7 @@ type latest struct {
 	asOf   int64 // of what is kept, milliseconds; 0: nothing
 	device []uint64
 	last   [2][]int64 // by kind (count, heartbeat): milliseconds; 0: never heard of
+	ticks  *ticks     // nil until somebody asks how clocks stand
 }
 
 // arrivedSince is the least arrival of what was inserted, in milliseconds; 0 is nothing.
@@ -98,7 +100,7 @@ func (w *Warehouse) arrivals(ctx context.Context, asOf time.Time) (device []uint
 		}
 	}
 	if at >= l.asOf {
-		l.asOf, l.device, l.last = at, device, last
+		l.asOf, l.device, l.last, l.ticks = at, device, last, nil
 	}
 	return device, last, nil
 }
@@ -115,70 +117,110 @@ func (l *latest) near(at int64) bool {
 	return l.asOf != 0 && l.asOf <= at && at-l.asOf <= maxStep.Milliseconds()
 }
 
-// carry takes in what arrived since the instant of what is kept.
+// cameRow is a row that arrived: the kind by its place in kinds, times in milliseconds.
+type cameRow struct {
+	device      uint64
+	row         int // of latest
+	kind        int
+	came, delay int64
+}
+
+// carry takes in what arrived since the instant of what is kept, of both kinds at a time.
 func (w *Warehouse) carry(ctx context.Context, l *latest, at int64) error {
 	if l.asOf == at {
 		return nil
 	}
-	fresh := map[uint64]*[2]int64{} // devices that were not heard of before
-	for k, s := range kinds {
-		row := 0
-		err := w.arrivalsOf(ctx, sinceSQL(s, l.asOf, at, ""), func(d uint64, arrived int64) {
-			var found bool
-			if row, found = l.place(d, row); found {
-				l.last[k][row] = max(l.last[k][row], arrived)
-				return
-			}
-			if fresh[d] == nil {
-				fresh[d] = &[2]int64{}
-			}
-			fresh[d][k] = max(fresh[d][k], arrived)
-		})
-		if err != nil {
-			return err
-		}
+	if l.ticks != nil && at-l.ticks.asked > unasked.Milliseconds() {
+		l.ticks = nil
 	}
-	l.admit(fresh)
+	var fresh, known [len(kinds)][]cameRow // of devices that were not heard of before; of the others for their ticks
+	group, ctx := errgroup.WithContext(ctx)
+	for k, s := range kinds {
+		group.Go(func() error {
+			a := cameRow{kind: k}
+			return w.arrivalsOf(ctx, sinceSQL(s, l.asOf, at, "", l.ticks != nil), func(d uint64, came, delay int64) {
+				var found bool
+				a.device, a.came, a.delay = d, came, delay
+				if a.row, found = l.place(d, a.row); !found {
+					fresh[k] = append(fresh[k], a)
+					return
+				}
+				l.last[k][a.row] = max(l.last[k][a.row], came)
+				if l.ticks != nil {
+					known[k] = append(known[k], a)
+				}
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for k := range kinds {
+		l.tick(known[k])
+	}
+	l.admit(slices.Concat(fresh[:]...))
 	l.asOf = at
 	return nil
 }
 
-// place returns the row of a device, or the one behind which it belongs. Rows come nearly
-// in the order of devices: it is looked for on from a row near it.
-func (l *latest) place(d uint64, near int) (row int, found bool) {
-	if near >= len(l.device) || l.device[near] > d {
+// tick takes rows in where the last readings are kept.
+func (l *latest) tick(rows []cameRow) {
+	for _, a := range rows {
+		if l.ticks != nil && !l.ticks.take(&l.ticks.rings[a.row], a.kind, a.came, a.delay) {
+			l.ticks.stale[a.device] = true
+		}
+	}
+}
+
+// place returns the row of a device, or the one behind which it belongs, see placeOf.
+func (l *latest) place(d uint64, near int) (row int, found bool) { return placeOf(l.device, d, near) }
+
+// placeOf returns where a device is among ascending ones, or the place behind which it
+// belongs. Rows come nearly in the order of devices: it is looked for on from a place near it.
+func placeOf(device []uint64, d uint64, near int) (row int, found bool) {
+	if near >= len(device) || device[near] > d {
 		near = 0
 	}
 	step := 1
-	for near+step < len(l.device) && l.device[near+step] < d {
+	for near+step < len(device) && device[near+step] < d {
 		near, step = near+step, 2*step
 	}
-	row, found = slices.BinarySearch(l.device[near:min(near+step+1, len(l.device))], d)
+	row, found = slices.BinarySearch(device[near:min(near+step+1, len(device))], d)
 	return near + row, found
 }
 
-// admit takes in devices that were not heard of before.
-func (l *latest) admit(fresh map[uint64]*[2]int64) {
+// admit takes in rows of devices that were not heard of before.
+func (l *latest) admit(fresh []cameRow) {
 	if len(fresh) == 0 {
 		return
 	}
-	device := slices.AppendSeq(make([]uint64, 0, len(l.device)+len(fresh)), maps.Keys(fresh))
-	device = append(device, l.device...)
-	slices.Sort(device)
-	var last [2][]int64
-	for k := range last {
-		last[k] = make([]int64, len(device))
+	var theirs []uint64
+	for _, a := range fresh {
+		theirs = append(theirs, a.device)
 	}
-	at := 0
-	for row, d := range device {
-		if new := fresh[d]; new != nil {
-			last[0][row], last[1][row] = new[0], new[1]
-			continue
+	slices.Sort(theirs)
+	device := union(l.device, slices.Compact(theirs))
+	rows := placesOf(device, l.device)
+	for k, last := range l.last {
+		l.last[k] = make([]int64, len(device))
+		for i, row := range rows {
+			l.last[k][row] = last[i]
 		}
-		last[0][row], last[1][row] = l.last[0][at], l.last[1][at]
-		at++
 	}
-	l.device, l.last = device, last
+	if l.ticks != nil {
+		rings := make([]ring, len(device))
+		for i, row := range rows {
+			rings[row] = l.ticks.rings[i]
+		}
+		l.ticks.rings = rings
+	}
+	l.device = device
+	for i := range fresh {
+		a := &fresh[i]
+		a.row, _ = l.place(a.device, 0)
+		l.last[a.kind][a.row] = max(l.last[a.kind][a.row], a.came)
+	}
+	l.tick(fresh)
 }
 
 // heardOf reads what was last heard of each device.
@@ -219,7 +261,7 @@ func (w *Warehouse) putBack(ctx context.Context, l *latest, k int, device []uint
 	var known []int64
 	if l.near(at) {
 		known = l.last[k]
-		if err := w.arrivalsOf(ctx, sinceSQL(kinds[k], l.asOf, at, ""), bringUp(found)); err != nil {
+		if err := w.arrivalsOf(ctx, sinceSQL(kinds[k], l.asOf, at, "", false), bringUp(found)); err != nil {
 			return err
 		}
 	} else if err := w.lookUp(ctx, kinds[k], at, found); err != nil {
@@ -238,19 +280,24 @@ func (w *Warehouse) putBack(ctx context.Context, l *latest, k int, device []uint
 	return nil
 }
 
-// sinceSQL writes a statement for the devices and arrivals of what arrived in (from, to].
-func sinceSQL(s scanSource, from, to int64, which string) string {
-	begin, end := time.UnixMilli(from).Add(-late), time.UnixMilli(to).Add(ahead)
-	return fmt.Sprintf("SELECT device, %[1]s AS arrived FROM {db}.%[2]s WHERE %[3]s AND %[1]s > %[4]d AND %[1]s <= %[5]d %[7]s UNION ALL "+
-		"SELECT device, toUnixTimestamp64Milli(arrival) AS arrived FROM {db}.raw_late WHERE kind = %[6]d AND arrival > fromUnixTimestamp64Milli(%[4]d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%[5]d, 'UTC') %[7]s",
-		arrived, s.table, between(begin, end), from, to, s.kind, which)
+// sinceSQL writes a statement for the devices and arrivals, and the delays when they are
+// wanted, of what arrived in (from, to]: of what came in time by its time, of the rest from
+// raw_late.
+func sinceSQL(s scanSource, from, to int64, which string, delays bool) string {
+	begin, end, delay, its := time.UnixMilli(from).Add(-late), time.UnixMilli(to).Add(ahead), "", ""
+	if delays {
+		delay, its = ", delay", ", came - toUnixTimestamp64Milli(ts) AS delay"
+	}
+	return fmt.Sprintf("SELECT device, %[1]s AS came%[8]s FROM {db}.%[2]s WHERE %[3]s AND delay < %[10]d AND came > %[4]d AND came <= %[5]d %[7]s UNION ALL "+
+		"SELECT device, toUnixTimestamp64Milli(arrival) AS came%[9]s FROM {db}.raw_late WHERE kind = %[6]d AND arrival > fromUnixTimestamp64Milli(%[4]d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%[5]d, 'UTC') %[7]s",
+		arrived, s.table, between(begin, end), from, to, s.kind, which, delay, its, late.Milliseconds())
 }
 
 // bringUp brings those devices that are in found up to the greatest arrival of each.
-func bringUp(found map[uint64]int64) func(device uint64, arrived int64) {
-	return func(d uint64, arrived int64) {
-		if v, asked := found[d]; asked && arrived > v {
-			found[d] = arrived
+func bringUp(found map[uint64]int64) func(device uint64, came, delay int64) {
+	return func(d uint64, came, _ int64) {
+		if v, asked := found[d]; asked && came > v {
+			found[d] = came
 		}
 	}
 }
@@ -260,7 +307,7 @@ func bringUp(found map[uint64]int64) func(device uint64, arrived int64) {
 func (w *Warehouse) lookUp(ctx context.Context, s scanSource, at int64, found map[uint64]int64) error {
 	from := at - recent.Milliseconds()
 	newer := fmt.Sprintf("AND device IN (SELECT device FROM {db}.raw_latest GROUP BY device HAVING toUnixTimestamp64Milli(max(%s)) > %d)", s.arrival, at)
-	if err := w.arrivalsOf(ctx, sinceSQL(s, from, at, newer), bringUp(found)); err != nil {
+	if err := w.arrivalsOf(ctx, sinceSQL(s, from, at, newer, false), bringUp(found)); err != nil {
 		return err
 	}
 	missed := map[uint64]int64{}
@@ -283,13 +330,17 @@ func (w *Warehouse) lookUp(ctx context.Context, s scanSource, at int64, found ma
 	return err
 }
 
-// arrivalsOf runs a statement of devices and arrivals and visits its rows.
-func (w *Warehouse) arrivalsOf(ctx context.Context, sql string, visit func(device uint64, arrived int64)) error {
+// arrivalsOf runs a statement of devices, arrivals and perhaps delays, and visits its rows.
+func (w *Warehouse) arrivalsOf(ctx context.Context, sql string, visit func(device uint64, came, delay int64)) error {
 	defer w.metrics.time("arrivals", time.Now())
 	err := w.stream(ctx, sql+" SETTINGS output_format_arrow_compression_method = 'none'", func(r arrow.Record) error {
-		at := r.Column(1).(*array.Int64).Int64Values()
+		came := r.Column(1).(*array.Int64).Int64Values()
+		delay := came // of no matter
+		if r.NumCols() > 2 {
+			delay = r.Column(2).(*array.Int64).Int64Values()
+		}
 		for i, d := range r.Column(0).(*array.Uint64).Uint64Values() {
-			visit(d, at[i])
+			visit(d, came[i], delay[i])
 		}
 		return nil
 	})

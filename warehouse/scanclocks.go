@@ -34,7 +34,10 @@ func (w *Warehouse) clocks(ctx context.Context, s analyzer.Scan) (arrow.Record, 
 		if slices.IndexFunc(s.Columns, func(c analyzer.Column) bool { return windowOf(c) == window }) < i {
 			continue // looked at already
 		}
-		f, err := w.clockface(ctx, s, window)
+		f, err := w.keptClocks(ctx, s, window)
+		if f == nil && err == nil {
+			f, err = w.clockface(ctx, s, window, nil)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read what clocks say: %w", err)
 		}
@@ -73,6 +76,10 @@ type clockface struct {
 	device       []uint64
 	skew, spread []float64
 
+	ticks *ticks // nil: the last readings of the devices are not kept
+	rings []ring
+	open  []bool // the ring does not say all
+
 	rows  []arrivalRow // of the device at hand
 	heard []analyzer.Heard
 }
@@ -108,7 +115,22 @@ func (f *clockface) finish() {
 		}
 	}
 	skew, spread := analyzer.ClockOf(f.heard)
-	f.skew, f.spread, f.rows = append(f.skew, skew), append(f.spread, spread), f.rows[:0]
+	f.skew, f.spread = append(f.skew, skew), append(f.spread, spread)
+	if f.ticks != nil {
+		f.keep()
+	}
+	f.rows = f.rows[:0]
+}
+
+// keep makes the ring of the device at hand.
+func (f *clockface) keep() {
+	var r ring
+	open := false
+	for _, x := range f.rows {
+		kind := slices.IndexFunc(kinds[:], func(s scanSource) bool { return uint8(s.kind) == x.kind })
+		open = !f.ticks.take(&r, kind, x.stamp+x.delay, x.delay) || open
+	}
+	f.rings, f.open = append(f.rings, r), append(f.open, open)
 }
 
 // stripeOf is how many devices are read at a time, so that what the engine sorts is
@@ -116,11 +138,11 @@ func (f *clockface) finish() {
 const stripeOf = 50_000
 
 // clockface reads the versions that came in a column's window, stripe by stripe of the
-// fleet, and on each processor one.
-func (w *Warehouse) clockface(ctx context.Context, s analyzer.Scan, window analyzer.Column) (*clockface, error) {
+// fleet, and on each processor one. With ticks it makes rings too.
+func (w *Warehouse) clockface(ctx context.Context, s analyzer.Scan, window analyzer.Column, t *ticks) (*clockface, error) {
 	b, settings := &scanBuilder{scan: s}, ""
 	stripes := []string{""}
-	if s.Devices != nil && len(s.Devices) <= maxListed {
+	if s.Devices != nil && (len(s.Devices) <= maxListed || t != nil) {
 		stripes[0] = "AND device IN " + idList(s.Devices)
 	} else {
 		n, err := w.devicesHeard(ctx)
@@ -135,6 +157,7 @@ func (w *Warehouse) clockface(ctx context.Context, s analyzer.Scan, window analy
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, stripe := range stripes {
+		faces[i].ticks = t
 		group.Go(func() error { return w.stream(ctx, arrivalsSQL(b, window, stripe)+settings, faces[i].take) })
 	}
 	if err := group.Wait(); err != nil {
@@ -145,6 +168,7 @@ func (w *Warehouse) clockface(ctx context.Context, s analyzer.Scan, window analy
 		faces[i].finish()
 		all.device = append(all.device, faces[i].device...)
 		all.skew, all.spread = append(all.skew, faces[i].skew...), append(all.spread, faces[i].spread...)
+		all.rings, all.open = append(all.rings, faces[i].rings...), append(all.open, faces[i].open...)
 	}
 	return all, nil
 }
@@ -186,16 +210,22 @@ func (w *Warehouse) devicesHeard(ctx context.Context) (int, error) {
 
 // stripesFor divides n devices into conditions on their hashes, ascending.
 func stripesFor(n int) []string {
-	k := uint64(n/stripeOf + 1)
-	width := math.MaxUint64/k + 1 // 0: all
 	var stripes []string
-	for i := range k {
-		from := i * width
-		to := from + width - 1
-		if i == k-1 {
-			to = math.MaxUint64
-		}
+	from := uint64(0)
+	for _, to := range stripeEnds(n) {
 		stripes = append(stripes, fmt.Sprintf("AND device BETWEEN %d AND %d", from, to))
+		from = to + 1
 	}
 	return stripes
+}
+
+// stripeEnds returns the last hash of each stripe of n devices, ascending.
+func stripeEnds(n int) []uint64 {
+	k := uint64(n/stripeOf + 1)
+	width := math.MaxUint64/k + 1 // 0: all
+	var ends []uint64
+	for i := range k - 1 {
+		ends = append(ends, (i+1)*width-1)
+	}
+	return append(ends, math.MaxUint64)
 }

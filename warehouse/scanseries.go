@@ -10,7 +10,6 @@ import (
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"belfry/analyzer"
 )
@@ -21,12 +20,24 @@ import (
 // of handing the rows over (1.2 million readings of 200,000 devices: 3.1 s and 0.24 s).
 func (w *Warehouse) Series(ctx context.Context, s analyzer.Series) (arrow.Record, error) {
 	defer w.metrics.time("series", time.Now())
-	b := binning{from: s.From.UnixMilli(), step: s.Step.Milliseconds()}
+	if r, err := w.keptSeries(ctx, s); r != nil || err != nil {
+		return r, err
+	}
+	b, err := w.binsOf(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return b.record(), nil
+}
+
+// binsOf reads the bins of a series.
+func (w *Warehouse) binsOf(ctx context.Context, s analyzer.Series) (*binning, error) {
+	b := &binning{from: s.From.UnixMilli(), step: s.Step.Milliseconds()}
 	if err := w.stream(ctx, seriesSQL(s), b.take); err != nil {
 		return nil, fmt.Errorf("read the bins of a series: %w", err)
 	}
 	b.end()
-	return b.record(), nil
+	return b, nil
 }
 
 // seriesSQL writes a series as one SELECT of every version in the order of the
@@ -112,35 +123,20 @@ func (b *binning) record() arrow.Record {
 	}
 	slices.SortStableFunc(order, func(x, y int32) int { return cmp.Compare(b.runs[x].device, b.runs[y].device) })
 	n := len(b.bins)
-	device, bin := make([]uint64, 0, n), make([]uint32, 0, n)
-	in, out, rows := make([]float64, 0, n), make([]float64, 0, n), make([]float64, 0, n)
+	r := seriesColumns{make([]uint64, 0, n), make([]uint32, 0, n), make([]float64, 0, n), make([]float64, 0, n), make([]float64, 0, n)}
 	for _, i := range order {
 		begin := 0
 		if i > 0 {
 			begin = b.runs[i-1].end
 		}
 		for _, s := range b.bins[begin:b.runs[i].end] {
-			if last := len(bin) - 1; last >= 0 && device[last] == b.runs[i].device && bin[last] == s.bin {
-				in[last], out[last], rows[last] = in[last]+s.in, out[last]+s.out, rows[last]+s.rows
+			if last := len(r.bin) - 1; last >= 0 && r.device[last] == b.runs[i].device && r.bin[last] == s.bin {
+				r.in[last], r.out[last], r.rows[last] = r.in[last]+s.in, r.out[last]+s.out, r.rows[last]+s.rows
 				continue
 			}
-			device, bin = append(device, b.runs[i].device), append(bin, s.bin)
-			in, out, rows = append(in, s.in), append(out, s.out), append(rows, s.rows)
+			r.device, r.bin = append(r.device, b.runs[i].device), append(r.bin, s.bin)
+			r.in, r.out, r.rows = append(r.in, s.in), append(r.out, s.out), append(r.rows, s.rows)
 		}
 	}
-	return seriesRecord(device, bin, in, out, rows)
-}
-
-func seriesRecord(device []uint64, bin []uint32, in, out, rows []float64) arrow.Record {
-	r := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{
-		{Name: "device", Type: arrow.PrimitiveTypes.Uint64}, {Name: "bin", Type: arrow.PrimitiveTypes.Uint32},
-		{Name: "in", Type: arrow.PrimitiveTypes.Float64}, {Name: "out", Type: arrow.PrimitiveTypes.Float64}, {Name: "rows", Type: arrow.PrimitiveTypes.Float64},
-	}, nil))
-	defer r.Release()
-	r.Field(0).(*array.Uint64Builder).AppendValues(device, nil)
-	r.Field(1).(*array.Uint32Builder).AppendValues(bin, nil)
-	for i, column := range [][]float64{in, out, rows} {
-		r.Field(2+i).(*array.Float64Builder).AppendValues(column, nil)
-	}
-	return r.NewRecord()
+	return r.record()
 }

@@ -126,6 +126,7 @@ type Warehouse struct {
 	insert  sync.Pool // of *encoder
 	latest  latest
 	again   again
+	bins    keptBins
 }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
