@@ -614,6 +614,7 @@ func (f *faults) check() {
 		f.t.Errorf("%d readings in the warehouse, %d are wanted; %d are wrong", len(got), len(wanted), wrong)
 	}
 	f.checkVersions(db, ids)
+	f.checkHeard(db)
 	f.t.Logf("%d readings, each there once with its last value", len(got))
 }
 
@@ -641,6 +642,20 @@ func (p *producer) counts() map[string]uint32 {
 		}
 	}
 	return wanted
+}
+
+// checkHeard holds what is noted of last arrivals, beside the readings, against them.
+func (f *faults) checkHeard(db string) {
+	f.t.Helper()
+	for _, kind := range []string{"count", "heartbeat"} {
+		readings := "SELECT device, max(ts), max(ts + toIntervalMillisecond(delay)) FROM " + db + ".raw_" + kind + "s GROUP BY device"
+		noted := strings.ReplaceAll("SELECT device, max(K_ts), max(K_arrival) FROM "+db+".raw_latest GROUP BY device HAVING max(K_ts) > 0", "K", kind)
+		for _, sql := range []string{readings + " EXCEPT " + noted, noted + " EXCEPT " + readings} {
+			if rows := f.clickhouse.query(f.t, sql); len(rows) > 0 {
+				f.t.Errorf("%s: %d rows, the first %v; want none", sql, len(rows), rows[0])
+			}
+		}
+	}
 }
 
 // checkVersions counts what was inserted: each record of the log is one version

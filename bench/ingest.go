@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -152,10 +153,9 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 	}
 	ways := []way{{what: "read and throw away", do: func(int, *lap) error { return b.discard(ctx) }, median: &r.Discard}}
 	if b.o.Warehouse != nil {
-		limit := &engineLimit{b: b}
-		limit.prepare()
+		limit := &engineLimit{b}
 		r.Engine = new(Pace)
-		ways = append(ways, way{what: "insert alone", do: func(int, *lap) error { return limit.run(ctx) }, median: r.Engine})
+		ways = append(ways, way{what: "insert alone", do: func(_ int, l *lap) error { return limit.run(ctx, l) }, median: r.Engine})
 	}
 	if b.o.Warehouse != nil && !b.o.NoPeer {
 		r.Kafka = new(Pace)
@@ -198,6 +198,7 @@ func (b *ingestBench) inTurn(ctx context.Context, ways []way) error {
 				continue
 			}
 			b.o.Progress(fmt.Sprintf("%s: %s, round %d of %d", b.format.name, w.what, round+1, b.o.Rounds))
+			debug.FreeOSMemory() // what the way before has given up
 			p, err := paceOf(b.o.Readings, func(l *lap) error { return w.do(round, l) })
 			if err != nil {
 				return err

@@ -3,9 +3,11 @@ package bench
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"belfry/analyzer"
+	"belfry/telemetry"
 	"belfry/warehouse"
 )
 
@@ -42,18 +44,24 @@ func (b *storageBench) state(ctx context.Context) error {
 // fillState gives each device a heartbeat of the last quarter of an hour, and one
 // in twenty another of the last minute.
 func fillState(ctx context.Context, w *warehouse.Warehouse, devices int, now time.Time) error {
-	const heartbeats = `INSERT INTO {db}.raw_heartbeats (device, ts, delay, offset, fw) SELECT xxHash64('FC-' || toString(number)),
-		fromUnixTimestamp64Milli(toInt64(%d - number * 7919 %% %d), 'UTC'), 100, number, '5.2.1' FROM numbers(%d) %s SETTINGS max_insert_block_size = 1000000`
-	for _, sql := range []string{
-		fmt.Sprintf(heartbeats, now.Add(-2*time.Minute).UnixMilli(), 780_000, devices, ""),
-		fmt.Sprintf(heartbeats, now.UnixMilli(), 50_000, devices, "WHERE number % 20 = 0"),
-		"OPTIMIZE TABLE {db}.raw_latest FINAL",
-	} {
-		if _, err := w.Query(ctx, "fill", sql, "Null", nil); err != nil {
-			return err
+	var b telemetry.Batch
+	h := &b.Heartbeats
+	for i := range devices {
+		of := []int64{now.Add(-2*time.Minute).UnixMilli() - int64(i)*7919%780_000}
+		if i%20 == 0 {
+			of = append(of, now.UnixMilli()-int64(i)*7919%50_000)
+		}
+		for _, ts := range of {
+			h.Device, h.Firmware = append(h.Device, telemetry.IDOf("FC-"+strconv.Itoa(i))), append(h.Firmware, "5.2.1")
+			h.TS, h.Arrival, h.Offset = append(h.TS, ts), append(h.Arrival, ts+100), append(h.Offset, int64(i))
+			h.MeasureEnd = append(h.MeasureEnd, 0)
 		}
 	}
-	return nil
+	if err := w.Insert(ctx, &b); err != nil {
+		return err
+	}
+	_, err := w.Query(ctx, "fill", "OPTIMIZE TABLE {db}.raw_latest FINAL", "Null", nil)
+	return err
 }
 
 func lastArrivals(ctx context.Context, w *warehouse.Warehouse, asOf time.Time, devices int) error {

@@ -17,6 +17,7 @@ type encoder struct {
 	order   order
 	sorted  telemetry.Batch
 	touched touched
+	heard   heard
 
 	buf   proto.Buffer
 	delay proto.ColInt64
@@ -51,12 +52,7 @@ func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 			return err
 		}
 	}
-	if n := b.Heartbeats.Len(); n > 0 {
-		if err := w.insertBlock(ctx, e, "raw_heartbeats", n, e.heartbeats(e.sortHeartbeats(&b.Heartbeats))); err != nil {
-			return fmt.Errorf("insert %d heartbeats: %w", n, err)
-		}
-	}
-	return nil
+	return w.insertHeartbeats(ctx, e, &b.Heartbeats)
 }
 
 // noteArrivals tells those who keep what they know of arrivals that a batch is there.
@@ -81,7 +77,22 @@ func (w *Warehouse) insertCounts(ctx context.Context, e *encoder, c *telemetry.C
 	if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(c)); err != nil {
 		return fmt.Errorf("insert %d counts: %w", n, err)
 	}
+	if err := w.hear(ctx, e, counts, c.Device, c.TS, c.Arrival); err != nil {
+		return err
+	}
 	return w.touch(ctx, e, c)
+}
+
+func (w *Warehouse) insertHeartbeats(ctx context.Context, e *encoder, h *telemetry.Heartbeats) error {
+	n := h.Len()
+	if n == 0 {
+		return nil
+	}
+	h = e.sortHeartbeats(h)
+	if err := w.insertBlock(ctx, e, "raw_heartbeats", n, e.heartbeats(h)); err != nil {
+		return fmt.Errorf("insert %d heartbeats: %w", n, err)
+	}
+	return w.hear(ctx, e, heartbeats, h.Device, h.TS, h.Arrival)
 }
 
 func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, rows int, columns []proto.InputColumn) error {

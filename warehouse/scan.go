@@ -109,12 +109,13 @@ type scanSource struct {
 	kind    telemetry.Kind
 	table   string
 	last    string // the columns of the version that counts, as a tuple
-	arrival string // the column of raw_latest
+	ts      string // the column of raw_latest
+	arrival string // the same
 }
 
 var (
-	counts     = scanSource{telemetry.Count, "raw_counts", "(`in`, `out`)", "count_arrival"}
-	heartbeats = scanSource{telemetry.Heartbeat, "raw_heartbeats", "measurements", "heartbeat_arrival"}
+	counts     = scanSource{telemetry.Count, "raw_counts", "(`in`, `out`)", "count_ts", "count_arrival"}
+	heartbeats = scanSource{telemetry.Heartbeat, "raw_heartbeats", "measurements", "heartbeat_ts", "heartbeat_arrival"}
 )
 
 func (s scanSource) has(c analyzer.Column) bool { return c.Kind == 0 || c.Kind == s.kind }
