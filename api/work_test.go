@@ -124,6 +124,50 @@ func TestASupplierSeesItsOwnCasesAlone(t *testing.T) {
 	h.call("xovis", "GET", "/api/v1/incidents/INC-000001/timeline", "").want(t, 200, "exchange it")
 }
 
+// TestASupplierSeesWhatItReports has a supplier report, and its case go on to another
+// supplier and come back: each reads the shared notes that were written while it had it.
+func TestASupplierSeesWhatItReports(t *testing.T) {
+	h := newHouse(t)
+	for _, supplier := range []string{"xovis", "irisys"} {
+		h.token[supplier] = h.call("admin", "POST", "/api/v1/tokens", `{"name":"`+supplier+`","role":"third_line","supplier":"`+supplier+`"}`).want(t, 201, "").json["secret"].(string)
+	}
+	made := h.call("xovis", "POST", "/api/v1/incidents", `{"summary":"firmware 5 loses counts","site":"paris"}`).want(t, 201, `"supplier":"xovis"`)
+	ref := made.json["ref"].(string)
+	path := "/api/v1/incidents/" + ref
+	if list := h.call("xovis", "GET", "/api/v1/incidents", "").want(t, 200, ref); len(list.items()) != 1 {
+		t.Errorf("it sees %d incidents; want the one that it has reported", len(list.items()))
+	}
+	h.call("irisys", "GET", path, "").want(t, 404, "")
+	h.call("first_line", "GET", path, "").want(t, 200, `"level":3`)
+
+	note := func(who, text string) {
+		h.call(who, "POST", path+"/comments", `{"text":"`+text+`","shared":true}`).want(t, 201, "")
+	}
+	move := func(who, body string) { h.call(who, "POST", path+"/transitions", body).want(t, 200, "") }
+	reads := func(who string, want ...string) {
+		t.Helper()
+		for _, list := range []string{path + "/timeline", "/api/v1/history?site=paris"} {
+			text := h.call(who, "GET", list, "").want(t, 200, "").text
+			for _, note := range []string{"price of xovis", "for whom it may be", "price of irisys"} {
+				if got := strings.Contains(text, note); got != slices.Contains(want, note) {
+					t.Errorf("%s reads %q in %s: %v", who, note, list, got)
+				}
+			}
+		}
+	}
+	note("xovis", "price of xovis")
+	move("xovis", `{"transition":"return","summary":"not ours"}`)
+	note("second_line", "for whom it may be")
+	move("second_line", `{"transition":"escalate","reason":"x","supplier":"irisys"}`)
+	note("second_line", "price of irisys")
+	reads("irisys", "for whom it may be", "price of irisys")
+	h.call("xovis", "GET", path, "").want(t, 404, "")
+	move("irisys", `{"transition":"return","summary":"not ours either"}`)
+	move("second_line", `{"transition":"escalate","reason":"x","supplier":"xovis"}`)
+	reads("xovis", "price of xovis", "for whom it may be")
+	reads("second_line", "price of xovis", "for whom it may be", "price of irisys")
+}
+
 func TestActions(t *testing.T) {
 	h := newHouse(t)
 	h.call("first_line", "POST", moves, `{"transition":"take"}`).want(t, 200, "")

@@ -82,9 +82,9 @@ func seedTickets(ctx context.Context, file string, at time.Time) error {
 var varied = map[string]string{
 	"id":         "i.id + 1000 * ?1",
 	"key":        "i.key || ?1",
-	"open_key":   "NULL",
+	"open":       "0",
 	"state":      "CASE WHEN (i.id + ?1) % 50 THEN 'closed' ELSE 'in_progress' END",
-	"category":   "CASE (i.id + ?1) % 7 WHEN 0 THEN 'data_gap' WHEN 1 THEN 'clock_skew' ELSE i.category END",
+	"category":   "CASE (i.id + ?1) % 7 WHEN 0 THEN 'data_gap' WHEN 1 THEN 'clock_skew' ELSE json_extract(i.data, '$.category') END",
 	"site":       "printf('site-%04d', (i.id + 37 * ?1) % 2000)",
 	"device":     "printf('FC-%06d', i.id + 1000 * (?1 % 100))",
 	"words":      "printf(' fc %06d at site %04d has been silent for 3d', i.id + 1000 * (?1 % 100), (i.id + 37 * ?1) % 2000)",
@@ -94,7 +94,7 @@ var varied = map[string]string{
 	"clock":      "CASE (i.id + ?1) % 1000 WHEN 0 THEN 'breached' ELSE 'met' END",
 	"updated_at": "i.updated_at + 60000 * ?1",
 	"timer_at":   "NULL",
-	"sort":       "(SELECT s.id FROM sorts s WHERE s.category = %s AND s.state = %s AND s.level = %s AND s.priority = %s AND s.clock = %s AND s.kind = i.kind AND s.condition = i.condition AND s.rule = i.rule)",
+	"sort":       "(SELECT s.id FROM sorts o, sorts s WHERE o.id = i.sort AND s.category = %s AND s.state = %s AND s.level = %s AND s.priority = %s AND s.clock = %s AND s.kind = o.kind AND s.condition = o.condition AND s.rule = o.rule)",
 }
 
 // sorts are all the sorts that varied makes.
@@ -147,7 +147,7 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 	if _, err := db.ExecContext(ctx, sorts); err != nil {
 		return err
 	}
-	if _, err := db.ExecContext(ctx, "UPDATE incidents SET data = unpacked(data)"); err != nil {
+	if _, err := db.ExecContext(ctx, "UPDATE incidents SET data = unpacked(coalesce(data, (SELECT e.after FROM events e WHERE e.incident = incidents.id AND e.seq = 1)))"); err != nil {
 		return fmt.Errorf("unpack the incidents: %w", err)
 	}
 	for k := 1; k < times; k++ {
@@ -157,7 +157,7 @@ func multiply(ctx context.Context, db *sql.DB, times int, progress func(done int
 		progress((k + 1) * seedIncidents)
 	}
 	for _, statement := range append(indexes, "UPDATE sorts SET count = (SELECT COUNT(*) FROM incidents i WHERE i.sort = sorts.id)",
-		"INSERT INTO search (rowid, title, body) SELECT id, trim(words), replace(category, '_', ' ') FROM incidents WHERE id > 0 ORDER BY id",
+		"INSERT INTO search (rowid, title, body) SELECT i.id, trim(i.words), replace(s.category, '_', ' ') FROM incidents i CROSS JOIN sorts s ON s.id = i.sort WHERE i.id > 0 ORDER BY i.id",
 		"UPDATE counters SET value = (SELECT max(id) FROM incidents) WHERE name = 'indexed'") {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("index the incidents: %w", err)

@@ -29,6 +29,7 @@ type Event struct {
 	Text     string               `json:"text,omitempty"`     // a comment, or why
 	Internal bool                 `json:"internal,omitempty"` // for the desk's eyes only
 	Shared   bool                 `json:"shared,omitempty"`   // internal, and for the supplier's eyes too
+	Supplier string               `json:"supplier,omitempty"` // of a shared note: for whose eyes; "" for whichever comes to have it
 	Evidence []telemetry.Evidence `json:"evidence,omitempty"` // frozen when the rule fired
 }
 

@@ -22,7 +22,9 @@ type FeedQuery struct {
 func (a Actor) Follow(q *FeedQuery) bool { return a.narrow(&q.Site, &q.Level, &q.Supplier) }
 
 // Reads reports whether the actor may read an event of an incident that it sees:
-// internal notes are for the desk and the NOC, and the shared ones for the supplier.
+// internal notes are for the desk and the NOC, and the shared ones for the supplier that
+// had it when they were written.
 func (a Actor) Reads(e *Event) bool {
-	return !e.Internal || a.automatic() || a.Role.OnDesk() || a.Role == NOC || e.Shared && a.Role == ThirdLine
+	own := a.Supplier == "" || e.Supplier == "" || e.Supplier == a.Supplier
+	return !e.Internal || a.automatic() || a.Role.OnDesk() || a.Role == NOC || e.Shared && a.Role == ThirdLine && own
 }

@@ -299,7 +299,7 @@ func (c *change) event(kind Transition, before, after []byte) Event {
 	e := Event{
 		Ref: c.inc.Ref, Seq: c.inc.Version, At: c.at, Kind: kind, Before: before, After: after,
 		Actor: c.actor.Name, Source: c.actor.Source, Request: c.actor.Request,
-		Text: c.req.Text, Internal: c.req.Internal || c.req.Shared, Shared: c.req.Shared,
+		Text: c.req.Text, Internal: c.req.Internal || c.req.Shared, Shared: c.req.Shared, Supplier: c.sharedWith(),
 	}
 	if e.Text == "" {
 		e.Text = c.req.Reason

@@ -80,6 +80,14 @@ func (c *change) openVendorCase() {
 	}
 }
 
+// sharedWith returns the supplier for whose eyes a shared note is.
+func (c *change) sharedWith() string {
+	if !c.req.Shared {
+		return ""
+	}
+	return c.inc.With()
+}
+
 // handBack takes it from the supplier's people once it is no longer with them: nobody
 // has what they can't see. Work without an owner is new again.
 func (c *change) handBack(before *Incident) {

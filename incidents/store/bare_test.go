@@ -77,7 +77,7 @@ func BenchmarkBareChange(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := tx.Exec("UPDATE incidents SET data = (SELECT data FROM incidents WHERE id = 1), assignee = ?, version = ? WHERE id = 2", actor.Name, n); err != nil {
+		if _, err := tx.Exec("UPDATE incidents SET data = (SELECT data FROM incidents WHERE id = 1), assignee = ?, updated_at = ? WHERE id = 2", actor.Name, n); err != nil {
 			b.Fatal(err)
 		}
 		if _, err := tx.Exec(`INSERT INTO events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence)

@@ -106,12 +106,20 @@ func testOlderDatabase(t *testing.T, open opener) {
 	}
 	desk := told(t, s, summaries...)
 	solve(t, desk, "INC-000003", "new fuse", noon)
+	foundOnce := func(when string) {
+		t.Helper()
+		if hits, err := s.Search(ctx, incidents.SearchQuery{Q: "new fuse", Limit: 5}); err != nil || len(hits) != 1 || hits[0].Ref != "INC-000003" {
+			t.Errorf("%s, what was solved is found as %v, %v", when, hits, err)
+		}
+	}
+	foundOnce("while nothing is in the index yet")
 	for _, statement := range []string{"UPDATE incidents SET words = 'door 2 is dark', opened_at = 0 WHERE id = 3", "DELETE FROM endings"} { // as it was before
 		if _, err := s.write.ExecContext(ctx, statement); err != nil {
 			t.Fatal(err)
 		}
 	}
 	index(t, s)
+	foundOnce("once all is in the index")
 	if list, err := s.SolvedBefore(ctx, incidents.SolvedQuery{Site: "paris", Limit: 5}); err != nil || len(list) != 1 {
 		t.Errorf("got %d solved, %v; want the one that was solved before", len(list), err)
 	}

@@ -82,8 +82,8 @@ func (t *ticketTx) countDevices(into map[string]int, marks string, args []any) e
 
 // Firing implements incidents.Tx.
 func (t *ticketTx) Firing(rule, site string) ([]incidents.Incident, error) {
-	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents WHERE site = ? AND rule = ? AND open_key IS NOT NULL
-		AND state IN ('new', 'in_progress', 'pending') ORDER BY id`, site, rule)
+	list, err := rowsOf(t.ctx, t.tx, `WHERE site = ? AND open = 1
+		AND sort IN (SELECT id FROM sorts WHERE rule = ? AND state IN ('new', 'in_progress', 'pending')) ORDER BY id`, site, rule)
 	if err != nil {
 		return nil, fmt.Errorf("read what fires at %s: %w", site, err)
 	}
@@ -92,8 +92,8 @@ func (t *ticketTx) Firing(rule, site string) ([]incidents.Incident, error) {
 
 // Children implements incidents.Tx.
 func (t *ticketTx) Children(ref string) ([]incidents.Incident, error) {
-	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents WHERE parent = ?
-		AND state IN ('new', 'in_progress', 'pending') ORDER BY id`, ref)
+	list, err := rowsOf(t.ctx, t.tx, `WHERE parent = ?
+		AND sort IN (SELECT id FROM sorts WHERE state IN ('new', 'in_progress', 'pending')) ORDER BY id`, ref)
 	if err != nil {
 		return nil, fmt.Errorf("read what %s stands for: %w", ref, err)
 	}

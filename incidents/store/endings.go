@@ -59,7 +59,7 @@ func (t *ticketTx) saveEnding(id int64, inc *incidents.Incident) error {
 func (t *ticketTx) Makes(devices []string) (map[string]incidents.Make, error) {
 	out := map[string]incidents.Make{}
 	for chunk := range slices.Chunk(devices, keysAtOnce) {
-		rows, err := t.tx.QueryContext(t.ctx, "SELECT name, labels, firmware FROM devices WHERE name IN ("+marks(len(chunk))+")", anys(chunk)...)
+		rows, err := t.tx.QueryContext(t.ctx, "SELECT name, labels, firmware FROM devices WHERE name IN ("+marks(len(chunk))+") AND (labels <> '' OR firmware <> '')", anys(chunk)...)
 		if err == nil {
 			err = eachMake(rows, out)
 		}
@@ -137,7 +137,7 @@ func (t *Tickets) SolvedBefore(ctx context.Context, q incidents.SolvedQuery) ([]
 		id, _ := idOf(ref)
 		f.add("incident <> ?", id)
 	}
-	list, err := rowsOf(ctx, t.read, `SELECT data FROM incidents WHERE id IN (SELECT incident FROM endings`+f.where()+
+	list, err := rowsOf(ctx, t.read, `WHERE id IN (SELECT incident FROM endings`+f.where()+
 		` ORDER BY incident DESC LIMIT ?) ORDER BY id DESC`, append(f.args, q.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("read what was solved before: %w", err)
@@ -179,19 +179,15 @@ func (t *Tickets) Opened(ctx context.Context, q incidents.OpenedQuery, take func
 	if q.Site != "" {
 		f.add(t.hint+"site = ?", q.Site)
 	}
-	f.level(t.hint+"level", q.Level)
+	f.ofLevel(t.hint+"sort", q.Level)
 	f.text("supplier", q.Supplier)
-	rows, err := t.read.QueryContext(ctx, "SELECT data FROM incidents"+f.where(), f.args...)
+	rows, err := t.read.QueryContext(ctx, "SELECT "+whole+" FROM incidents"+f.where(), f.args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var data sql.RawBytes
-		if err := rows.Scan(&data); err != nil {
-			return err
-		}
-		inc, err := incidentOf(data)
+		inc, err := scanIncident(rows)
 		if err != nil {
 			return err
 		}
@@ -206,9 +202,9 @@ func (t *Tickets) Opened(ctx context.Context, q incidents.OpenedQuery, take func
 // an action is due, its incident's number and its own.
 func (t *Tickets) OpenActions(ctx context.Context, q incidents.ActionQuery) ([]incidents.OpenAction, error) {
 	f := filter{dialect: t.dialect}
-	f.text("i.site", q.Site)
-	f.level("i.level", q.Level)
-	f.text("i.supplier", q.Supplier)
+	f.text("incidents.site", q.Site)
+	f.ofLevel("incidents.sort", q.Level)
+	f.text("incidents.supplier", q.Supplier)
 	if q.Assignee != "" {
 		f.add("o.assignee IN ('', ?)", q.Assignee)
 	}
@@ -219,7 +215,7 @@ func (t *Tickets) OpenActions(ctx context.Context, q incidents.ActionQuery) ([]i
 		}
 		f.add("(o.due_at, o.incident, o.action) > (?, ?, ?)", due, incident, action)
 	}
-	rows, err := t.read.QueryContext(ctx, `SELECT o.action, i.data FROM open_actions o JOIN incidents i ON i.id = o.incident`+f.where()+
+	rows, err := t.read.QueryContext(ctx, `SELECT o.action, `+whole+` FROM open_actions o JOIN incidents ON incidents.id = o.incident`+f.where()+
 		` ORDER BY o.due_at, o.incident, o.action LIMIT ?`, append(f.args, q.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list the open actions: %w", err)
@@ -228,11 +224,7 @@ func (t *Tickets) OpenActions(ctx context.Context, q incidents.ActionQuery) ([]i
 	var list []incidents.OpenAction
 	for rows.Next() {
 		var id int
-		var data sql.RawBytes
-		if err := rows.Scan(&id, &data); err != nil {
-			return nil, fmt.Errorf("list the open actions: %w", err)
-		}
-		inc, err := incidentOf(data)
+		inc, err := scanIncident(scanAfter{rows, []any{&id}})
 		if err != nil {
 			return nil, fmt.Errorf("list the open actions: %w", err)
 		}

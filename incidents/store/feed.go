@@ -23,11 +23,11 @@ func (t *Tickets) Feed(ctx context.Context, q incidents.FeedQuery) ([]incidents.
 	f.add("e.id > ?", q.After)
 	f.add("e.id <= ?", q.To)
 	f.text("i.site", q.Site)
-	f.level("i.level", q.Level)
+	f.ofLevel("i.sort", q.Level)
 	f.text("i.supplier", q.Supplier)
 	// The cross join keeps the planner from walking all incidents of the site.
 	rows, err := t.read.QueryContext(ctx, `SELECT e.id, i.site, e.incident, e.seq, e.at, e.actor, e.source, e.request, e.kind,
-		e.before, e.after, e.text, e.internal, e.shared, NULL FROM events e CROSS JOIN incidents i`+f.where()+` AND i.id = e.incident ORDER BY e.id`, f.args...)
+		e.before, e.after, e.text, e.internal, e.shared, e.supplier, NULL FROM events e CROSS JOIN incidents i`+f.where()+` AND i.id = e.incident ORDER BY e.id`, f.args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the events after %d: %w", q.After, err)
 	}

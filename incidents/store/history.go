@@ -16,13 +16,13 @@ func (t *Tickets) History(ctx context.Context, q incidents.HistoryQuery) ([]inci
 		f.add("i.reporter <> ''") // as the index has it
 	}
 	f.text("i.site", q.Site)
-	f.level("i.level", q.Level)
+	f.ofLevel("i.sort", q.Level)
 	f.text("i.supplier", q.Supplier)
 	if q.Before > 0 {
 		f.add("e.id < ?", q.Before)
 	}
 	rows, err := t.read.QueryContext(ctx, `SELECT e.id, i.site, e.incident, e.seq, e.at, e.actor, e.source, e.request, e.kind,
-		e.before, e.after, e.text, e.internal, e.shared, NULL FROM incidents i CROSS JOIN events e`+f.where()+` AND e.incident = i.id ORDER BY e.id DESC LIMIT ?`,
+		e.before, e.after, e.text, e.internal, e.shared, e.supplier, NULL FROM incidents i CROSS JOIN events e`+f.where()+` AND e.incident = i.id ORDER BY e.id DESC LIMIT ?`,
 		append(f.args, q.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("read a history: %w", err)

@@ -36,6 +36,13 @@ func (f *filter) level(column string, level int) {
 	}
 }
 
+// ofLevel asks for incidents of a level by the column with their sort; 0 for any.
+func (f *filter) ofLevel(sort string, level int) {
+	if level > 0 {
+		f.add(sort+" IN (SELECT id FROM sorts WHERE level = ?)", level)
+	}
+}
+
 // words asks for every word of q in one of the columns, as it is.
 func (f *filter) words(q string, columns ...string) {
 	for word := range strings.FieldsSeq(q) {
@@ -145,7 +152,7 @@ func (t *Tickets) listed(ctx context.Context, f incidentFilter, limit int) ([]in
 // page returns the incidents with the numbers that a query finds by indexes: only
 // the page's rows, which are long, are then read.
 func (t *Tickets) page(ctx context.Context, numbers string, args []any) ([]incidents.Incident, error) {
-	list, err := rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN ("+numbers+") ORDER BY id DESC", args...)
+	list, err := rowsOf(ctx, t.read, "WHERE id IN ("+numbers+") ORDER BY id DESC", args...)
 	if err != nil {
 		return nil, fmt.Errorf("list incidents: %w", err)
 	}
@@ -210,7 +217,7 @@ func (t *Tickets) Events(ctx context.Context, ref string, after int64, limit int
 	if !ok {
 		return nil, incidents.ErrNotFound
 	}
-	rows, err := t.read.QueryContext(ctx, `SELECT seq, at, actor, source, request, kind, before, after, text, internal, shared, evidence
+	rows, err := t.read.QueryContext(ctx, `SELECT seq, at, actor, source, request, kind, before, after, text, internal, shared, supplier, evidence
 		FROM events WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?`, id, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline of %s: %w", ref, err)
@@ -231,7 +238,7 @@ func (t *Tickets) Events(ctx context.Context, ref string, after int64, limit int
 func scanEvent(rows scanner) (e incidents.Event, err error) {
 	var at sql.NullInt64
 	var texts [3][]byte // before, after, evidence
-	err = rows.Scan(&e.Seq, &at, &e.Actor, &e.Source, &e.Request, &e.Kind, &texts[0], &texts[1], &e.Text, &e.Internal, &e.Shared, &texts[2])
+	err = rows.Scan(&e.Seq, &at, &e.Actor, &e.Source, &e.Request, &e.Kind, &texts[0], &texts[1], &e.Text, &e.Internal, &e.Shared, &e.Supplier, &texts[2])
 	if err != nil {
 		return e, err
 	}

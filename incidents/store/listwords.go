@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"belfry/incidents"
@@ -16,8 +15,7 @@ import (
 const fewRows = 10_000
 
 // withWords lists the incidents whose summaries hold all words: those that are not in
-// the index yet by their words alone, the newest of the others one by one, and the rest
-// by the index.
+// the index yet and the newest of the others one by one, and the rest by the index.
 func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents.Incident, error) {
 	list := phrases(q.Q)
 	if len(list) == 0 {
@@ -32,36 +30,18 @@ func (t *Tickets) withWords(ctx context.Context, q incidents.Query) ([]incidents
 	if narrow {
 		return t.listed(ctx, look, q.Limit)
 	}
-	newest, to, err := t.fresh(ctx, q, list)
-	if err != nil || len(newest) == q.Limit {
-		return newest, err
+	to, err := indexedTo(ctx, t.read)
+	if err != nil {
+		return nil, err
 	}
 	from := max(0, to-newestLooked)
-	look.add(look.id+" > ? AND "+look.id+" <= ?", from, to)
-	looked, err := t.listed(ctx, look, q.Limit-len(newest))
-	newest = append(newest, looked...)
+	look.add(look.id+" > ?", from)
+	newest, err := t.listed(ctx, look, q.Limit)
 	if err != nil || len(newest) == q.Limit || from == 0 {
 		return newest, err
 	}
 	older, err := t.indexed(ctx, q, list, from, q.Limit-len(newest))
 	return append(newest, older...), err
-}
-
-// fresh lists the incidents that are not in the index yet, and returns up to which
-// number the others are. That is asked last: what comes into the index meanwhile is
-// found there.
-func (t *Tickets) fresh(ctx context.Context, q incidents.Query, list [][]string) (found []incidents.Incident, to int64, err error) {
-	f := t.conditions(q, 0)
-	f.holds("text", list)
-	found, err = rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN (SELECT i.id FROM fresh_words w CROSS JOIN incidents i"+f.where()+
-		" AND i.id = w.number ORDER BY w.number DESC LIMIT ?) ORDER BY id DESC", append(f.args, q.Limit)...)
-	if err != nil {
-		return nil, 0, fmt.Errorf("list incidents by their words: %w", err)
-	}
-	if to, err = indexedTo(ctx, t.read); err != nil {
-		return nil, 0, err
-	}
-	return slices.DeleteFunc(found, func(inc incidents.Incident) bool { id, _ := idOf(inc.Ref); return id <= to }), to, nil
 }
 
 // holds asks for phrases in a column that holds words as spaced writes them.
@@ -103,7 +83,7 @@ func (t *Tickets) indexed(ctx context.Context, q incidents.Query, list [][]strin
 		f.add("search MATCH ?", t.question(word, asking{title: true}))
 	}
 	f.add("i.id = "+number+" AND "+number+" <= ?", to)
-	found, err := rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN (SELECT i.id FROM "+from+f.where()+
+	found, err := rowsOf(ctx, t.read, "WHERE id IN (SELECT i.id FROM "+from+f.where()+
 		" ORDER BY "+number+" DESC LIMIT ?) ORDER BY id DESC", append(f.args, limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("list incidents by their words: %w", err)

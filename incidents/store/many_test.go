@@ -21,25 +21,27 @@ func many(b testing.TB, s *Tickets, thousands int) {
 		b.Fatal(err)
 	}
 	_, err := s.write.ExecContext(ctx, `WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n WHERE k < `+strconv.Itoa(thousands-1)+`)
-		INSERT INTO incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee, level, priority,
-			updated_at, recovered_at, words, kind, clock, timer_at, parent, data)
-		SELECT i.id + 1000 * k, i.key || k, NULL, i.version, CASE WHEN (i.id + k) % 50 <> 0 THEN 'closed' ELSE 'in_progress' END, i.condition,
-			CASE (i.id + k) % 7 WHEN 0 THEN 'data_gap' ELSE i.category END, i.site || (k % 200), i.device || k, i.rule,
-			CASE WHEN (i.id + k) % 3 <> 0 THEN '' ELSE 'p' || ((i.id + k) % 40) END, 1 + ((i.id + k) % 100) / 97, 1 + i.id % 4,
-			i.updated_at + k * 60000, NULL, i.words, '', CASE (i.id + k) % 1000 WHEN 0 THEN 'breached' ELSE 'met' END, NULL, NULL, i.data
+		INSERT INTO incidents (id, key, open, sort, site, device, assignee, updated_at, opened_at, words, reporter, supplier, data)
+		SELECT i.id + 1000 * k, i.key || k, 0, `+manySort+`, i.site || (k % 200), i.device || k, CASE WHEN (i.id + k) % 3 <> 0 THEN '' ELSE 'p' || ((i.id + k) % 40) END,
+			i.updated_at + k * 60000, i.opened_at, i.words, '', '', (SELECT e.after FROM events e WHERE e.incident = i.id AND e.seq = 1)
 		FROM n CROSS JOIN incidents i`)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, statement := range []string{"DELETE FROM sorts", `INSERT INTO sorts SELECT row_number() OVER (), category, state, level, priority, clock, kind, condition, rule, count(*)
-			FROM incidents GROUP BY category, state, level, priority, clock, kind, condition, rule`,
-		`UPDATE incidents SET sort = (SELECT s.id FROM sorts s WHERE s.category = incidents.category AND s.state = incidents.state AND s.level = incidents.level
-			AND s.priority = incidents.priority AND s.clock = incidents.clock AND s.kind = incidents.kind AND s.condition = incidents.condition AND s.rule = incidents.rule)`} {
+	for _, statement := range []string{`WITH RECURSIVE n(v) AS (SELECT 0 UNION ALL SELECT v + 1 FROM n WHERE v < 63)
+			INSERT INTO sorts SELECT 100 + v, CASE v & 1 WHEN 1 THEN 'data_gap' ELSE category END, CASE v & 2 WHEN 2 THEN 'in_progress' ELSE 'closed' END,
+			1 + (v & 4) / 4, 1 + (v / 8) % 4, CASE v & 32 WHEN 32 THEN 'breached' ELSE 'met' END, '', condition, rule, 0 FROM n CROSS JOIN sorts`,
+		"UPDATE sorts SET count = (SELECT COUNT(*) FROM incidents WHERE sort = sorts.id)"} {
 		if _, err := s.write.ExecContext(ctx, statement); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
+
+// manySort is the number of the sort of the like of incident i that is the k-th: it says
+// the category, state, level, priority and clock that it has.
+const manySort = `100 + CASE (i.id + k) % 7 WHEN 0 THEN 1 ELSE 0 END + CASE (i.id + k) % 50 WHEN 0 THEN 2 ELSE 0 END
+	+ 4 * (((i.id + k) % 100) / 97) + 8 * (i.id % 4) + CASE (i.id + k) % 1000 WHEN 0 THEN 32 ELSE 0 END`
 
 // BenchmarkListAmongMany lists by every filter, one after the other. A search for
 // words alone reads every row, and is left out: it needs an index of its own.

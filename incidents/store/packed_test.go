@@ -73,6 +73,9 @@ func TestRowsOfBothKindsLieBesideOneAnother(t *testing.T) {
 	if err := desk.Receive(ctx, findings(telemetry.Firing, 10, noon)); err != nil {
 		t.Fatal(err)
 	}
+	if err := desk.Receive(ctx, findings(telemetry.Unknown, 2, noon.Add(30e9))); err != nil {
+		t.Fatal(err)
+	}
 	want := holds(t, s)
 	for table, columns := range map[string][]string{"incidents": {"data"}, "events": {"before", "after", "evidence"}} {
 		for _, column := range columns {

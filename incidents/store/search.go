@@ -52,10 +52,10 @@ func appendNew(out, hits []incidents.Hit, limit int) []incidents.Hit {
 // over a long one.
 func (t *Tickets) ranked(ctx context.Context, question string, q incidents.SearchQuery) ([]incidents.Hit, error) {
 	f := filter{dialect: t.dialect}
-	id, from := "search.rowid", "search LEFT JOIN entries e ON e.id = search.rowid LEFT JOIN incidents i ON i.id = search.rowid"
+	id, from := "search.rowid", "search LEFT JOIN entries e ON e.id = search.rowid LEFT JOIN incidents i ON i.id = search.rowid LEFT JOIN sorts o ON o.id = i.sort"
 	score := "-bm25(search, 4.0, 1.0)"
 	if t.numbered {
-		id, from = "search.id", "search LEFT JOIN entries e ON e.id = search.id LEFT JOIN incidents i ON i.id = search.id"
+		id, from = "search.id", "search LEFT JOIN entries e ON e.id = search.id LEFT JOIN incidents i ON i.id = search.id LEFT JOIN sorts o ON o.id = i.sort"
 		score = "ts_rank('{0.25, 0.25, 0.25, 1.0}', vector, CAST(? AS tsquery), 1)"
 		f.args = append(f.args, question)
 		f.add("vector @@ CAST(? AS tsquery)", question)
@@ -88,7 +88,7 @@ func (t *Tickets) ranked(ctx context.Context, question string, q incidents.Searc
 // readable keeps to what may be read: entries, unless they are for the desk alone
 // or of another site, and incidents that have ended.
 func (f *filter) readable(q incidents.SearchQuery) {
-	entry, ended := "e.id IS NOT NULL", "i.state IN ('resolved', 'closed')"
+	entry, ended := "e.id IS NOT NULL", "o.state IN ('resolved', 'closed')"
 	if !q.Internal {
 		entry += " AND NOT e.internal"
 		if !f.numbered {
@@ -111,7 +111,7 @@ func (f *filter) readable(q incidents.SearchQuery) {
 		args = append(args, q.Site)
 	}
 	if q.Level > 0 && ended != "1 = 0" {
-		ended += " AND i.level = ?"
+		ended += " AND o.level = ?"
 		args = append(args, q.Level)
 	}
 	if q.Supplier != "" && ended != "1 = 0" {
@@ -136,7 +136,7 @@ func (t *ticketTx) PutEntry(e incidents.Entry) error {
 		if _, err := t.tx.ExecContext(t.ctx, "DELETE FROM entries WHERE id = ?", id); err != nil {
 			return fmt.Errorf("take %s out of the index: %w", e.Ref, err)
 		}
-		return dropText(t.ctx, t.tx, id)
+		return dropTexts(t.ctx, t.tx, id-1, id)
 	case !known:
 		if id, err = draw(t.ctx, t.tx, "entry", 1); err != nil {
 			return err
@@ -167,15 +167,19 @@ func indexedTo(ctx context.Context, db interface {
 }
 
 // Index implements incidents.Shelf. Incidents come into the index after they were
-// opened and not with that, so that a storm need not wait for it; until then they
-// are found by their words (fresh_words).
+// opened and not with that, so that a storm need not wait for it; until then lists find
+// them by their words in their rows. What is in it already is put there anew.
 func (t *ticketTx) Index(limit int) (int, error) {
 	to, err := indexedTo(t.ctx, t.tx)
 	if err != nil {
 		return 0, err
 	}
-	list, err := rowsOf(t.ctx, t.tx, "SELECT data FROM incidents WHERE id > ? ORDER BY id LIMIT ?", to, limit)
+	list, err := rowsOf(t.ctx, t.tx, "WHERE id > ? ORDER BY id LIMIT ?", to, limit)
 	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	last, _ := idOf(list[len(list)-1].Ref)
+	if err := dropTexts(t.ctx, t.tx, to, last); err != nil {
 		return 0, err
 	}
 	_, err = t.tx.texts().insert(t.ctx, t.tx, len(list), func(args []any, i int) ([]any, error) {
@@ -188,11 +192,8 @@ func (t *ticketTx) Index(limit int) (int, error) {
 	if err := t.renew(to, list); err != nil {
 		return 0, err
 	}
-	to, _ = idOf(list[len(list)-1].Ref)
-	for _, statement := range []string{"UPDATE counters SET value = ? WHERE name = 'indexed'", "DELETE FROM fresh_words WHERE number <= ?"} {
-		if _, err := t.tx.ExecContext(t.ctx, statement, to); err != nil {
-			return 0, fmt.Errorf("write how far the index is: %w", err)
-		}
+	if _, err := t.tx.ExecContext(t.ctx, "UPDATE counters SET value = ? WHERE name = 'indexed'", last); err != nil {
+		return 0, fmt.Errorf("write how far the index is: %w", err)
 	}
 	return len(list), nil
 }
@@ -233,29 +234,9 @@ func (t *ticketTx) renew(after int64, list []incidents.Incident) error {
 	return nil
 }
 
-var freshRows = bulk{into: "fresh_words (number, text)", columns: 2}
-
-// saveFresh keeps the words of what is new until it is in the index.
-func (t *ticketTx) saveFresh(steps []incidents.Step) error {
-	var opened []*incidents.Incident
-	for i := range steps {
-		if steps[i].Before.State == incidents.Absent {
-			opened = append(opened, &steps[i].After)
-		}
-	}
-	_, err := freshRows.insert(t.ctx, t.tx, len(opened), func(args []any, i int) ([]any, error) {
-		id, _ := idOf(opened[i].Ref)
-		return append(args, id, spaced(opened[i].Summary)), nil
-	})
-	return err
-}
-
 // saveMemory keeps what follows from steps beside their incidents: the index of
 // texts, how they ended, and what people have still to do.
 func (t *ticketTx) saveMemory(steps []incidents.Step) error {
-	if err := t.saveFresh(steps); err != nil {
-		return err
-	}
 	for i := range steps {
 		s := &steps[i]
 		id, _ := idOf(s.After.Ref)
@@ -274,7 +255,8 @@ func (t *ticketTx) saveMemory(steps []incidents.Step) error {
 	return nil
 }
 
-// saveText indexes anew what is in the index and says something else now.
+// saveText indexes anew what is in the index and says something else now. What a person
+// has solved comes into it at once.
 func (t *ticketTx) saveText(id int64, s *incidents.Step) error {
 	if s.Before.State == incidents.Absent || s.Before.Summary == s.After.Summary && bodyOf(&s.Before) == bodyOf(&s.After) {
 		return nil
@@ -283,10 +265,7 @@ func (t *ticketTx) saveText(id int64, s *incidents.Step) error {
 	if err != nil {
 		return err
 	}
-	if id > to {
-		if _, err := t.tx.ExecContext(t.ctx, "UPDATE fresh_words SET text = ? WHERE number = ?", spaced(s.After.Summary), id); err != nil {
-			return fmt.Errorf("write the words of %s: %w", s.After.Ref, err)
-		}
+	if id > to && !s.After.EndedByPerson() {
 		return nil
 	}
 	return putText(t.ctx, t.tx, id, s.After.Summary, bodyOf(&s.After))
@@ -322,8 +301,7 @@ func (t *ticketTx) saveActions(id int64, s *incidents.Step) error {
 
 // emptyIndex forgets the index of texts, which is then made anew from what there is.
 func emptyIndex(ctx context.Context, tx *txn) error {
-	for _, statement := range []string{"DELETE FROM search", "DELETE FROM entries", "UPDATE counters SET value = 0 WHERE name = 'indexed'",
-		"DELETE FROM fresh_words", "INSERT INTO fresh_words SELECT id, words FROM incidents"} {
+	for _, statement := range []string{"DELETE FROM search", "DELETE FROM entries", "UPDATE counters SET value = 0 WHERE name = 'indexed'"} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("empty the index of texts: %w", err)
 		}

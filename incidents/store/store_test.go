@@ -435,6 +435,10 @@ func TestListsUseTheRightIndex(t *testing.T) {
 	if !strings.Contains(plan, "incidents_key") {
 		t.Errorf("by key: %s", plan)
 	}
+	plan = explain(ctx, t, s, "SELECT id FROM incidents WHERE site = ? AND open = 1 AND sort IN (SELECT id FROM sorts WHERE rule = ?)", "x", "y")
+	if !strings.Contains(plan, "incidents_place (site=? AND sort=?)") {
+		t.Errorf("of a rule at a site: %s", plan)
+	}
 }
 
 func explain(ctx context.Context, t *testing.T, s *Tickets, query string, args ...any) string {
@@ -464,27 +468,26 @@ func testTheDatabaseRefusesASecondOpenOne(t *testing.T, open opener) {
 	if err := incidents.NewDesk(s, incidents.Config{}, nil, nil).Receive(ctx, findings(telemetry.Firing, 1, noon)); err != nil {
 		t.Fatal(err)
 	}
-	again := func(id int, openKey string) error {
-		_, err := s.write.ExecContext(ctx, fmt.Sprintf(`INSERT INTO incidents (id, key, open_key, version, state, condition, category, site, device, rule,
-			assignee, level, priority, updated_at, words, data) SELECT %d, key, %s, version, state, condition, category, site, device, rule,
-			assignee, level, priority, updated_at, words, data FROM incidents WHERE id = 1`, id, openKey))
+	again := func(id, open int) error {
+		_, err := s.write.ExecContext(ctx, fmt.Sprintf(`INSERT INTO incidents (id, key, open, sort, updated_at, opened_at, words, site, device, assignee, reporter, supplier)
+			SELECT %d, key, %d, sort, updated_at, opened_at, words, site, device, assignee, reporter, supplier FROM incidents WHERE id = 1`, id, open))
 		return err
 	}
-	if err := again(2, "open_key"); err == nil {
+	if err := again(2, 1); err == nil {
 		t.Error("a key is open twice")
 	}
 	for id := 3; id < 5; id++ {
-		if err := again(id, "NULL"); err != nil {
+		if err := again(id, 0); err != nil {
 			t.Errorf("a closed one beside an open one: %v", err)
 		}
 	}
-	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open_key = key WHERE id = 3"); err == nil {
+	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open = 1 WHERE id = 3"); err == nil {
 		t.Error("a key is open twice by a change")
 	}
-	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open_key = NULL WHERE id = 1"); err != nil {
+	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open = 0 WHERE id = 1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open_key = key WHERE id = 3"); err != nil {
+	if _, err := s.write.ExecContext(ctx, "UPDATE incidents SET open = 1 WHERE id = 3"); err != nil {
 		t.Errorf("open again once the key is free: %v", err)
 	}
 }

@@ -109,7 +109,7 @@ func incident(ctx context.Context, db querier, ref string) (incidents.Incident, 
 	if !ok {
 		return incidents.Incident{}, incidents.ErrNotFound
 	}
-	list, err := rowsOf(ctx, db, "SELECT data FROM incidents WHERE id = ?", id)
+	list, err := rowsOf(ctx, db, "WHERE id = ?", id)
 	if err != nil {
 		return incidents.Incident{}, fmt.Errorf("read %s: %w", ref, err)
 	}
@@ -127,7 +127,7 @@ func (t *Tickets) Changed(ctx context.Context, events []incidents.FeedEvent) (ou
 		numbers[id] = true
 	}
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(numbers)), keysAtOnce) {
-		list, err := rowsOf(ctx, t.read, "SELECT data FROM incidents WHERE id IN ("+marks(len(chunk))+")", anys(chunk)...)
+		list, err := rowsOf(ctx, t.read, "WHERE id IN ("+marks(len(chunk))+")", anys(chunk)...)
 		if err != nil {
 			return nil, fmt.Errorf("read %d incidents: %w", len(chunk), err)
 		}
@@ -149,19 +149,36 @@ func anys[T any](list []T) []any {
 	return out
 }
 
-// rowsOf runs a query for the column data of incidents.
-func rowsOf(ctx context.Context, db querier, query string, args ...any) (list []incidents.Incident, err error) {
-	rows, err := db.QueryContext(ctx, query, args...)
+// whole are the columns of an incident that scanIncident reads. One that is still what
+// its first event says is read there.
+const whole = `id, updated_at, coalesce(data, (SELECT e.after FROM events e WHERE e.incident = incidents.id AND e.seq = 1))`
+
+// scanIncident reads the columns of whole from a row.
+func scanIncident(row scanner) (inc incidents.Incident, err error) {
+	var id int64
+	var updated sql.NullInt64
+	var data sql.RawBytes
+	if err := row.Scan(&id, &updated, &data); err != nil {
+		return inc, err
+	}
+	if inc, err = incidentOf(data); err != nil {
+		return inc, fmt.Errorf("%s: %w", refOf(id), err)
+	}
+	if inc.Version == 0 { // an event says neither of these by its fields
+		inc.Ref, inc.Version, inc.UpdatedAt = refOf(id), 1, timeOf(updated)
+	}
+	return inc, nil
+}
+
+// rowsOf reads the incidents that the rest of a query behind FROM selects.
+func rowsOf(ctx context.Context, db querier, rest string, args ...any) (list []incidents.Incident, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT "+whole+" FROM incidents "+rest, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var data sql.RawBytes
-		if err := rows.Scan(&data); err != nil {
-			return nil, err
-		}
-		inc, err := incidentOf(data)
+		inc, err := scanIncident(rows)
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +191,7 @@ func rowsOf(ctx context.Context, db querier, query string, args ...any) (list []
 func (t *ticketTx) Latest(keys []string) (map[string]incidents.Incident, error) {
 	out := make(map[string]incidents.Incident, len(keys))
 	for chunk := range slices.Chunk(keys, keysAtOnce) {
-		list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents WHERE id IN
+		list, err := rowsOf(t.ctx, t.tx, `WHERE id IN
 			(SELECT MAX(id) FROM incidents WHERE key <> '' AND key IN (`+marks(len(chunk))+`) GROUP BY key)`, anys(chunk)...)
 		if err != nil {
 			return nil, fmt.Errorf("read the newest incidents of %d keys: %w", len(chunk), err)
@@ -188,8 +205,7 @@ func (t *ticketTx) Latest(keys []string) (map[string]incidents.Incident, error) 
 
 // Recovered implements incidents.Tx.
 func (t *ticketTx) Recovered(since time.Time, limit int) ([]incidents.Incident, error) {
-	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents
-		WHERE recovered_at IS NOT NULL AND recovered_at <= ? ORDER BY recovered_at, id LIMIT ?`, since.UnixMilli(), limit)
+	list, err := rowsOf(t.ctx, t.tx, `WHERE recovered_at IS NOT NULL AND recovered_at <= ? ORDER BY recovered_at, id LIMIT ?`, since.UnixMilli(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read what has recovered: %w", err)
 	}
@@ -198,8 +214,7 @@ func (t *ticketTx) Recovered(since time.Time, limit int) ([]incidents.Incident, 
 
 // Due implements incidents.Tx.
 func (t *ticketTx) Due(by time.Time, limit int) ([]incidents.Incident, error) {
-	list, err := rowsOf(t.ctx, t.tx, `SELECT data FROM incidents
-		WHERE timer_at IS NOT NULL AND timer_at <= ? ORDER BY timer_at, id LIMIT ?`, by.UnixMilli(), limit)
+	list, err := rowsOf(t.ctx, t.tx, `WHERE timer_at IS NOT NULL AND timer_at <= ? ORDER BY timer_at, id LIMIT ?`, by.UnixMilli(), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read what is due: %w", err)
 	}
@@ -232,15 +247,13 @@ func (t *ticketTx) Save(steps []incidents.Step) error {
 }
 
 var incidentRows = bulk{
-	into: `incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee,
-		level, priority, updated_at, recovered_at, words, kind, clock, timer_at, parent, opened_at, reporter, sort, supplier, data)`,
-	columns: 25,
-	suffix: `ON CONFLICT (id) DO UPDATE SET open_key = excluded.open_key, version = excluded.version,
-		state = excluded.state, condition = excluded.condition, category = excluded.category, site = excluded.site,
-		device = excluded.device, assignee = excluded.assignee, level = excluded.level, priority = excluded.priority,
-		updated_at = excluded.updated_at, recovered_at = excluded.recovered_at, words = excluded.words,
-		kind = excluded.kind, clock = excluded.clock, timer_at = excluded.timer_at,
-		parent = excluded.parent, sort = excluded.sort, supplier = excluded.supplier, data = excluded.data`,
+	into: `incidents (id, sort, open, updated_at, opened_at, recovered_at, timer_at, words, key, site, device, parent,
+		assignee, reporter, supplier, data)`,
+	columns: 16,
+	suffix: `ON CONFLICT (id) DO UPDATE SET sort = excluded.sort, open = excluded.open, updated_at = excluded.updated_at,
+		recovered_at = excluded.recovered_at, timer_at = excluded.timer_at, words = excluded.words, site = excluded.site,
+		device = excluded.device, parent = excluded.parent, assignee = excluded.assignee, supplier = excluded.supplier,
+		data = excluded.data`,
 }
 
 // saveRows writes the last version of each incident, in the order of their
@@ -263,30 +276,22 @@ func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error 
 		rows = append(rows, row{id, step})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.id, b.id) })
-	p, data := packer{dialect: t.tx.dialect}, []byte(nil)
-	_, err := incidentRows.insert(t.ctx, t.tx, len(rows), func(args []any, i int) (_ []any, err error) {
+	p := packer{dialect: t.tx.dialect}
+	_, err := incidentRows.insert(t.ctx, t.tx, len(rows), func(args []any, i int) ([]any, error) {
 		inc := &rows[i].step.After
-		if data, err = rowData(data[:0], rows[i].step); err != nil {
-			return nil, fmt.Errorf("write %s: %w", inc.Ref, err)
+		var data any // none as long as the first event says all
+		if inc.Version > 1 {
+			text, err := json.Marshal(inc)
+			if err != nil {
+				return nil, fmt.Errorf("write %s: %w", inc.Ref, err)
+			}
+			data = p.pack(text)
 		}
-		return append(args, rows[i].id, inc.Key, orNull(inc.OpenKey), inc.Version, string(inc.State), string(inc.Condition),
-			inc.Category, inc.Site, inc.Device, inc.Rule, inc.Assignee, inc.Level, inc.Priority,
-			inc.UpdatedAt.UnixMilli(), recoveredAt(inc), spaced(inc.Summary), string(inc.Kind), inc.ClockState(),
-			millis(inc.TimerAt), orNull(inc.Parent), inc.OpenedAt.UnixMilli(), inc.Reporter, sorts[sortOf(inc)], inc.With(), p.pack(data)), nil
+		return append(args, rows[i].id, sorts[sortOf(inc)], number(inc.OpenKey != ""), inc.UpdatedAt.UnixMilli(), inc.OpenedAt.UnixMilli(),
+			recoveredAt(inc), millis(inc.TimerAt), spaced(inc.Summary), inc.Key, inc.Site, inc.Device, orNull(inc.Parent),
+			inc.Assignee, inc.Reporter, inc.With(), data), nil
 	})
 	return err
-}
-
-// rowData appends the incident as JSON. After its first event that is what the
-// event changed, which need not be written anew: in a storm that is half the work.
-func rowData(data []byte, s *incidents.Step) ([]byte, error) {
-	inc, after := &s.After, s.Event.After
-	if inc.Version != 1 || len(after) <= len("{}") {
-		return json.Marshal(inc)
-	}
-	data = fmt.Appendf(data, `{"ref":"%s","version":1,"updated_at":"%s",`,
-		inc.Ref, inc.UpdatedAt.Format(time.RFC3339Nano))
-	return append(data, after[1:]...), nil
 }
 
 func orNull(s string) any {
@@ -304,8 +309,8 @@ func recoveredAt(inc *incidents.Incident) any {
 }
 
 var eventRows = bulk{
-	into:    "events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence, shared)",
-	columns: 13,
+	into:    "events (incident, seq, at, actor, source, request, kind, before, after, text, internal, evidence, shared, supplier)",
+	columns: 14,
 }
 
 func (t *ticketTx) saveEvents(steps []incidents.Step) error {
@@ -322,7 +327,7 @@ func (t *ticketTx) saveEvents(steps []incidents.Step) error {
 			evidence = p.pack(text)
 		}
 		return append(args, id, e.Seq, e.At.UnixMilli(), e.Actor, string(e.Source), e.Request, string(e.Kind),
-			p.pack(e.Before), p.pack(e.After), e.Text, e.Internal, evidence, e.Shared), nil
+			p.pack(e.Before), p.pack(e.After), e.Text, e.Internal, evidence, e.Shared, e.Supplier), nil
 	})
 	return err
 }

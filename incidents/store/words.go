@@ -147,13 +147,14 @@ func putText(ctx context.Context, tx *txn, id int64, title, body string) error {
 	return nil
 }
 
-func dropText(ctx context.Context, tx *txn, id int64) error {
+// dropTexts takes the texts after one number and up to another out of the index.
+func dropTexts(ctx context.Context, tx *txn, after, to int64) error {
 	column := "rowid"
 	if tx.numbered {
 		column = "id"
 	}
-	if _, err := tx.ExecContext(ctx, "DELETE FROM search WHERE "+column+" = ?", id); err != nil {
-		return fmt.Errorf("take a text out of the index: %w", err)
+	if _, err := tx.ExecContext(ctx, "DELETE FROM search WHERE "+column+" > ? AND "+column+" <= ?", after, to); err != nil {
+		return fmt.Errorf("take texts out of the index: %w", err)
 	}
 	return nil
 }
