@@ -12,6 +12,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 
 	"belfry/incidents"
@@ -135,12 +137,43 @@ func testEveryWayToAListFindsTheSame(t *testing.T, open opener) {
 	}
 }
 
-// TestOlderTicketsAreSorted makes a database as it was before there were sorts, with
-// two incidents in it, and opens it.
-func TestOlderTicketsAreSorted(t *testing.T) {
-	path, ctx := filepath.Join(t.TempDir(), "tickets.db"), context.Background()
-	old := fstest.MapFS{}
-	all, err := fs.Glob(migrations, "migrations/sqlite/tickets/*.sql")
+// TestOlderTicketsMoveOn makes databases as they were before there were sorts, with two
+// incidents in them, of which one is open, and opens them.
+func TestOlderTicketsMoveOn(t *testing.T) {
+	ctx := context.Background()
+	t.Run("SQLite", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "tickets.db")
+		db := &database{dialect: sqlite, path: path}
+		if err := db.connect(); err != nil {
+			t.Fatal(err)
+		}
+		olderTickets(t, db)
+		testOlderTickets(t, reopen(t, path))
+	})
+	t.Run("PostgreSQL", func(t *testing.T) {
+		server := startPostgres(t)
+		server.create(t, "older")
+		config, err := pgx.ParseConfig(server.source("older"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		db := &database{dialect: postgres}
+		db.write = newPool(stdlib.OpenDB(*config), db, 1)
+		olderTickets(t, db)
+		s, err := OpenPostgres(ctx, server.source("older"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		testOlderTickets(t, s)
+	})
+}
+
+// olderTickets brings a database to the schema before 00220, fills it and closes it.
+func olderTickets(t *testing.T, db *database) {
+	t.Helper()
+	ctx, old := context.Background(), fstest.MapFS{}
+	all, err := fs.Glob(migrations, "migrations/"+db.name+"/tickets/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,10 +184,6 @@ func TestOlderTicketsAreSorted(t *testing.T) {
 			old[base] = &fstest.MapFile{Data: data}
 		}
 	}
-	db := &database{dialect: sqlite, path: path}
-	if err := db.connect(); err != nil {
-		t.Fatal(err)
-	}
 	provider, err := goose.NewProvider(db.goose, db.write.DB, old)
 	if err != nil {
 		t.Fatal(err)
@@ -163,8 +192,9 @@ func TestOlderTicketsAreSorted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, state := range []string{"new", "closed"} {
-		_, err := db.write.ExecContext(ctx, `INSERT INTO incidents (id, key, version, state, condition, category, site, device, rule, assignee, level, priority, updated_at, words, data)
-			VALUES (?, '', 1, ?, 'none', 'other', 'paris', '', '', '', 1, 2, 0, '', ?)`, id+1, state, fmt.Sprintf(`{"ref":"%s","state":"%s"}`, refOf(int64(id+1)), state))
+		_, err := db.write.ExecContext(ctx, fmt.Sprintf(`INSERT INTO incidents (id, key, open_key, version, state, condition, category, site, device, rule, assignee, level, priority, updated_at, words, data)
+			VALUES (%d, 'k', %s, 1, '%s', 'none', 'other', 'paris', '', 'r', '', 1, 2, 0, '', '{"ref":"%s","key":"k","version":1,"state":"%[3]s"}')`,
+			2-id, []string{"'k'", "NULL"}[id], state, refOf(int64(2-id))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,18 +202,32 @@ func TestOlderTicketsAreSorted(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(ctx, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+}
+
+func testOlderTickets(t *testing.T, s *Tickets) {
+	t.Helper()
+	ctx := context.Background()
 	for _, q := range []incidents.Query{{State: incidents.Closed, Limit: 5}, {State: incidents.Closed, Site: "paris", Category: "other", Limit: 5}} {
-		if list, err := s.Incidents(ctx, q); err != nil || len(list) != 1 || list[0].Ref != "INC-000002" {
-			t.Errorf("%+v: got %v, %v; want INC-000002", q, list, err)
+		if list, err := s.Incidents(ctx, q); err != nil || len(list) != 1 || list[0].Ref != "INC-000001" {
+			t.Errorf("%+v: got %v, %v; want INC-000001", q, list, err)
 		}
 	}
 	tally, err := s.Tally(ctx)
 	if err != nil || len(tally) != 2 || tally[0].Count != 1 || tally[1].Count != 1 {
 		t.Errorf("tallied %v, %v; want one of each state", tally, err)
+	}
+	err = s.Update(ctx, func(tx incidents.Tx) error {
+		latest, err := tx.Latest([]string{"k"})
+		if err != nil || latest["k"].Ref != "INC-000002" {
+			t.Errorf("the newest of the key is %v, %v; want INC-000002", latest["k"].Ref, err)
+		}
+		firing, err := tx.Firing("r", "paris")
+		if err != nil || len(firing) != 1 || firing[0].Ref != "INC-000002" {
+			t.Errorf("open at the site are %v, %v; want INC-000002", firing, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
