@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // startPostgres starts a PostgreSQL in a temporary folder and returns how to reach it;
@@ -56,7 +59,20 @@ func startPostgres(t *testing.T) string {
 		_ = server.Process.Signal(syscall.SIGINT) // a fast shutdown
 		_ = server.Wait()
 	})
-	return "host=" + dir + " user=belfry dbname=postgres"
+	source := "host=" + dir + " user=belfry dbname=postgres"
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var refused error
+	if err := poll(ctx, 50*time.Millisecond, func() (bool, error) { // there is a socket before it lets anybody in
+		conn, err := pgx.Connect(ctx, source)
+		if refused = err; err != nil {
+			return false, nil
+		}
+		return true, conn.Close(ctx)
+	}); err != nil {
+		t.Fatalf("PostgreSQL does not answer: %v, %v", err, refused)
+	}
+	return source
 }
 
 // TestAnalyzersShareTheSitesAndOneTakesOver runs belfry in three processes over one log,
