@@ -30,12 +30,26 @@ type Schedule struct {
 	After  time.Duration `json:"after,omitempty"`
 }
 
-// String returns "every 5m0s" or "at close+1h0m0s".
+// String returns "every 5m", "at close+1h" or "at midnight".
 func (s Schedule) String() string {
-	if s.Anchor == "" {
-		return "every " + s.Every.String()
+	switch {
+	case s.Anchor == "":
+		return "every " + short(s.Every)
+	case s.After == 0:
+		return "at " + s.Anchor
 	}
-	return "at " + s.Anchor + "+" + s.After.String()
+	return "at " + s.Anchor + "+" + short(s.After)
+}
+
+// short writes a duration without the zeros at its end.
+func short(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-len("0s")]
+		}
+	}
+	return text
 }
 
 // parseAt reads "close+60m" or "midnight".

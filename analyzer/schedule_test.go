@@ -106,3 +106,20 @@ func TestTheGridIsAlignedTo1970(t *testing.T) {
 		t.Errorf("got %v again", none)
 	}
 }
+
+func TestASchedulesTextIsAsItIsWritten(t *testing.T) {
+	for want, s := range map[string]Schedule{
+		"every 5m":          {Every: 5 * time.Minute},
+		"every 1h":          {Every: time.Hour},
+		"every 10s":         {Every: 10 * time.Second},
+		"every 1m30s":       {Every: 90 * time.Second},
+		"every 1h30m":       {Every: 90 * time.Minute},
+		"at close+10h":      {Anchor: "close", After: 10 * time.Hour},
+		"at midnight":       {Anchor: "midnight"},
+		"at midnight+1h40m": {Anchor: "midnight", After: 100 * time.Minute},
+	} {
+		if got := s.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
