@@ -54,18 +54,18 @@ func (l *engineLimit) prepare() (batches []*telemetry.Batch) {
 // that nobody else is measured with it.
 func (l *engineLimit) run(ctx context.Context, measured *lap) error {
 	batches := l.prepare()
-	todo := make(chan *telemetry.Batch, len(batches))
+	queue := make(chan *telemetry.Batch, len(batches))
 	for _, batch := range batches {
-		todo <- batch
+		queue <- batch
 	}
-	close(todo)
+	close(queue)
 	measured.begin(0)
 	defer func() { measured.end(l.b.o.Readings) }()
 	errs := make([]error, l.b.o.Partitions)
 	var wg sync.WaitGroup
 	for p := range errs {
 		wg.Go(func() {
-			for batch := range todo {
+			for batch := range queue {
 				errs[p] = errors.Join(errs[p], l.b.o.Warehouse.Insert(ctx, batch))
 			}
 		})

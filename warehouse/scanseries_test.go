@@ -15,6 +15,27 @@ import (
 	"belfry/telemetry"
 )
 
+// sameBins asks the engine and a reel for a series, which have to say the same, and returns
+// how many bins it has.
+func sameBins(t *testing.T, w *Warehouse, reel *analyzer.Reel, s analyzer.Series) int {
+	t.Helper()
+	got, err := w.Series(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Release()
+	want, err := reel.Series(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer want.Release()
+	a, b := binsOf(t, got), binsOf(t, want)
+	if fmt.Sprint(a) != fmt.Sprint(b) {
+		t.Fatalf("%+v:\nthe engine says %d bins %v\nthe reel says %d bins %v", s, len(a), a, len(b), b)
+	}
+	return len(a)
+}
+
 // binsOf writes a series' record as text, after checking its form.
 func binsOf(t *testing.T, r arrow.Record) []string {
 	t.Helper()
@@ -56,21 +77,7 @@ func TestTheEngineAnswersASeriesLikeTheReel(t *testing.T) {
 			s.Devices = []telemetry.DeviceID{telemetry.IDOf("d1"), telemetry.IDOf("d3"), telemetry.IDOf("nobody"), telemetry.IDOf("d8")}
 			slices.Sort(s.Devices)
 		}
-		got, err := w.Series(t.Context(), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := reel.Series(t.Context(), s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, b := binsOf(t, got), binsOf(t, want)
-		if fmt.Sprint(a) != fmt.Sprint(b) {
-			t.Fatalf("%+v:\nthe engine says %d bins %v\nthe reel says %d bins %v", s, len(a), a, len(b), b)
-		}
-		rows += len(a)
-		got.Release()
-		want.Release()
+		rows += sameBins(t, w, reel, s)
 	}
 	if rows < 1000 {
 		t.Errorf("only %d bins were compared", rows)
