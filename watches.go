@@ -266,7 +266,12 @@ func (ws *watches) note(tenant string, err error) {
 		return
 	}
 	ws.failing[tenant] = err
-	if was == nil || was.Error() != err.Error() {
+	if was != nil && was.Error() == err.Error() {
+		return
+	}
+	if held := (*incidents.ConflictError)(nil); errors.As(err, &held) {
+		ws.process.log.Info("a tenant is dropped once others have let go of it", "tenant", tenant, "detail", held.Detail)
+	} else {
 		ws.process.log.Error("a tenant stands still; it is tried again", "tenant", tenant, "error", err)
 	}
 }
