@@ -44,7 +44,15 @@ func printIngest(t *terminal, status api.Ingest, asJSON bool) error {
 	if asJSON {
 		return t.printJSON(status)
 	}
-	fmt.Fprintf(t.out, "topic %s; everything that arrived by %s is in the warehouse\n", status.Topic, when(status.Watermark))
+	fmt.Fprintf(t.out, "topic %s; ", status.Topic)
+	if status.Watermark.IsZero() {
+		fmt.Fprintln(t.out, "how far the warehouse is is not known yet")
+	} else {
+		fmt.Fprintf(t.out, "everything that arrived by %s is in the warehouse\n", when(status.Watermark))
+	}
+	if status.Error != "" {
+		fmt.Fprintln(t.out, "it is tried again:", status.Error)
+	}
 	var rows [][]string
 	for _, p := range status.Partitions {
 		state := "ok"
@@ -79,6 +87,9 @@ func (c *deadListCommand) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 	}
+	if c.Limit < 1 {
+		return usageError{fmt.Errorf("--limit: %d; want 1 or more", c.Limit)}
+	}
 	a, err := t.connect(ctx, "ingest")
 	if err != nil {
 		return err
@@ -101,22 +112,18 @@ func (c *deadListCommand) Run(ctx context.Context, t *terminal) error {
 // read goes through the pages until there are enough.
 func (c *deadListCommand) read(ctx context.Context, a *client) ([]api.DeadLetter, error) {
 	letters := []api.DeadLetter{}
-	query := url.Values{"limit": {"500"}}
+	query := url.Values{"limit": {strconv.Itoa(min(c.Limit, 500))}}
+	if c.Reason != "" {
+		query.Set("reason", c.Reason)
+	}
 	for {
 		var page api.Page[api.DeadLetter]
 		if err := a.call(ctx, "GET", "/api/v1/ingest/dead?"+query.Encode(), nil, &page); err != nil {
 			return nil, err
 		}
-		for _, l := range page.Items {
-			if c.Reason == "" || l.Reason == c.Reason {
-				letters = append(letters, l)
-			}
-			if len(letters) >= c.Limit {
-				return letters, nil
-			}
-		}
-		if page.Next == "" {
-			return letters, nil
+		letters = append(letters, page.Items...)
+		if len(letters) >= c.Limit || page.Next == "" {
+			return letters[:min(len(letters), c.Limit)], nil
 		}
 		query.Set("cursor", page.Next)
 	}
@@ -212,8 +219,8 @@ func (c *deadRetryCommand) Run(ctx context.Context, t *terminal) error {
 }
 
 // listDead is GET /api/v1/ingest/dead.
-func (w *watch) listDead(ctx context.Context, limit int, cursor string) ([]api.DeadLetter, string, error) {
-	letters, next, err := w.dead.List(ctx, limit, cursor)
+func (w *watch) listDead(ctx context.Context, reason string, limit int, cursor string) ([]api.DeadLetter, string, error) {
+	letters, next, err := w.dead.List(ctx, reason, limit, cursor)
 	if errors.Is(err, ingest.ErrCursor) {
 		return nil, "", &incidents.InvalidError{Faults: []incidents.Fault{{Field: "cursor", Wrong: "is none of this list; want next of the page before"}}}
 	}
@@ -221,13 +228,13 @@ func (w *watch) listDead(ctx context.Context, limit int, cursor string) ([]api.D
 	for i, l := range letters {
 		out[i] = deadLetter(l)
 	}
-	return out, next, err
+	return out, next, logError(err)
 }
 
 // findDead is GET /api/v1/ingest/dead/{id}.
 func (w *watch) findDead(ctx context.Context, id string) (api.DeadLetter, error) {
 	l, err := w.dead.Find(ctx, id)
-	return deadLetter(l), unknownLetter(err)
+	return deadLetter(l), logError(err)
 }
 
 // retryDead is POST /api/v1/ingest/dead/retry.
@@ -240,12 +247,16 @@ func (w *watch) retryDead(ctx context.Context, q api.RetryQuery) (api.Retried, e
 	if done.Sent > 0 {
 		w.log.Info("dead letters were sent again", "letters", done.Sent, "skipped", done.Skipped, "reason", q.Reason)
 	}
-	return out, unknownLetter(err)
+	return out, logError(err)
 }
 
-func unknownLetter(err error) error {
-	if errors.Is(err, ingest.ErrNoLetter) {
+// logError tells the API what an error of the log means.
+func logError(err error) error {
+	switch {
+	case errors.Is(err, ingest.ErrNoLetter):
 		return fmt.Errorf("%w: %w", incidents.ErrNotFound, err)
+	case errors.Is(err, ingest.ErrUnreachable):
+		return fmt.Errorf("%w: %w", api.ErrAway, err)
 	}
 	return err
 }

@@ -28,6 +28,12 @@ func TestABrokerThatIsAwayIsSeenAndWaitedFor(t *testing.T) {
 	if status, text := p.request("POST", "/api/v1/telemetry", reading); status != http.StatusServiceUnavailable || !strings.Contains(text, "the log does not answer") {
 		t.Errorf("telemetry: %d %s", status, text)
 	}
+	if out := mustCommand(t, "--data", data, "ingest", "status"); !strings.Contains(out, "no broker can be reached") || strings.Contains(out, "everything") {
+		t.Errorf("status: %s", out)
+	}
+	if _, errs, code := command(t, nil, "--data", data, "ingest", "dead", "list"); code != 1 || !strings.Contains(errs, "the log does not answer") {
+		t.Errorf("dead list: exit code %d, %s", code, errs)
+	}
 	b, err := broker.Start(broker.Options{Dir: t.TempDir(), Addr: address})
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func (w *watch) pauseIngest(ctx context.Context, partitions []int, paused bool) 
 	if err := do(ctx, partitions...); errors.Is(err, ingest.ErrNoPartition) {
 		return api.Ingest{}, &incidents.InvalidError{Faults: []incidents.Fault{{Field: "partitions", Wrong: err.Error()}}}
 	} else if err != nil {
-		return api.Ingest{}, fmt.Errorf("pause or resume ingestion: %w", err)
+		return api.Ingest{}, fmt.Errorf("pause or resume ingestion: %w", logError(err))
 	}
 	return w.ingestion(ctx)
 }

@@ -167,6 +167,7 @@ func (w *watch) takeIn(ctx context.Context, body []byte, at time.Time) (int, []a
 	} else if err != nil {
 		return 0, nil, err
 	}
+	w.intake.Refused(bad)
 	array := bytes.HasPrefix(bytes.TrimSpace(body), []byte{'['})
 	lines := make([]api.BadLine, len(bad))
 	for i, b := range bad {
@@ -209,6 +210,12 @@ func (w *watch) ingestion(ctx context.Context) (api.Ingest, error) {
 	_ = poll(ctx, 20*time.Millisecond, func() (bool, error) { return !w.consumer.Status().Checked.IsZero(), nil })
 	s := w.consumer.Status()
 	out := api.Ingest{Topic: s.Topic, Watermark: s.Watermark}
+	for _, problem := range s.Problems {
+		if problem.Partition < 0 {
+			out.Error = problem.Error
+			break
+		}
+	}
 	for _, part := range s.Partitions {
 		row := api.Partition{Partition: part.Partition, End: part.HighWatermark, Done: max(part.Committed, 0),
 			LagRecords: part.LagRecords, LagSeconds: part.LagSeconds, Paused: !part.Paused.IsZero(), Since: part.Paused}

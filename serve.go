@@ -33,5 +33,9 @@ func (c *serveCommand) Run(ctx context.Context, t *terminal) error {
 		fmt.Fprintf(t.out, "administrator's token, shown this once: %s\nit is also in %s\n", p.newToken, p.folder.file("admin.token"))
 	}
 	p.log.Info("belfry serves", "api", p.url(), "log", p.connection().Brokers, "door", p.doorURL(), "data", p.folder.path, "roles", config.Roles)
-	return errors.Join(p.run(ctx), p.close())
+	err = errors.Join(p.run(ctx), p.close())
+	if err == nil {
+		p.log.Info("belfry has stopped; nothing is under way any more")
+	}
+	return err
 }

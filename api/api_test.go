@@ -446,6 +446,8 @@ func TestTelemetry(t *testing.T) {
 		t.Errorf("got %s", bad.text)
 	}
 	h.call("device", "POST", "/api/v1/telemetry", "").want(t, 400, "body is required")
+	h.call("device", "POST", "/api/v1/telemetry", zipped(t, []byte(reading))).want(t, 415, "Content-Encoding: gzip")
+	h.call("device", "POST", "/api/v1/telemetry", "\xff\xff\xff\xff\x10").want(t, 415, "Arrow")
 	h.call("first_line", "POST", "/api/v1/telemetry", reading).want(t, 403, "first_line")
 	h.call("device", "GET", "/api/v1/incidents", "").want(t, 403, "device")
 	fail = errors.New("broker 3 is on fire")
@@ -495,7 +497,10 @@ func TestRulesAndIngestArePassedOn(t *testing.T) {
 		p.Ingest = func(context.Context) (Ingest, error) {
 			return Ingest{Topic: "t", Partitions: []Partition{{LagRecords: 7}}}, nil
 		}
-		p.Dead = func(_ context.Context, limit int, cursor string) ([]DeadLetter, string, error) {
+		p.Dead = func(_ context.Context, reason string, _ int, cursor string) ([]DeadLetter, string, error) {
+			if reason == "bad_ts" {
+				return nil, "", fmt.Errorf("ask for the ends: %w", ErrAway)
+			}
 			return []DeadLetter{{ID: "0-1", Reason: "not-json", Body: cursor}}, "0-1", nil
 		}
 	})
@@ -515,4 +520,5 @@ func TestRulesAndIngestArePassedOn(t *testing.T) {
 	h.call("paris", "GET", "/api/v1/devices/FC-1/readings?from=2026-01-01T00:00:00Z", "").want(t, 422, "to")
 	h.call("noc", "GET", "/api/v1/ingest", "").want(t, 200, `"lag_records":7`)
 	h.call("noc", "GET", "/api/v1/ingest/dead?cursor="+toCursor("dead", "0-9"), "").want(t, 200, `"body":"0-9"`)
+	h.call("noc", "GET", "/api/v1/ingest/dead?reason=bad_ts", "").want(t, 503, "the log does not answer")
 }

@@ -1,6 +1,11 @@
 package api
 
-import "context"
+import (
+	"context"
+	"errors"
+
+	"belfry/incidents"
+)
 
 type deadIDIn struct {
 	ID string `path:"id" maxLength:"64" doc:"From the list"`
@@ -13,6 +18,9 @@ func (a *app) getDead(ctx context.Context, in *deadIDIn) (*deadOut, error) {
 		return nil, notHere("dead letters")
 	}
 	letter, err := a.DeadLetter(ctx, in.ID)
+	if errors.Is(err, incidents.ErrNotFound) {
+		return nil, notFound("dead letter", in.ID)
+	}
 	return &deadOut{letter}, err
 }
 

@@ -64,8 +64,9 @@ type Parts struct {
 	// PauseIngest pauses partitions of the log or lets them go on, all of them when
 	// none is named, and says how far ingestion is then.
 	PauseIngest func(ctx context.Context, partitions []int, paused bool) (Ingest, error)
-	// Dead returns refused records, the newest first, and where to go on.
-	Dead func(ctx context.Context, limit int, cursor string) ([]DeadLetter, string, error)
+	// Dead returns refused records, those of one reason unless it is "", the newest
+	// first, and where to go on.
+	Dead func(ctx context.Context, reason string, limit int, cursor string) ([]DeadLetter, string, error)
 	// DeadLetter returns one refused record with its whole body.
 	DeadLetter func(ctx context.Context, id string) (DeadLetter, error)
 	// RetryDead sends refused records again, which are then not listed any more.
@@ -109,6 +110,9 @@ type Tokens interface {
 
 // ErrBusy says that the log is behind and takes no more for the moment.
 var ErrBusy = errors.New("the log is behind")
+
+// ErrAway says that the log can't be reached.
+var ErrAway = errors.New("the log can't be reached")
 
 // BadLine is one reading that was refused.
 type BadLine struct {
@@ -237,6 +241,7 @@ type Ingest struct {
 	Topic      string      `json:"topic"`
 	Watermark  time.Time   `json:"watermark,omitzero" doc:"Everything that arrived by then is in the warehouse"`
 	Partitions []Partition `json:"partitions"`
+	Error      string      `json:"error,omitempty" doc:"Why the log as a whole does not go on, such as that no broker can be reached; it is tried again"`
 }
 
 // Partition is one partition of the log.

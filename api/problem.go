@@ -67,7 +67,7 @@ type kind struct {
 // kinds are all the problems there are, by the last part of their type.
 var kinds = map[string]kind{
 	"bad-request":              {400, "The request can't be read", "The request line, a header or the body is not what it should be. Nothing was done."},
-	"bad-lines":                {400, "Some readings were refused", "The lines listed were refused and kept as dead letters where possible; the others were accepted. Send the refused ones again when they are mended."},
+	"bad-lines":                {400, "Some readings were refused", "The lines listed were refused, and belfry does not keep them; the others were accepted. Send the refused ones again when they are mended."},
 	"unauthorized":             {401, "A valid token is needed", "Send Authorization: Bearer bf_... with a token that has neither expired nor been revoked."},
 	"forbidden":                {403, "Not yours to do", "The token's role may not do this."},
 	"end-user-cannot-escalate": {403, "Escalating is for the desk", "Say in a comment what is urgent; the first line escalates."},
@@ -175,6 +175,8 @@ func (a *app) problemOf(ctx context.Context, err error) error {
 		return newProblem("exists", "there is one of that name")
 	case errors.Is(err, incidents.ErrKeyReused):
 		return newProblem("idempotency-key-reused", "this Idempotency-Key came with another request before")
+	case errors.Is(err, ErrAway):
+		return newProblem("unavailable", "the log does not answer; /api/v1/ingest says why")
 	case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
 		return newProblem("unavailable", "it took too long and was given up")
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -40,6 +41,9 @@ func (a *app) postTelemetry(ctx context.Context, in *telemetryIn) (*telemetryOut
 	if a.Intake == nil {
 		return nil, notHere("telemetry")
 	}
+	if p := unreadable(in.RawBody); p != nil {
+		return nil, p
+	}
 	accepted, bad, err := a.Intake(ctx, in.RawBody, a.Now())
 	switch {
 	case errors.Is(err, ErrBusy):
@@ -53,6 +57,17 @@ func (a *app) postTelemetry(ctx context.Context, in *telemetryIn) (*telemetryOut
 		return nil, p
 	}
 	return &telemetryOut{Accepted{accepted}}, nil
+}
+
+// unreadable says of a body that is in no form of text how it is to be sent.
+func unreadable(body []byte) *Problem {
+	switch {
+	case bytes.HasPrefix(body, []byte{0x1f, 0x8b}):
+		return newProblem("unsupported-media-type", "the body is gzip; send it with Content-Encoding: gzip")
+	case bytes.HasPrefix(body, []byte{0xff, 0xff, 0xff, 0xff}), bytes.HasPrefix(body, []byte("ARROW1")):
+		return newProblem("unsupported-media-type", "the body is Arrow, which only records of the log may be; send JSON here")
+	}
+	return nil
 }
 
 func notHere(what string) *Problem {
@@ -70,6 +85,7 @@ func (a *app) getIngest(ctx context.Context, _ *struct{}) (*ingestOut, error) {
 }
 
 type deadIn struct {
+	Reason string `query:"reason" maxLength:"64" doc:"Only what was refused for it, such as bad_ts"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many at most"`
 	Cursor string `query:"cursor" maxLength:"512" doc:"next of the page before"`
 }
@@ -82,7 +98,7 @@ func (a *app) listDead(ctx context.Context, in *deadIn) (*listOut[DeadLetter], e
 	if err != nil {
 		return nil, err
 	}
-	list, next, err := a.Dead(ctx, in.Limit, after)
+	list, next, err := a.Dead(ctx, in.Reason, in.Limit, after)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,6 +51,9 @@ func (w *walk) arrow() (err error) {
 			err = fmt.Errorf("no Arrow IPC stream: %v", r)
 		}
 	}()
+	if bytes.HasPrefix(w.b, ipc.Magic) {
+		return errors.New("no Arrow IPC stream but an Arrow file; write it with a stream writer (in Python pyarrow.ipc.new_stream)")
+	}
 	in, err := ipc.NewReaderFromMessageReader(&frames{w.b}, ipc.WithAllocator(&bounded{memory.NewGoAllocator(), maxArrowBytes}))
 	if err != nil {
 		return fmt.Errorf("no Arrow IPC stream: %w", err)

@@ -142,6 +142,7 @@ func TestStreamsThatAreNoneAreRefusedWhole(t *testing.T) {
 	}{
 		"empty":            {nil, "no Arrow IPC stream", 0},
 		"JSON":             {[]byte(`{"device":"a"}`), "no Arrow IPC stream", 0},
+		"a file":           {append([]byte("ARROW1\x00\x00"), good...), "an Arrow file", 0},
 		"cut off":          {good[:len(good)-20], "breaks off", 0},
 		"garbage behind":   {append(two.Bytes(), "\xff\xff\xff\xff\x10\x00\x00\x00garbagegarbagegarb"...), "breaks off", 1},
 		"without a device": {stream(t, schemaOf("ts:int64 in:int64"), `[{"ts":1774609200000,"in":1}]`), "device and a column ts", 0},

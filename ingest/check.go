@@ -50,7 +50,7 @@ func (w *walk) checkTime(f *fields) (reason, detail string) {
 	case f.tsState == bad:
 		return BadTS, "ts is neither RFC 3339 nor epoch milliseconds"
 	case f.ts < oldest:
-		if f.ts*1000 >= oldest {
+		if s := f.ts * 1000; f.ts > 0 && s >= oldest && s < beyond {
 			return TSTooOld, fmt.Sprintf("ts %d is before 2000; epoch milliseconds are wanted, this looks like seconds", f.ts)
 		}
 		return TSTooOld, fmt.Sprintf("ts %s is before 2000", instant(f.ts))

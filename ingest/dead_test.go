@@ -32,7 +32,7 @@ func bodies(t *testing.T, d *ingest.DeadLetters, limit int) (all []string) {
 	t.Helper()
 	cursor := ""
 	for {
-		page, next, err := d.List(t.Context(), limit, cursor)
+		page, next, err := d.List(t.Context(), "", limit, cursor)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,9 +77,12 @@ func TestDeadLettersAreListedNewestFirstAndSentAgainOnce(t *testing.T) {
 			t.Errorf("listed\n%q\nwant\n%q", got, want)
 		}
 
-		page, _, err := d.List(t.Context(), 26, "")
+		page, _, err := d.List(t.Context(), "", 26, "")
 		if err != nil {
 			t.Fatal(err)
+		}
+		if only, next, err := d.List(t.Context(), ingest.BadTS, 26, ""); err != nil || next != "" || len(only) != 1 || only[0].Reason != ingest.BadTS {
+			t.Errorf("those of one reason: %.200v, %q, %v; want the long one", only, next, err)
 		}
 		i := slices.IndexFunc(page, func(l ingest.DeadLetter) bool { return l.Reason == ingest.BadTS })
 		whole, err := d.Find(t.Context(), page[i].ID)
@@ -140,10 +143,10 @@ func TestLettersThatAreNotThere(t *testing.T) {
 		}
 		consume(t, l, topic, s)
 		deadLetters(t, l, topic, 3)
-		if _, _, err := d.List(t.Context(), 5, "x"); !errors.Is(err, ingest.ErrCursor) {
+		if _, _, err := d.List(t.Context(), "", 5, "x"); !errors.Is(err, ingest.ErrCursor) {
 			t.Errorf("a made-up cursor: %v; want ErrCursor", err)
 		}
-		if list, _, err := d.List(t.Context(), 5, "2"); err != nil || len(list) != 2 {
+		if list, _, err := d.List(t.Context(), "", 5, "2"); err != nil || len(list) != 2 {
 			t.Errorf("from the middle: %v, %v; want two letters", list, err)
 		}
 	})
@@ -172,7 +175,7 @@ func TestArrowRecordsGoTheWayOfAllOthers(t *testing.T) {
 		}
 		deadLetters(t, l, topic, 2)
 		d := deadOf(t, l, topic, in)
-		list, _, err := d.List(t.Context(), 10, "")
+		list, _, err := d.List(t.Context(), "", 10, "")
 		if err != nil || len(list) != 2 {
 			t.Fatalf("letters %+v, %v; want two", list, err)
 		}

@@ -76,11 +76,12 @@ func NewDeadLetters(o DeadOptions) (*DeadLetters, error) {
 type deadView struct {
 	*DeadLetters
 	client *kafka.Client
+	reason string // only letters of this reason are listed; "": all
 }
 
 func (d *DeadLetters) view() (v *deadView, end func()) {
 	transport := d.link.transport()
-	return &deadView{d, &kafka.Client{Addr: d.link.addr(), Transport: transport, Timeout: requestTimeout}}, transport.CloseIdleConnections
+	return &deadView{DeadLetters: d, client: &kafka.Client{Addr: d.link.addr(), Transport: transport, Timeout: requestTimeout}}, transport.CloseIdleConnections
 }
 
 // Close closes the connections.
@@ -96,13 +97,15 @@ func (d *DeadLetters) Close() error {
 // listedBody is how much of a body List gives.
 const listedBody = 4096
 
-// List returns the letters that were not sent again, the newest of each
-// partition first, at most limit of them, with bodies cut at 4096 bytes. It goes
+// List returns the letters that were not sent again, those of one reason unless it
+// is "", the newest of each partition first, at most limit of them, with bodies cut
+// at 4096 bytes. It goes
 // on where the cursor of the page before says; the cursor is "" after the last.
 // No letter is left out or given twice because others are written meanwhile.
-func (d *DeadLetters) List(ctx context.Context, limit int, cursor string) (letters []DeadLetter, next string, err error) {
+func (d *DeadLetters) List(ctx context.Context, reason string, limit int, cursor string) (letters []DeadLetter, next string, err error) {
 	v, end := d.view()
 	defer end()
+	v.reason = reason
 	tails, err := v.tails(ctx, cursor)
 	if err != nil {
 		return nil, "", err
@@ -225,8 +228,11 @@ func (d *deadView) fill(ctx context.Context, t *tail) error {
 		from := max(t.start, t.end-step)
 		t.letters, t.offsets = nil, nil
 		err := d.scan(ctx, d.topic, t.partition, from, t.end, func(r *record) error {
-			if !d.retried.has(t.partition, r.offset) {
-				t.letters = append(t.letters, letterOf(t.partition, r, listedBody))
+			if d.retried.has(t.partition, r.offset) {
+				return nil
+			}
+			if l := letterOf(t.partition, r, listedBody); d.reason == "" || l.Reason == d.reason {
+				t.letters = append(t.letters, l)
 				t.offsets = append(t.offsets, r.offset)
 			}
 			return nil

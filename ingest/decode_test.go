@@ -146,7 +146,7 @@ func TestEveryReasonForRefusal(t *testing.T) {
 		{"a number as text", BadTS, `{"device":"a","ts":"1774609200000","in":1}`, "RFC 3339"},
 		{"a ts that is true", BadTS, `{"device":"a","ts":true,"in":1}`, "RFC 3339"},
 		{"seconds for milliseconds", TSTooOld, `{"device":"a","ts":1774609200,"in":1}`, "looks like seconds"},
-		{"1999", TSTooOld, `{"device":"a","ts":"1999-12-31T23:59:59.999Z","in":1}`, "before 2000"},
+		{"1999", TSTooOld, `{"device":"a","ts":"1999-12-31T23:59:59.999Z","in":1}`, "1999-12-31T23:59:59.999Z is before 2000"},
 		{"a clock a year ahead", TSTooNew, `{"device":"a","ts":"2027-03-27T11:00:00Z","in":1}`, "24 h"},
 		{"a millisecond over 24 h ahead", TSTooNew, `{"device":"a","ts":"2026-03-28T11:00:00.001Z","in":1}`, "24 h"},
 		{"an unknown kind", BadKind, `{"device":"a","ts":1774609200000,"kind":"total","in":1}`, `"total"`},

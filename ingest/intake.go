@@ -55,6 +55,7 @@ type Intake struct {
 	appended prometheus.Counter
 	seconds  prometheus.Histogram
 	refused  prometheus.Counter
+	rejected *prometheus.CounterVec // by reason
 
 	limit   int64
 	pending atomic.Int64 // bytes of appends under way
@@ -88,7 +89,7 @@ func NewIntake(o IntakeOptions) (*Intake, error) {
 	f := promauto.With(o.Registerer)
 	return &Intake{
 		now: o.Now, log: o.Log, limit: int64(o.MaxPending), behind: o.Behind, maxBehind: int64(o.MaxBehind),
-		topic: o.Topic, appender: newAppender(l, o.Topic),
+		topic: o.Topic, appender: newAppender(l, o.Topic), rejected: newRejected(o.Registerer),
 		appended: f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_appended_total", Help: "Records that the log has acknowledged to the intake."}),
 		refused:  f.NewCounter(prometheus.CounterOpts{Name: "belfry_ingest_busy_total", Help: "Appends that were refused because the log, or for old readings the warehouse, was behind."}),
 		seconds: f.NewHistogram(prometheus.HistogramOpts{Name: "belfry_ingest_append_seconds",
@@ -137,6 +138,13 @@ func (in *Intake) Backfill(ctx context.Context, records []Record) error {
 		return fmt.Errorf("append %d records to %s: %w: %d wait for the warehouse", len(records), in.topic, ErrBusy, n)
 	}
 	return in.Append(ctx, records)
+}
+
+// Refused counts, by their reasons, objects whose sender is told that they were refused.
+func (in *Intake) Refused(lines []BadLine) {
+	for _, l := range lines {
+		in.rejected.WithLabelValues(l.Reason).Inc()
+	}
 }
 
 // Close closes the connections. No append may be under way.

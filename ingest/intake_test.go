@@ -57,6 +57,26 @@ func TestAnIntakeRefusesWhatTheLogCannotTakeAtOnce(t *testing.T) {
 	}
 }
 
+func TestWhatIsRefusedByHTTPAndInTheLogIsCountedTogether(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	way := ingest.Connection{Brokers: []string{"127.0.0.1:1"}} // nobody is asked
+	in, err := ingest.NewIntake(ingest.IntakeOptions{Connection: way, Topic: "t", Now: time.Now, Registerer: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	s := newStore()
+	if _, err := ingest.NewConsumer(ingest.Options{Connection: way, Topic: ingest.Topic{Name: "t"}, Group: "g", Sink: s.insert, Register: s.register,
+		Now: time.Now, Registerer: registry}); err != nil {
+		t.Fatal(err)
+	}
+	_, bad, _ := ingest.Split([]byte(`{"device":"a","ts":"soon"}`+"\n"+`{"device":"a","ts":"later"}`), epoch)
+	in.Refused(bad)
+	if got := metric(t, registry, "belfry_ingest_rejected_total", ingest.BadTS); got != 2 {
+		t.Errorf("counted %v; want 2", got)
+	}
+}
+
 func TestWhatDevicesHaveKeptWaitsUntilTheWarehouseIsNear(t *testing.T) {
 	onEachLog(t, func(t *testing.T, l log) {
 		topic, open := topicOf(t, l), make(chan struct{})

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"errors"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,7 +54,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		readings: counters("readings_total", "kind", "Readings written to the warehouse, repeats included."),
-		rejected: counters("rejected_total", "reason", "Objects and records refused and put into the dead-letter topic."),
+		rejected: newRejected(r),
 		retries:  counters("retries_total", "step", "Failed attempts that were made again."),
 		lagRecords: f.NewGaugeVec(prometheus.GaugeOpts{Name: "belfry_ingest_lag_records",
 			Help: "Records of the log that this process has to write and has not yet written."}, []string{"partition"}),
@@ -75,13 +76,29 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		newDevices:   counter("new_devices_total", "Devices met for the first time by this process."),
 		offsetResets: counter("offset_resets_total", "Times that a committed offset was no longer in the log: records may be lost."),
 	}
-	for _, reason := range Reasons {
-		m.rejected.WithLabelValues(reason)
-	}
 	for _, kind := range []string{"count", "heartbeat"} {
 		m.readings.WithLabelValues(kind)
 	}
 	return m
+}
+
+// newRejected returns the counter of what is refused, which a Consumer and an Intake
+// of one registry share.
+func newRejected(r prometheus.Registerer) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "belfry_ingest_rejected_total",
+		Help: "Objects and records refused: those of the log became dead letters, of those sent by HTTP the sender was told."}, []string{"reason"})
+	if r != nil {
+		var already prometheus.AlreadyRegisteredError
+		if err := r.Register(c); errors.As(err, &already) {
+			c = already.ExistingCollector.(*prometheus.CounterVec)
+		} else if err != nil {
+			panic(err) // as promauto does
+		}
+	}
+	for _, reason := range Reasons {
+		c.WithLabelValues(reason)
+	}
+	return c
 }
 
 func label(partition int) string { return strconv.Itoa(partition) }
