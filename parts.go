@@ -209,7 +209,7 @@ func (w *watch) ingestion(ctx context.Context) (api.Ingest, error) {
 	defer cancel()
 	_ = poll(ctx, 20*time.Millisecond, func() (bool, error) { return !w.consumer.Status().Checked.IsZero(), nil })
 	s := w.consumer.Status()
-	out := api.Ingest{Topic: s.Topic, Watermark: s.Watermark}
+	out := api.Ingest{Topic: s.Topic, Watermark: s.Watermark, Partitions: []api.Partition{}}
 	for _, problem := range s.Problems {
 		if problem.Partition < 0 {
 			out.Error = problem.Error
