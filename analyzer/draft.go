@@ -43,11 +43,20 @@ func (d *draft) filter(e entry, level telemetry.Level) Filter {
 			d.fault(m.at, what, want)
 			continue
 		}
-		values := []ast.Node{m.value}
-		if list, ok := m.value.(*ast.SequenceNode); ok {
+		match, value := Match{Field: m.key}, m.value
+		switch value.(type) {
+		case *ast.MappingNode, *ast.MappingValueNode:
+			forms := d.mapping(value, m.key)
+			if len(forms) != 1 || forms[0].key != "not" {
+				d.fault(value, fmt.Sprintf("%s has other keys than not", m.key), wantWhereForm())
+				continue
+			}
+			match.Not, value = true, forms[0].value
+		}
+		values := []ast.Node{value}
+		if list, ok := value.(*ast.SequenceNode); ok {
 			values = list.Values
 		}
-		match := Match{Field: m.key}
 		for _, v := range values {
 			text, ok := d.text(entry{m.key, m.at, v})
 			if !ok {

@@ -119,8 +119,10 @@ func TestFiltersMatchFieldsAndLabels(t *testing.T) {
 		if what, _ := checkField(c.field, telemetry.LevelDevice); what != "" {
 			t.Errorf("%s: %s", c.field, what)
 		}
-		if got := (Filter{{c.field, []string{"other", c.value}}}).matches(site, device); got != c.want {
-			t.Errorf("%s: %s: got %v; want %v", c.field, c.value, got, c.want)
+		for _, not := range []bool{false, true} {
+			if got, want := (Filter{{c.field, not, []string{"other", c.value}}}).matches(site, device), c.want != not; got != want {
+				t.Errorf("%s, not %v: %s: got %v; want %v", c.field, not, c.value, got, want)
+			}
 		}
 	}
 }

@@ -66,7 +66,7 @@ func fleetOf(t testing.TB, counters map[string]*counter) (*Fleet, *telemetry.Bat
 		for end, f := range c.flows {
 			addCount(b, name, end, end, f[0], f[1])
 		}
-		sites = append(sites, telemetry.Site{ID: name, Zone: c.zone.String()})
+		sites = append(sites, telemetry.Site{ID: name, Zone: c.zone.String(), Labels: outdoor})
 		devices = append(devices, telemetry.Device{Name: name, Site: name, ReadingEvery: 3600, InServiceSince: c.first})
 	}
 	return mustFleet(t, sites, devices), b

@@ -174,6 +174,9 @@ func TestCalIt2DiscrepancyDays(t *testing.T) {
 	}
 }
 
+// outdoor are the labels of a site that is a street or a bridge, as a registry has them.
+var outdoor = map[string]string{"kind": "outdoor"}
+
 // melbourne reads the hourly pedestrian counts of the City of Melbourne; an
 // hour's reading is stamped with its end and has no direction.
 func melbourne(t testing.TB) (*Fleet, *telemetry.Batch) {
@@ -225,7 +228,7 @@ func melbourne(t testing.TB) (*Fleet, *telemetry.Batch) {
 	for name, since := range first { // as devices that register themselves have it
 		devices = append(devices, telemetry.Device{Name: name, Site: "melbourne", ReadingEvery: 3600, InServiceSince: since.Add(-time.Hour)})
 	}
-	return mustFleet(t, []telemetry.Site{{ID: "melbourne", Zone: "Australia/Melbourne"}}, devices), b
+	return mustFleet(t, []telemetry.Site{{ID: "melbourne", Zone: "Australia/Melbourne", Labels: outdoor}}, devices), b
 }
 
 const silentRule = `

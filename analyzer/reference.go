@@ -41,6 +41,11 @@ func Reference() string {
 		fmt.Fprintf(&b, "- `%s`\n", f)
 	}
 	b.WriteString("- `site.label.NAME`\n- `label.NAME`, a label of the device\n")
+	b.WriteString("\n| Behind a field | Passes when |\n|---|---|\n")
+	for _, f := range whereForms {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f.form, f.about)
+	}
+	b.WriteString("\nFields and labels are set in the registry: [calendars and labels of sites](calendars.md#labels).\n")
 	return b.String()
 }
 

@@ -9,18 +9,35 @@ import (
 )
 
 // Filter chooses scopes by registry fields and labels: every field must have
-// one of its values. The zero Filter lets everything pass. On a group and on
-// the tenant it chooses the devices that take part.
+// one of its values, or none of them where it says not. The zero Filter lets
+// everything pass. On a group and on the tenant it chooses the devices that take part.
 type Filter []Match
 
 // Match is one field of a Filter.
 type Match struct {
 	Field  string   `json:"field"` // such as site.status or site.label.kind
+	Not    bool     `json:"not,omitempty"`
 	Values []string `json:"values"`
 }
 
 // whereFields are the fields of a filter, without the labels.
 var whereFields = []string{"site", "site.name", "site.status", "site.zone", "device", "device.status"}
+
+// whereForms are what may stand behind a field of a filter.
+var whereForms = []struct{ form, about string }{
+	{"VALUE", "the field is that"},
+	{"[VALUE, ...]", "it is one of them"},
+	{"{ not: VALUE }", "it is anything else; a label that is not there is empty, and so anything else too"},
+	{"{ not: [VALUE, ...] }", "it is none of them"},
+}
+
+func wantWhereForm() string {
+	var forms []string
+	for _, f := range whereForms {
+		forms = append(forms, f.form)
+	}
+	return "want " + strings.Join(forms[:len(forms)-1], ", ") + " or " + forms[len(forms)-1]
+}
 
 // checkField returns what is wrong with a field of a filter, and what is wanted.
 func checkField(field string, level telemetry.Level) (what, want string) {
@@ -51,7 +68,7 @@ func checkValue(field, value string) (what, want string) {
 // (nil for a site alone), pass.
 func (f Filter) matches(site *telemetry.Site, device *telemetry.Device) bool {
 	for _, m := range f {
-		if !slices.Contains(m.Values, fieldOf(m.Field, site, device)) {
+		if slices.Contains(m.Values, fieldOf(m.Field, site, device)) == m.Not {
 			return false
 		}
 	}
