@@ -234,8 +234,8 @@ func parseTime(text string) (time.Time, error) {
 }
 
 func (t *terminal) printReport(r *analyzer.Report) error {
-	fmt.Fprintf(t.out, "%s to %s: %d devices on %d sites, %d readings\n\n",
-		r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Devices, r.Sites, r.Rows)
+	fmt.Fprintf(t.out, "%s to %s: %s on %s, %s\n\n", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339),
+		counted(r.Devices, "device"), counted(r.Sites, "site"), counted(r.Rows, "reading"))
 	var rows [][]string
 	for _, x := range r.Rules {
 		rows = append(rows, []string{x.Rule, strconv.Itoa(x.Opened), strconv.Itoa(x.Cleared), strconv.Itoa(x.HitDays),
@@ -244,13 +244,28 @@ func (t *terminal) printReport(r *analyzer.Report) error {
 	if err := t.printTable("RULE OPENED CLEARED DAYS-HELD SCOPES PER-1000-DEVICES-AND-WEEK", rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "\n%d incidents after roll-up, %.2f for each 1,000 devices and week%s\n", len(r.Incidents), r.PerThousandWeek, unlabelled(r))
+	fmt.Fprintf(t.out, "\n%s after roll-up, %.2f for each 1,000 devices and week%s\n", counted(len(r.Incidents), "incident"), r.PerThousandWeek, unlabelled(r))
+	t.printAilments(r)
 	rows = nil
 	for _, f := range r.Findings {
 		rows = append(rows, []string{f.At.Format(time.RFC3339), f.Rule, f.Scope.String(), string(f.Condition), f.Summary})
 	}
 	fmt.Fprintln(t.out)
 	return t.printTable("AT RULE SCOPE CONDITION SUMMARY", rows)
+}
+
+// printAilments says which rules could not do what they say.
+func (t *terminal) printAilments(r *analyzer.Report) {
+	for i, a := range r.Ailments {
+		if i == 0 {
+			fmt.Fprintln(t.out)
+		}
+		until := ""
+		if !a.Until.IsZero() {
+			until = ", until " + a.Until.Format(time.RFC3339)
+		}
+		fmt.Fprintf(t.out, "%s (from %s%s)\n", a.What, a.From.Format(time.RFC3339), until)
+	}
 }
 
 // unlabelled says how many incidents lie in no labelled span; nothing without labels.

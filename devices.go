@@ -43,7 +43,7 @@ func (c *devicesImportCommand) Run(ctx context.Context, t *terminal) error {
 	if c.JSON {
 		return t.printJSON(map[string]int{"sites": len(file.Sites), "devices": len(file.Devices)})
 	}
-	_, err = fmt.Fprintf(t.out, "%d sites and %d devices imported\n", len(file.Sites), len(file.Devices))
+	_, err = fmt.Fprintf(t.out, "%s and %s imported\n", counted(len(file.Sites), "site"), counted(len(file.Devices), "device"))
 	return err
 }
 

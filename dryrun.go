@@ -53,8 +53,9 @@ func (t *terminal) printDryRun(r *analyzer.Report) error {
 	for _, rule := range r.Rules {
 		opened, open = opened+rule.Opened, open+rule.Open
 	}
-	fmt.Fprintf(t.out, "this would have opened %d incidents from %s to %s on %d devices, of which %d would still be open\n",
-		opened, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Devices, open)
+	fmt.Fprintf(t.out, "this would have opened %s from %s to %s on %s, of which %d would still be open\n",
+		counted(opened, "incident"), r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), counted(r.Devices, "device"), open)
+	t.printAilments(r)
 	var rows [][]string
 	for i, f := range r.Findings {
 		if f.Condition != telemetry.Firing || f.Reason == "known again" {

@@ -86,17 +86,32 @@ func askedFiles(names []string) ([]api.RuleFile, error) {
 	return asked, nil
 }
 
+// together puts the columns that differ in their first word alone on one line.
+func together(columns []string) (lines []string) {
+	of := map[string]int{}
+	for _, c := range columns {
+		name, rest, _ := strings.Cut(c, " ")
+		i, ok := of[rest]
+		if !ok {
+			of[rest], lines = len(lines), append(lines, c)
+			continue
+		}
+		lines[i] = strings.TrimSuffix(lines[i], rest) + name + " " + rest
+	}
+	return lines
+}
+
 func (t *terminal) printExplanation(x *analyzer.Explanation) error {
 	ms := func(seconds float64) string { return fmt.Sprintf("%.1f", seconds*1e3) }
-	fmt.Fprintf(t.out, "as of %s: %d devices on %d sites; %s ms in the warehouse, %s in columns, %s in rules\n\n",
-		x.At.Format(time.RFC3339), x.Devices, x.Sites, ms(x.ScanSeconds), ms(x.ColumnSeconds), ms(x.ProgramSeconds))
+	fmt.Fprintf(t.out, "as of %s: %s on %s; %s ms in the warehouse, %s in columns, %s in rules\n\n",
+		x.At.Format(time.RFC3339), counted(x.Devices, "device"), counted(x.Sites, "site"), ms(x.ScanSeconds), ms(x.ColumnSeconds), ms(x.ProgramSeconds))
 	var rows [][]string
 	for i, s := range x.Scans {
 		who := "all"
 		if s.Devices > 0 {
 			who = strconv.Itoa(s.Devices)
 		}
-		for j, column := range s.Columns {
+		for j, column := range together(s.Columns) {
 			row := []string{"", "", "", "", "", "", column, ""}
 			if j == 0 {
 				row = []string{strconv.Itoa(i + 1), s.At.Format(time.RFC3339), s.What, who, strconv.Itoa(s.Rows), ms(s.Seconds), column, strings.Join(s.Rules, " ")}

@@ -100,7 +100,7 @@ func TestARuleIsChangedThroughTheAPIWithoutARestart(t *testing.T) {
 	if err := os.WriteFile(file, []byte(rule("silence() > 1s")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := mustCommand(t, "--data", p.data, "rules", "dry-run", file, "--days", "1"); !strings.HasPrefix(out, "this would have opened 1 incidents from ") || !strings.Contains(out, "device:door") {
+	if out := mustCommand(t, "--data", p.data, "rules", "dry-run", file, "--days", "1"); !strings.HasPrefix(out, "this would have opened 1 incident from ") || !strings.Contains(out, "device:door") {
 		t.Errorf("the dry run prints %q", out)
 	}
 }

@@ -103,10 +103,10 @@ func (c *rulesCheckCommand) Run(t *terminal) error {
 		if !c.JSON {
 			fmt.Fprintln(t.out, faults)
 		}
-		return fmt.Errorf("%d faults", len(faults))
+		return errors.New(counted(len(faults), "fault"))
 	}
 	if !c.JSON {
-		fmt.Fprintf(t.out, "%d rules, no faults\n", len(set.Rules))
+		fmt.Fprintf(t.out, "%s, no faults\n", counted(len(set.Rules), "rule"))
 	}
 	return nil
 }
@@ -170,4 +170,12 @@ func (c *rulesTestCommand) Run(ctx context.Context, t *terminal) (err error) {
 		err = fmt.Errorf("%d of %d tests failed", failed, len(results))
 	}
 	return err
+}
+
+// counted is a number of things that have a plain plural.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -104,7 +104,7 @@ func TestABacktestIsScoredAgainstLabels(t *testing.T) {
 		t.Errorf("got %+v and %+v", report.Kinds, report.Precision)
 	}
 	explained := mustCommand(t, "--data", data, "rules", "explain", filepath.Join("docs", "example", "rules.yaml"), "--at", "2026-04-05T12:00:00Z")
-	for _, want := range []string{"2 devices on 1 sites", "last_arrival", "in-out-discrepancy", "suspected-offline"} {
+	for _, want := range []string{"2 devices on 1 site", "last_arrival", "in-out-discrepancy", "suspected-offline"} {
 		if !strings.Contains(explained, want) {
 			t.Errorf("%q is not in the explanation:\n%s", want, explained)
 		}

@@ -38,7 +38,7 @@ func TestTheRuleInSQLOfTheDocsPassesItsTest(t *testing.T) {
 	if got, want := mustCommand(t, "rules", "test", filepath.Join(dir, "test.yaml")), "1 tests, all as expected\n"; got != want {
 		t.Errorf("got %q; want %q", got, want)
 	}
-	if got, want := mustCommand(t, "rules", "check", filepath.Join(dir, "one-door-takes-all.yaml")), "1 rules, no faults\n"; got != want {
+	if got, want := mustCommand(t, "rules", "check", filepath.Join(dir, "one-door-takes-all.yaml")), "1 rule, no faults\n"; got != want {
 		t.Errorf("got %q; want %q", got, want)
 	}
 }

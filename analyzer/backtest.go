@@ -41,6 +41,8 @@ type Report struct {
 	Rules    []RuleReport        `json:"rules"`
 	Findings []telemetry.Finding `json:"findings"` // by instant, rule and scope
 	Hits     []Hit               `json:"hits"`     // by rule, scope and day
+	// Ailments say which rules could find nothing, or less than they seem to, and why.
+	Ailments []Ailment `json:"rule_health,omitempty"`
 
 	// Incidents is the findings rolled up, and how many there are for each 1,000
 	// devices and week. Unlabelled is those that no label explains; see Score.
@@ -67,6 +69,27 @@ type RuleReport struct {
 	Scopes  int `json:"scopes"` // that were hit at least once
 	// PerThousandWeek is Opened for each 1,000 devices and week.
 	PerThousandWeek float64 `json:"opened_per_1000_devices_and_week"`
+}
+
+// Ailment is what was wrong with a rule in a part of a backtest.
+type Ailment struct {
+	Rule  string    `json:"rule"`
+	What  string    `json:"what"`
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until,omitzero"` // zero: to the end
+}
+
+// ails takes a finding about a rule.
+func (r *Report) ails(f telemetry.Finding) {
+	if f.Condition == telemetry.Firing {
+		r.Ailments = append(r.Ailments, Ailment{Rule: f.Scope.Name, What: f.Summary, From: f.Since})
+		return
+	}
+	for i := range r.Ailments {
+		if a := &r.Ailments[i]; a.Rule == f.Scope.Name && a.Until.IsZero() {
+			a.Until = f.At
+		}
+	}
 }
 
 // Hit says that a rule's condition held for a scope on a local day.
@@ -97,10 +120,16 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 	r := &Report{From: c.From.UTC(), To: c.To.UTC(), Sites: c.Fleet.peopled(), Devices: len(c.Fleet.Devices), Rows: reel.Len(),
 		Findings: []telemetry.Finding{}}
 	a, err := New(ctx, Config{
-		Rules: c.Rules, Fleet: c.Fleet, Start: c.From, EachInstant: true, OnHold: h.add,
+		Rules: c.Rules, Fleet: c.Fleet, Start: c.From, EachInstant: true, OnHold: h.add, Health: true,
 		Query: reel.Query, Series: reel.Series, Late: reel.Late, Raw: c.Raw,
 		Emit: func(_ context.Context, f []telemetry.Finding) error {
-			r.Findings = append(r.Findings, f...)
+			for _, f := range f {
+				if f.Rule == RuleHealth {
+					r.ails(f)
+				} else {
+					r.Findings = append(r.Findings, f)
+				}
+			}
 			return nil
 		},
 	})

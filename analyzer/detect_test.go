@@ -66,6 +66,8 @@ func TestDetectorsOnCasesByHand(t *testing.T) {
 		{"a run ends where a reading is missing", "run", "total", "zero", "0 0 _ 0 0", "0 0 _ 0 0", nil, 2 * 3600, 3},
 		{"a run of the same", "run", "total", "same", "3 7x3", "0x4", nil, 3 * 3600, 1},
 		{"eight hours of zero where 6 are usual, φ 2: 48/2/13.8", "quiet", "", "", "5 0x8", "0x9", []float64{6, 0, 2, 1, 20}, 24 / 13.8, 1},
+		{"four hours that vary by a tenth together: (4·√(40² − 400))²/1600 = 12", "quiet", "", "", "400 0x4", "0x5", []float64{400, 0, 1, 1, 20}, 1600 * math.Log(13) / 12 / 13.8, 1},
+		{"two hours of each of two days: two chances", "quiet", "", "", "0x21 400 0x4", "0x26", []float64{400, 0, 1, 1, 20}, 2 * 800 * math.Log(7) / 6 / 13.8, 22},
 		{"people, and the run is over", "quiet", "", "", "0x8 1", "0x9", []float64{6, 0, 2, 1, 20}, 0, -1},
 		{"a missing row is not a zero", "quiet", "", "", "0x8 _", "0x8 _", []float64{6, 0, 2, 1, 20}, nan, -1},
 		{"IN dead over 60 people where half are IN: 60·ln 2/13.8, and 60/50 is less", "dead_direction", "", "", "9 0x6", "9 10x6", []float64{9, 9, 1, 0.5, 20}, 1.2, 1},

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"encoding/csv"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -170,21 +171,22 @@ var defaultRules = []string{"copied-day", "feed-outage", "in-out-discrepancy", "
 // go test ./analyzer -run Evidence -evidence -v
 // go test ./analyzer -run Evidence/default/seattle -evidence -v
 // The sets are the default one, the same where the registry does not say that streets are
-// outdoors, that with those that run after four weeks of history, and the whole catalogue.
+// outdoors, the same where it knows the public holidays of the United States, that with those that run after four weeks of history, and the whole catalogue.
 func TestEvidence(t *testing.T) {
 	if !*evidence {
 		t.Skip("the whole of the public data is run with -evidence")
 	}
 	later := append(slices.Clone(defaultRules), "spike", "drop", "level-shift", "peer-outlier", "group-event")
-	for set, names := range map[string][]string{"default": defaultRules, "unsaid": defaultRules, "later": later, "whole": nil} {
+	for set, names := range map[string][]string{"default": defaultRules, "unsaid": defaultRules, "holidays": defaultRules, "later": later, "whole": nil} {
 		t.Run(set, func(t *testing.T) {
 			var pooled pool
 			judge := func(t *testing.T, dataset string, read func(testing.TB) (*Fleet, *telemetry.Batch), from, to string) (*Report, *Fleet, *telemetry.Batch) {
 				fleet, batch := read(t)
-				if set == "unsaid" {
-					for i := range fleet.Sites {
-						fleet.Sites[i].Labels = nil
-					}
+				switch set {
+				case "unsaid":
+					fleet = changed(t, fleet, func(s *telemetry.Site) { s.Labels = nil })
+				case "holidays":
+					fleet = changed(t, fleet, func(s *telemetry.Site) { s.Exceptions = federalHolidays(s.Zone) })
 				}
 				report := judged(t, dataset, shipped(t, names...), fleet, batch, from, to)
 				pooled.add(report)
@@ -200,7 +202,7 @@ func TestEvidence(t *testing.T) {
 			})
 			t.Run("seattle", func(t *testing.T) {
 				report, fleet, batch := judge(t, "seattle_counters", seattle, "2014-01-02 00:00", "2018-07-01 00:00")
-				if set == "default" {
+				if set == "default" || set == "holidays" {
 					lookedUp(t, report, batch, oneZone(fleet)(""))
 				}
 			})
@@ -220,6 +222,43 @@ func TestEvidence(t *testing.T) {
 			t.Logf("%s, all that ran: %d unlabelled incidents in %.0f weeks of devices, %.2f for each 1000 devices and week", set, pooled.unlabelled, pooled.weeks, 1000*float64(pooled.unlabelled)/pooled.weeks)
 		})
 	}
+}
+
+// changed is a fleet with other sites.
+func changed(t *testing.T, f *Fleet, change func(*telemetry.Site)) *Fleet {
+	t.Helper()
+	for i := range f.Sites {
+		change(&f.Sites[i])
+	}
+	return mustFleet(t, f.Sites, f.Devices)
+}
+
+// federalHolidays are those of the United States from 2005 to 2018, as like Sundays; none
+// in other zones.
+func federalHolidays(zone string) (all []telemetry.Exception) {
+	if zone != "America/Los_Angeles" {
+		return nil
+	}
+	add := func(day time.Time) {
+		all = append(all, telemetry.Exception{Date: day.Format(time.DateOnly), As: "sun"})
+	}
+	nth := func(year int, month time.Month, n int, weekday time.Weekday) {
+		first := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
+		add(first.AddDate(0, 0, (int(weekday-first.Weekday())+7)%7+7*(n-1)))
+	}
+	for year := 2005; year <= 2018; year++ {
+		for _, fixed := range []string{"01-01", "07-04", "11-11", "12-25"} {
+			day, _ := time.Parse(time.DateOnly, fmt.Sprintf("%d-%s", year, fixed))
+			add(day)
+		}
+		nth(year, time.January, 3, time.Monday)
+		nth(year, time.February, 3, time.Monday)
+		nth(year, time.June, 0, time.Monday) // the last of May
+		nth(year, time.September, 1, time.Monday)
+		nth(year, time.October, 2, time.Monday)
+		nth(year, time.November, 4, time.Thursday)
+	}
+	return all
 }
 
 // pool is the noise of several data sets together.
@@ -247,7 +286,7 @@ func lookedUp(t *testing.T, r *Report, b *telemetry.Batch, zone *time.Location) 
 	for _, i := range r.Unlabelled {
 		its := people[telemetry.IDOf(i.Scopes[0].Name)]
 		end := i.From.Truncate(time.Hour)
-		missing, empty, weeks := 0, 0, 0
+		missing, empty, longer, weeks := 0, 0, 0, 0
 		for h := range 72 {
 			if _, ok := its[end.Add(-time.Duration(h)*time.Hour).UnixMilli()]; !ok {
 				missing++
@@ -260,14 +299,19 @@ func lookedUp(t *testing.T, r *Report, b *telemetry.Batch, zone *time.Location) 
 			}
 			empty++
 		}
+		for ; longer < 1000; longer++ { // of zero, from then on
+			if n, ok := its[end.Add(time.Duration(longer)*time.Hour).UnixMilli()]; !ok || n > 0 {
+				break
+			}
+		}
 		var usual []float64
 		for w := -8; w <= 8; w++ { // the same hour of the weeks before and after
 			if n, ok := its[end.Add(-time.Hour).In(zone).AddDate(0, 0, 7*w).UnixMilli()]; ok && w != 0 {
 				usual, weeks = append(usual, float64(n)), weeks+1
 			}
 		}
-		t.Logf("  unlabelled: %s %-22s %v: of the 72 hours before %d have no row; the last %d count nobody, where %.0f are usual (median of %d weeks)",
-			i.From.In(zone).Format("2006-01-02 15:04"), i.Rule, i.Scopes, missing, empty, median(usual), weeks)
+		t.Logf("  unlabelled: %s %-22s %v: of the 72 hours before %d have no row; the last %d count nobody, where %.0f are usual (median of %d weeks), nor do the next %d",
+			i.From.In(zone).Format("2006-01-02 15:04"), i.Rule, i.Scopes, missing, empty, median(usual), weeks, longer)
 	}
 }
 

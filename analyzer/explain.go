@@ -159,7 +159,7 @@ func (a *Analyzer) judged(t *task, begin time.Time, err error) {
 	b := t.bound
 	e := ExplainedRule{Rule: b.rule.Name, At: t.at, Signals: []string{}, Holding: b.told[1], Unknown: b.told[2], Seconds: a.since(begin)}
 	for _, u := range b.read {
-		e.Signals = append(e.Signals, u.String())
+		e.Signals = addOnce(e.Signals, u.String())
 	}
 	for _, p := range a.present[:min(b.scopes, len(a.present))] {
 		if p == present {

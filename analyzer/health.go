@@ -27,6 +27,7 @@ const (
 	failing = iota + 1
 	reachesNobody
 	blind
+	young
 	astray
 )
 
@@ -43,6 +44,9 @@ var ailments = map[int]ailment{
 			signals = append(signals, u.String())
 		}
 		return fmt.Sprintf("the rule %s has nothing to judge by, for any %s: no values of %s, for want of history or because none sends them", r.Name, r.Scope, strings.Join(signals, ", "))
+	}},
+	young: {24 * time.Hour, "low", func(r *Rule, detail string) string {
+		return fmt.Sprintf("the rule %s looks back over %s, and by the registry no device has been in service for so long: what it finds until then is of less", r.Name, detail)
 	}},
 	astray: {time.Hour, "low", func(r *Rule, detail string) string {
 		return fmt.Sprintf("the query of the rule %s tells of what the registry does not have: %s", r.Name, detail)
@@ -72,6 +76,8 @@ func (a *Analyzer) examine(t *task, j *judgement, err error) {
 		ails = blind
 	case j.judged == 0:
 		return // nobody was due
+	case a.tooYoung(t.bound.rule, t.at):
+		ails, detail = young, formatSeconds(t.bound.rule.looksBack().Seconds())
 	case j.raw[t] != nil && j.raw[t].strangers > 0:
 		ails, detail = astray, fmt.Sprintf("%d rows, such as %s %q", j.raw[t].strangers, t.bound.rule.Scope, j.raw[t].stranger)
 	}
@@ -84,6 +90,21 @@ func (a *Analyzer) examine(t *task, j *judgement, err error) {
 		return
 	}
 	a.health[t.bound.rule.Name] = h
+}
+
+// looksBack is the longest window that the rule's `when` sums up.
+func (r *Rule) looksBack() (longest time.Duration) {
+	for _, u := range usesOf(r.when) {
+		longest = max(longest, u.window.length)
+	}
+	return longest
+}
+
+// tooYoung reports whether a rule looks back over more days than any device has been in
+// service for. Nothing is said where the registry does not know since when they are.
+func (a *Analyzer) tooYoung(r *Rule, at time.Time) bool {
+	back := r.looksBack()
+	return back > 24*time.Hour && slices.Min(a.fleet.from) > at.Add(-back).UnixMilli()
 }
 
 // tellHealth emits what has become of the rules' health by an instant.

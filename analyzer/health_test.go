@@ -18,6 +18,7 @@ rules:
   - { name: no-label, scope: group(region), when: devices() > 3, every: 5m, category: x }
   - { name: no-history, scope: device, when: "z(sum(in, 1h)) > 4", every: 1h, category: x }
   - { name: never-measured, scope: device, when: last(temq) > 40, every: 5m, category: x }
+  - { name: too-young, scope: device, when: "sum(in, 90d) < 5 and sum(in, 1h) > 99", every: 1h, category: x }
 `
 
 // TestRulesThatCanFindNothingAreFindings: a rule that divides by zero, matches no device,
@@ -50,18 +51,18 @@ func TestRulesThatCanFindNothingAreFindings(t *testing.T) {
 	}
 	for rule, want := range map[string]string{
 		"nobody": "matches no device", "no-label": "matches no group", "divides-by-zero": "has nothing to judge by",
-		"no-history": "no values of z(sum(in, 1h))", "never-measured": "no values of last(temq)"} {
+		"no-history": "no values of z(sum(in, 1h))", "never-measured": "no values of last(temq)", "too-young": "looks back over 90d"} {
 		if !strings.Contains(said[rule], want) {
 			t.Errorf("%s: said %q; want %q", rule, said[rule], want)
 		}
 	}
-	if len(said) != 5 {
-		t.Errorf("said %v; want five", said)
+	if len(said) != 6 {
+		t.Errorf("said %v; want six", said)
 	}
 	w.analyzer.SetFleet(mustFleet(t, nil, []telemetry.Device{{Name: "door", Site: "s", InServiceSince: start, Labels: map[string]string{"kind": "submarine"}}}))
 	w.expect(start.Add(30*time.Hour), "clear nobody")
 	w.analyzer.SetRules(mustLoad(t, ailingRules[:strings.Index(ailingRules, "  - { name: never-measured")]))
-	w.expect(start.Add(31*time.Hour), "clear never-measured (rule removed)")
+	w.expect(start.Add(31*time.Hour), "clear never-measured (rule removed)", "clear too-young (rule removed)")
 }
 
 // TestAScanThatFailsShowsInTheRulesHealth, leaves states as they were, and is forgotten

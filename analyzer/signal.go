@@ -191,7 +191,7 @@ var signals = []*signal{
 	{name: "drop", unit: Number, bins: scoreDrop, reach: 3 * binStep, learns: []string{"total"},
 		about: "the last 3 hours open, complete and far below: z < −4 by the slot's spread and by what the device's slots vary by, x ≤ 0.5·B and B ≥ 20"},
 	{name: "quiet", unit: Number, bins: scoreQuiet, reach: binStep, learns: []string{"total"},
-		about: "a run of zero in complete opening hours: ΣB/φ over 13.8"},
+		about: "a run of zero in complete opening hours: what its local days make improbable, over 13.8; a day the lesser of ΣB/φ and of ΣB·ln(1 + w)/w, where w = (Σ√(spread² − B))²/ΣB is what its hours vary by together"},
 	{name: "dead_direction", unit: Number, bins: scoreDeadDirection, reach: binStep, learns: []string{"total"},
 		about: "one flow zero while the other counts N ≥ 50: −N·ln(1 − habitual share) over 13.8"},
 	{name: "swapped", unit: Number, bins: scoreSwapped, reach: 3 * 25 * binStep, learns: []string{"in", "out", "total"},

@@ -44,6 +44,12 @@ func checkField(field string, level telemetry.Level) (what, want string) {
 	base, label, _ := strings.Cut(field, "label.")
 	isLabel := label != "" && (base == "" || base == "device." || base == "site.")
 	if !isLabel && !slices.Contains(whereFields, field) {
+		if of, name, ok := strings.Cut(field, "."); ok && of == "site" && strings.Contains(name, ".") { // a misspelt label
+			_, name, _ = strings.Cut(name, ".")
+			if did := nearest(field, []string{"site.label." + name}); did != "" {
+				return fmt.Sprintf("no field %q to choose by", field), did
+			}
+		}
 		return fmt.Sprintf("no field %q to choose by", field), wantOneOf(field, append(slices.Clone(whereFields), "site.label.NAME", "label.NAME"))
 	}
 	if level == telemetry.LevelSite && !strings.HasPrefix(field, "site") {
