@@ -262,9 +262,9 @@ func (t *terminal) printAilments(r *analyzer.Report) {
 		}
 		until := ""
 		if !a.Until.IsZero() {
-			until = ", until " + a.Until.Format(time.RFC3339)
+			until = " (until " + a.Until.Format(time.RFC3339) + ")"
 		}
-		fmt.Fprintf(t.out, "%s (from %s%s)\n", a.What, a.From.Format(time.RFC3339), until)
+		fmt.Fprintln(t.out, a.What+until)
 	}
 }
 

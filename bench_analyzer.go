@@ -19,6 +19,8 @@ type benchAnalyzerCommand struct {
 	Peer    int      `help:"Devices that Prometheus is given, where it is installed." default:"10000"`
 	NoPeer  bool     `help:"Leave Prometheus out."`
 
+	Midnight int `help:"Devices of the midnight that is measured, with twelve weeks of hours behind it; 0 leaves it out." default:"10000"`
+
 	published `embed:""`
 }
 
@@ -42,7 +44,7 @@ func (c *benchAnalyzerCommand) Run(ctx context.Context, t *terminal) (err error)
 		return err
 	}
 	defer server.Close()
-	o := bench.AnalyzerOptions{Devices: c.Devices, Hours: c.Hours, Rounds: c.Rounds, Rules: rules, Dir: dir, Peer: c.Peer}
+	o := bench.AnalyzerOptions{Devices: c.Devices, Hours: c.Hours, Rounds: c.Rounds, Rules: rules, Dir: dir, Peer: c.Peer, Midnight: c.Midnight}
 	if missing := bench.PeerMissing(); missing != "" && !c.NoPeer {
 		fmt.Fprintln(t.err, "without the comparison: "+missing)
 		o.Peer = -1

@@ -75,14 +75,13 @@ type RuleReport struct {
 type Ailment struct {
 	Rule  string    `json:"rule"`
 	What  string    `json:"what"`
-	From  time.Time `json:"from"`
 	Until time.Time `json:"until,omitzero"` // zero: to the end
 }
 
 // ails takes a finding about a rule.
 func (r *Report) ails(f telemetry.Finding) {
 	if f.Condition == telemetry.Firing {
-		r.Ailments = append(r.Ailments, Ailment{Rule: f.Scope.Name, What: f.Summary, From: f.Since})
+		r.Ailments = append(r.Ailments, Ailment{Rule: f.Scope.Name, What: f.Summary})
 		return
 	}
 	for i := range r.Ailments {

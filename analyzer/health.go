@@ -43,7 +43,11 @@ var ailments = map[int]ailment{
 		for _, u := range r.read() {
 			signals = append(signals, u.String())
 		}
-		return fmt.Sprintf("the rule %s has nothing to judge by, for any %s: no values of %s, for want of history or because none sends them", r.Name, r.Scope, strings.Join(signals, ", "))
+		why := "for want of history or because none sends them"
+		if r.divides() {
+			why += ", or it divides by zero"
+		}
+		return fmt.Sprintf("the rule %s has nothing to judge by, for any %s: no values of %s, %s", r.Name, r.Scope, strings.Join(signals, ", "), why)
 	}},
 	young: {24 * time.Hour, "low", func(r *Rule, detail string) string {
 		return fmt.Sprintf("the rule %s looks back over %s, and by the registry no device has been in service for so long: what it finds until then is of less", r.Name, detail)
@@ -90,6 +94,12 @@ func (a *Analyzer) examine(t *task, j *judgement, err error) {
 		return
 	}
 	a.health[t.bound.rule.Name] = h
+}
+
+// divides reports whether the rule's `when` divides.
+func (r *Rule) divides() (is bool) {
+	r.when.walk(func(n *node) { is = is || n.kind == nodeArith && n.op == "/" })
+	return is
 }
 
 // looksBack is the longest window that the rule's `when` sums up.

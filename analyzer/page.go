@@ -57,7 +57,7 @@ svg { max-width: 100%; background: #fafbfc; border: 1px solid #ddd; }
 {{ range .Rules }}{{ if or .Opened .HitDays }}<tr><td>{{ .Rule }}<td class="n">{{ .Opened }}<td class="n">{{ .Cleared }}<td class="n">{{ .HitDays }}<td class="n">{{ .Scopes }}<td class="n">{{ fix .PerThousandWeek }}</tr>
 {{ end }}{{ end }}</table>
 {{ with quiet .Rules }}<p><small>Nothing was found by {{ range $i, $name := . }}{{ if $i }}, {{ end }}{{ $name }}{{ end }}.</small></p>{{ end }}
-{{ range .Ailments }}<p><small>{{ time .From }}{{ if not .Until.IsZero }} to {{ time .Until }}{{ end }}: {{ .What }}.</small></p>
+{{ range .Ailments }}<p><small>{{ .What }}{{ if not .Until.IsZero }} (until {{ time .Until }}){{ end }}.</small></p>
 {{ end }}<p>{{ len .Incidents }} incidents after roll-up, {{ fix .PerThousandWeek }} for each 1,000 devices and week{{ if .Kinds }}; {{ len .Unlabelled }} of them lie in no known fault's span{{ end }}.</p>
 {{ if .Kinds }}<h2>Known faults</h2>
 <table><tr><th>Kind<th class="n">Spans<th class="n">Found<th class="n">Recall<th class="n">Detected after</tr>

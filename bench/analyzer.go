@@ -23,6 +23,8 @@ type AnalyzerOptions struct {
 	Rules   *analyzer.RuleSet // that are evaluated together
 	Dir     string            // for Prometheus; "": a temporary folder
 	Peer    int               // devices that Prometheus is given: 10,000; -1: it is left out
+	// Midnight is how many devices a midnight is measured with; 0: it is not.
+	Midnight int
 
 	// Warehouse makes an empty warehouse for a fleet. Each call of open gives another
 	// way to it, with nothing remembered from the others.
@@ -32,10 +34,11 @@ type AnalyzerOptions struct {
 
 // AnalyzerReport is what was measured.
 type AnalyzerReport struct {
-	Hours  int          `json:"hours"`
-	Rules  []string     `json:"rules"`
-	Fleets []FleetPace  `json:"fleets"`
-	Peer   *PeerCompare `json:"prometheus,omitempty"`
+	Hours    int           `json:"hours"`
+	Rules    []string      `json:"rules"`
+	Fleets   []FleetPace   `json:"fleets"`
+	Midnight *MidnightPace `json:"midnight,omitempty"`
+	Peer     *PeerCompare  `json:"prometheus,omitempty"`
 }
 
 // FleetPace is how long one instant takes for a fleet: medians over the rounds.
@@ -95,6 +98,12 @@ func Analyzer(ctx context.Context, o AnalyzerOptions) (*AnalyzerReport, error) {
 			return nil, fmt.Errorf("%d devices: %w", n, err)
 		}
 		r.Fleets = append(r.Fleets, *pace)
+	}
+	if o.Midnight > 0 {
+		var err error
+		if r.Midnight, err = o.midnight(ctx); err != nil {
+			return nil, fmt.Errorf("midnight of %d devices: %w", o.Midnight, err)
+		}
 	}
 	if o.Peer > 0 {
 		var err error
@@ -318,6 +327,9 @@ func (r *AnalyzerReport) Print(out io.Writer) {
 				fmt.Fprintf(out, "%9.0f ms %10d rows  %s: %s\n", s.Millis, s.Rows, s.What, strings.Join(s.Columns, ", "))
 			}
 		}
+	}
+	if r.Midnight != nil {
+		r.Midnight.print(out)
 	}
 	if r.Peer != nil {
 		r.Peer.print(out)
