@@ -32,8 +32,9 @@ type Store interface {
 
 // Tx is a transaction of a Store.
 type Tx interface {
-	// NextRef returns the next reference of the running number.
-	NextRef() (string, error)
+	// Refs returns what draws the next reference of the running number, and asks
+	// the database nothing for it.
+	Refs() (next func() string, err error)
 	// Get returns one incident, or ErrNotFound.
 	Get(ref string) (Incident, error)
 	// Latest returns the newest incident of each key that has one.

@@ -3,6 +3,7 @@ package incidents
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -120,16 +121,8 @@ func member(b []byte, name string, v reflect.Value) ([]byte, error) {
 		sep = '{'
 	}
 	b = append(append(append(b, sep, '"'), name...), `":`...)
-	switch { // a storm writes a million of these
-	case v.Kind() == reflect.String && plain(v.String()):
-		return append(append(append(b, '"'), v.String()...), '"'), nil
-	case v.Kind() == reflect.Int:
-		return strconv.AppendInt(b, v.Int(), 10), nil
-	case v.Kind() == reflect.Bool:
-		return strconv.AppendBool(b, v.Bool()), nil
-	}
-	if at, ok := v.Addr().Interface().(*time.Time); ok && at.Location() == time.UTC && at.Year() >= 0 && at.Year() <= 9999 {
-		return at.AppendFormat(b, `"`+time.RFC3339Nano+`"`), nil
+	if written, ok := usual(b, v); ok {
+		return written, nil
 	}
 	text, err := json.Marshal(v.Addr().Interface())
 	if err != nil {
@@ -138,14 +131,68 @@ func member(b []byte, name string, v reflect.Value) ([]byte, error) {
 	return append(b, text...), nil
 }
 
-// plain reports whether a string needs no escape in JSON.
-func plain(s string) bool {
+// usual writes what a storm writes a million of, as encoding/json reads it; false when
+// the value is of another type, or needs more thought. What it has appended then does
+// not count.
+func usual(b []byte, v reflect.Value) ([]byte, bool) {
+	switch v.Kind() {
+	case reflect.String:
+		return quoted(b, v.String())
+	case reflect.Int:
+		return strconv.AppendInt(b, v.Int(), 10), true
+	case reflect.Bool:
+		return strconv.AppendBool(b, v.Bool()), true
+	}
+	switch v := v.Addr().Interface().(type) {
+	case *time.Time:
+		return instant(b, *v)
+	case **float64:
+		return float(b, *v)
+	case *telemetry.Scope:
+		b, one := quoted(append(b, `{"level":`...), string(v.Level))
+		b, two := quoted(append(b, `,"name":`...), v.Name)
+		return append(b, '}'), one && two
+	case *Held:
+		if !v.Until.IsZero() {
+			return b, false
+		}
+		b, one := quoted(append(b, `{"by":`...), v.By)
+		b, two := quoted(append(b, `,"why":`...), v.Why)
+		return append(b, '}'), one && two
+	case *[]Seen:
+		if len(*v) != 1 || (*v)[0].Late {
+			return b, false
+		}
+		b, one := instant(append(b, `[{"at":`...), (*v)[0].At)
+		b, two := quoted(append(b, `,"condition":`...), string((*v)[0].Condition))
+		return append(b, "}]"...), one && two
+	}
+	return b, false
+}
+
+func instant(b []byte, at time.Time) ([]byte, bool) {
+	if at.Location() != time.UTC || at.Year() < 0 || at.Year() > 9999 {
+		return b, false
+	}
+	return at.AppendFormat(b, `"`+time.RFC3339Nano+`"`), true
+}
+
+// float writes a number that needs no exponent.
+func float(b []byte, f *float64) ([]byte, bool) {
+	if f == nil || *f != 0 && !(math.Abs(*f) >= 1e-6 && math.Abs(*f) < 1e21) {
+		return b, false
+	}
+	return strconv.AppendFloat(b, *f, 'f', -1, 64), true
+}
+
+// quoted writes a string that needs no escape in JSON.
+func quoted(b []byte, s string) ([]byte, bool) {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
+			return b, false
 		}
 	}
-	return true
+	return append(append(append(b, '"'), s...), '"'), true
 }
 
 func object(b []byte) json.RawMessage {

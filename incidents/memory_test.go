@@ -41,9 +41,11 @@ func (m *memory) Update(_ context.Context, fn func(Tx) error) error {
 	return err
 }
 
-func (m *memory) NextRef() (string, error) {
-	m.last++
-	return fmt.Sprintf("INC-%06d", m.last), nil
+func (m *memory) Refs() (func() string, error) {
+	return func() string {
+		m.last++
+		return fmt.Sprintf("INC-%06d", m.last)
+	}, nil
 }
 
 func (m *memory) Get(ref string) (Incident, error) {

@@ -116,7 +116,7 @@ func (r *NewReport) fill(b *Book) {
 // device exist is for the caller to know.
 func (d *Desk) Report(ctx context.Context, r NewReport, actor Actor, at time.Time) (Incident, error) {
 	return once(ctx, d, r.Once, at, func(tx Tx, b *Book) (Incident, []Step, error) {
-		ref, err := tx.NextRef()
+		next, err := tx.Refs()
 		if err != nil {
 			return Incident{}, nil, err
 		}
@@ -125,7 +125,7 @@ func (d *Desk) Report(ctx context.Context, r NewReport, actor Actor, at time.Tim
 			return Incident{}, nil, err
 		}
 		r.fill(b)
-		req := Request{Transition: Report, Channel: r.Channel, report: &r, ref: ref, make: makes[r.Device], priority: d.priority(b, r.Category, r.Impact, r.Urgency)}
+		req := Request{Transition: Report, Channel: r.Channel, report: &r, ref: next(), make: makes[r.Device], priority: d.priority(b, r.Category, r.Impact, r.Urgency)}
 		s, err := d.step(b, Incident{}, req, actor, at)
 		return s.After, []Step{s}, err
 	})

@@ -1,9 +1,10 @@
 package incidents
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"iter"
 	"time"
 
 	"belfry/telemetry"
@@ -17,11 +18,11 @@ const findingsAtOnce = 1500
 // in the same order, after a crash or an error: those that were taken in do
 // nothing. It is the analyzer's Emit.
 func (d *Desk) Receive(ctx context.Context, findings []telemetry.Finding) error {
-	var room []Step
+	var room []part
 	for len(findings) > 0 {
 		n := min(len(findings), findingsAtOnce)
-		room = slices.Grow(room[:0], n+n/8)
-		if err := d.receive(ctx, findings[:n], room); err != nil {
+		var err error
+		if room, err = d.receive(ctx, findings[:n], room); err != nil {
 			return fmt.Errorf("receive %d findings: %w", n, err)
 		}
 		findings = findings[n:]
@@ -31,46 +32,62 @@ func (d *Desk) Receive(ctx context.Context, findings []telemetry.Finding) error 
 
 // receive takes in findings in one transaction. Steps are long, so those of one batch
 // lie in the room of those before it.
-func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, room []Step) error {
+func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, room []part) ([]part, error) {
 	var in *intake
-	err := d.store.Update(ctx, func(tx Tx) error {
-		latest, err := tx.Latest(keysOf(findings))
-		if err != nil {
+	err := d.store.Update(ctx, func(tx Tx) (err error) {
+		if in, err = d.intake(tx, findings); err != nil {
 			return err
 		}
-		book, err := d.bookOf(tx)
-		if err != nil {
-			return err
-		}
-		closed, err := tx.ClosedSites()
-		if err != nil {
-			return err
-		}
-		makes, err := tx.Makes(mayOpen(findings, latest))
-		if err != nil {
-			return err
-		}
-		in = &intake{desk: d, tx: tx, makes: makes, noise: noise{book, closed}, latest: pointers(latest), steps: room, held: map[string]int{}, parents: map[place]string{}, opened: map[time.Time]int{}}
+		in.room = room
 		if err := in.rollUp(findings); err != nil {
 			return err
 		}
-		for i := range findings {
-			if err := in.take(&findings[i]); err != nil {
-				return fmt.Errorf("rule %s, %s: %w", findings[i].Rule, findings[i].Scope, err)
-			}
+		saved, err := in.takeAll(findings)
+		if err != nil {
+			return err
 		}
 		if err := in.recoverParents(); err != nil {
 			return err
 		}
-		return in.save()
+		return in.saveFrom(saved)
 	})
-	if err == nil {
-		d.metrics.count(in.steps)
-		for by, n := range in.held {
-			d.metrics.suppressed.WithLabelValues(by).Add(float64(n))
-		}
+	if err != nil {
+		return nil, err
 	}
-	return err
+	for _, part := range in.parts {
+		d.metrics.count(part)
+	}
+	for by, n := range in.held {
+		d.metrics.suppressed.WithLabelValues(by).Add(float64(n))
+	}
+	return in.parts, nil
+}
+
+// intake begins a batch: it reads all that deciding on the findings asks of the
+// transaction.
+func (d *Desk) intake(tx Tx, findings []telemetry.Finding) (*intake, error) {
+	latest, err := tx.Latest(append(keysOf(findings), stormKey))
+	if err != nil {
+		return nil, err
+	}
+	book, err := d.bookOf(tx)
+	if err != nil {
+		return nil, err
+	}
+	closed, err := tx.ClosedSites()
+	if err != nil {
+		return nil, err
+	}
+	makes, err := tx.Makes(mayOpen(findings, latest))
+	if err != nil {
+		return nil, err
+	}
+	next, err := tx.Refs()
+	if err != nil {
+		return nil, err
+	}
+	in := &intake{desk: d, tx: tx, next: next, makes: makes, noise: noise{book, closed}, latest: pointers(latest), held: map[string]int{}, parents: map[place]string{}}
+	return in, in.countOpened(findings)
 }
 
 func keysOf(findings []telemetry.Finding) []string {
@@ -110,11 +127,12 @@ type intake struct {
 	desk *Desk
 	tx   Tx
 	noise
+	steps
+	next    func() string        // draws a reference
 	makes   map[string]Make      // of the devices for which an incident may be opened
 	latest  map[string]*Incident // newest incident of each key, as changed so far; what is pointed at never changes
-	steps   []Step
-	parents map[place]string // open site incidents
-	held    map[string]int   // findings held back, by what held them
+	parents map[place]string     // open site incidents
+	held    map[string]int       // findings held back, by what held them
 
 	devices  map[string]int    // of the sites that may roll up
 	opened   map[time.Time]int // incidents opened within a minute that stand for themselves
@@ -208,14 +226,11 @@ func (in *intake) quiet(inc Incident, f *telemetry.Finding) error {
 }
 
 func (in *intake) open(previous Incident, f *telemetry.Finding) error {
-	ref, err := in.tx.NextRef()
-	if err != nil {
-		return err
-	}
 	priority := in.desk.priority(in.book, f.Category, Impact(f.Impact), Urgency(f.Urgency))
-	req := Request{Transition: Open, finding: f, ref: ref, make: in.makes[f.Scope.Name], priority: priority, previous: previous.Ref,
+	req := Request{Transition: Open, finding: f, ref: in.next(), make: in.makes[f.Scope.Name], priority: priority, previous: previous.Ref,
 		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)], unrecorded: true}
 	if req.held.By == "" {
+		var err error
 		if req.parent, req.held, err = in.brake(f); err != nil {
 			return err
 		}
@@ -231,34 +246,113 @@ func (in *intake) apply(inc Incident, req Request, f *telemetry.Finding) error {
 	if err != nil || s.Event.Seq == 0 {
 		return err
 	}
-	in.steps = append(in.steps, s)
-	in.latest[s.After.Key] = &in.steps[len(in.steps)-1].After
+	in.latest[s.After.Key] = &in.add(s).After
 	return nil
 }
 
-// savedAtOnce is how many steps are handed to the store together.
-const savedAtOnce = 256
-
-// save records what the openings changed, and saves all steps. While some are saved the
-// next ones are recorded: in a storm that is as much work.
-func (in *intake) save() error {
-	parts := slices.Collect(slices.Chunk(in.steps, savedAtOnce))
-	recorded := make(chan error, len(parts)) // never full
+// takeAll decides on the findings, in order, while the steps that were decided before
+// are saved: of a storm both are as much work, on two cores. Deciding asks the
+// transaction nothing, which saving has for itself. It returns how many parts are saved;
+// the last one is left for what is still to come.
+func (in *intake) takeAll(findings []telemetry.Finding) (saved int, err error) {
+	full := make(chan part, 1)
+	var decided error
+	var panicked any
 	go func() {
-		for _, part := range parts {
-			recorded <- record(part)
-		}
+		defer close(full)
+		defer func() { panicked = recover() }()
+		decided = in.decide(findings, full)
 	}()
-	var first error
-	for _, part := range parts {
-		if err := <-recorded; first == nil && err != nil {
-			first = err
+	for p := range full {
+		if err == nil {
+			err = in.tx.Save(p)
 		}
-		if first == nil {
-			first = in.tx.Save(part)
+		saved++
+	}
+	if panicked != nil {
+		panic(panicked)
+	}
+	return saved, cmp.Or(decided, err)
+}
+
+// decide takes the findings and hands over each part of the steps once it is full.
+func (in *intake) decide(findings []telemetry.Finding, full chan<- part) error {
+	sent := 0
+	for i := range findings {
+		if err := in.take(&findings[i]); err != nil {
+			return fmt.Errorf("rule %s, %s: %w", findings[i].Rule, findings[i].Scope, err)
+		}
+		for ; sent < len(in.parts)-1; sent++ {
+			if err := record(in.parts[sent]); err != nil {
+				return err
+			}
+			full <- in.parts[sent]
 		}
 	}
-	return first
+	if sent < len(in.parts) {
+		return record(in.parts[sent])
+	}
+	return nil
+}
+
+// saveFrom saves the parts from the n-th on.
+func (in *intake) saveFrom(n int) error {
+	for _, p := range in.parts[min(n, len(in.parts)):] {
+		if err := record(p); err != nil {
+			return err
+		}
+		if err := in.tx.Save(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// steps are those of a batch, in order. Each stays where it is.
+type steps struct {
+	parts []part
+	room  []part // of a batch before
+}
+
+// part are steps that are saved together: savedAtOnce, but for the last one.
+type part = []Step
+
+// savedAtOnce is how many steps are handed to the store together.
+const savedAtOnce = 128
+
+func (s *steps) add(step Step) *Step {
+	n := len(s.parts)
+	if n == 0 || len(s.parts[n-1]) == savedAtOnce {
+		var p part
+		if n < len(s.room) {
+			p = s.room[n][:0]
+		} else {
+			p = make(part, 0, savedAtOnce)
+		}
+		s.parts = append(s.parts, p)
+		n++
+	}
+	last := &s.parts[n-1]
+	*last = append(*last, step)
+	return &(*last)[len(*last)-1]
+}
+
+// after returns the steps from the n-th on.
+func (s *steps) after(n int) iter.Seq[*Step] {
+	return func(yield func(*Step) bool) {
+		for ; n < s.count(); n++ {
+			if !yield(&s.parts[n/savedAtOnce][n%savedAtOnce]) {
+				return
+			}
+		}
+	}
+}
+
+func (s *steps) count() int {
+	if len(s.parts) == 0 {
+		return 0
+	}
+	return (len(s.parts)-1)*savedAtOnce + len(s.parts[len(s.parts)-1])
 }
 
 // record writes into the events what they changed, where that has not been done.

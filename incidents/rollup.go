@@ -136,14 +136,12 @@ func (in *intake) openParent(p place, f *telemetry.Finding, failing, devices int
 			return err
 		}
 	}
-	ref, err := in.tx.NextRef()
-	if err != nil {
-		return err
-	}
+	ref := in.next()
 	in.parents[p] = ref
 	req := Request{Transition: Open, finding: &site, ref: ref, key: p.key(), previous: previous.Ref,
 		priority: in.desk.priority(in.book, f.Category, ImpactSite, Urgency(f.Urgency)), held: in.hold(&site)}
 	if req.held.By == "" {
+		var err error
 		if req.parent, req.held, err = in.brake(&site); err != nil {
 			return err
 		}
@@ -165,14 +163,14 @@ func (in *intake) adoptAll(orphans []Incident, parent string, f *telemetry.Findi
 // recoverParents lets the incidents that stand for others know, once none of these
 // fires any more: those of sites first, and then the overflow that may hold them.
 func (in *intake) recoverParents() error {
-	for from := 0; from < len(in.steps); {
+	for from := 0; from < in.count(); {
 		at := map[string]time.Time{}
-		for i := range in.steps[from:] {
-			if s := &in.steps[from+i]; s.After.Parent != "" && s.After.Condition != telemetry.Firing && s.After.Held.By != byExplained {
+		for s := range in.after(from) {
+			if s.After.Parent != "" && s.After.Condition != telemetry.Firing && s.After.Held.By != byExplained {
 				at[s.After.Parent] = later(at[s.After.Parent], s.Event.At)
 			}
 		}
-		from = len(in.steps)
+		from = in.count()
 		for _, ref := range slices.Sorted(maps.Keys(at)) {
 			if err := in.recoverParent(ref, at[ref]); err != nil {
 				return err
@@ -209,9 +207,9 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 
 // changed returns the children that this batch has changed.
 func (in *intake) changed(parent string) (out []Incident) {
-	for i := range in.steps {
-		if in.steps[i].After.Parent == parent {
-			out = append(out, in.steps[i].After)
+	for s := range in.after(0) {
+		if s.After.Parent == parent {
+			out = append(out, s.After)
 		}
 	}
 	return out

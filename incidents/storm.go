@@ -23,18 +23,11 @@ func (in *intake) brake(f *telemetry.Finding) (parent string, held Held, err err
 	if limit == 0 {
 		return "", Held{}, nil
 	}
-	minute := f.At.UTC().Truncate(time.Minute)
-	n, known := in.opened[minute]
-	if !known {
-		if n, err = in.tx.Alone(minute, minute.Add(time.Minute), limit); err != nil {
-			return "", Held{}, err
-		}
-	}
-	if n < limit {
-		in.opened[minute] = n + 1
+	minute := minuteOf(f)
+	if in.opened[minute] < limit {
+		in.opened[minute]++
 		return "", Held{}, nil
 	}
-	in.opened[minute] = n
 	if in.overflow == "" {
 		if err := in.openOverflow(f, minute); err != nil {
 			return "", Held{}, fmt.Errorf("open the overflow incident: %w", err)
@@ -44,15 +37,32 @@ func (in *intake) brake(f *telemetry.Finding) (parent string, held Held, err err
 	return in.overflow, Held{By: byStorm, Why: fmt.Sprintf("%s holds what came in a storm, of more than %d new incidents a minute", in.overflow, limit)}, nil
 }
 
+func minuteOf(f *telemetry.Finding) time.Time { return f.At.UTC().Truncate(time.Minute) }
+
+// countOpened asks how much was opened before in the minutes of the findings.
+func (in *intake) countOpened(findings []telemetry.Finding) (err error) {
+	limit := in.desk.config.StormLimit
+	if limit == 0 {
+		return nil
+	}
+	in.opened = map[time.Time]int{}
+	for i := range findings {
+		minute := minuteOf(&findings[i])
+		if _, known := in.opened[minute]; known || findings[i].Condition != telemetry.Firing {
+			continue
+		}
+		if in.opened[minute], err = in.tx.Alone(minute, minute.Add(time.Minute), limit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // openOverflow finds the overflow incident that is at work, or opens one.
 func (in *intake) openOverflow(f *telemetry.Finding, minute time.Time) error {
-	known, err := in.tx.Latest([]string{stormKey})
-	if err != nil {
-		return err
-	}
-	last := known[stormKey]
+	last, _ := in.newest(stormKey)
 	if last.OpenKey != "" && !last.State.Ended() {
-		in.overflow, in.latest[stormKey] = last.Ref, &last
+		in.overflow = last.Ref
 		return nil
 	}
 	storm := &telemetry.Finding{Rule: stormRule, Scope: telemetry.Scope{Level: telemetry.LevelTenant}, Condition: telemetry.Firing,
@@ -63,9 +73,7 @@ func (in *intake) openOverflow(f *telemetry.Finding, minute time.Time) error {
 			return err
 		}
 	}
-	if in.overflow, err = in.tx.NextRef(); err != nil {
-		return err
-	}
+	in.overflow = in.next()
 	return in.apply(Incident{}, Request{Transition: Open, finding: storm, ref: in.overflow, key: stormKey, previous: last.Ref,
 		priority: in.desk.priority(in.book, stormCategory, ImpactClient, UrgencyHigh)}, storm)
 }

@@ -15,12 +15,25 @@ const rowsAtOnce = 64
 type bulk struct {
 	into    string // "t (a, b)"
 	columns int
+	row     string // "(?, 0)" where some columns are the same in all rows; "" where none is
+	fresh   bool   // nothing of the like is there
 	suffix  string // "ON CONFLICT ..."
 }
 
-func (b bulk) sql(rows int) string {
-	row := "(" + strings.TrimSuffix(strings.Repeat("?,", b.columns), ",") + "),"
-	return "INSERT INTO " + b.into + " VALUES " + strings.TrimSuffix(strings.Repeat(row, rows), ",") + " " + b.suffix
+func (b bulk) sql(d *dialect, rows int) string {
+	insert := "INSERT "
+	if b.fresh {
+		insert += d.orFail
+	}
+	return insert + "INTO " + b.into + " VALUES " + strings.TrimSuffix(strings.Repeat(b.values()+",", rows), ",") + " " + b.suffix
+}
+
+// values are those of one row.
+func (b bulk) values() string {
+	if b.row != "" {
+		return b.row
+	}
+	return "(" + marks(b.columns) + ")"
 }
 
 // insert writes n rows; row appends the values of row i, on a goroutine of its own
@@ -35,19 +48,23 @@ func (b bulk) insert(ctx context.Context, tx *txn, n int, row func(args []any, i
 		}
 		return v
 	}
-	now, spare := write(nil, 0), []any(nil)
+	room := func() []any { return make([]any, 0, min(n, rowsAtOnce)*strings.Count(b.values(), "?")) }
+	now, spare := write(room(), 0), []any(nil)
 	for from := 0; from < n; from += rowsAtOnce {
 		if now.err != nil {
 			return changed, now.err
 		}
 		if n-from < rowsAtOnce {
-			return b.exec(changed, func() (sql.Result, error) { return tx.ExecContext(ctx, b.sql(n-from), now.args...) })
+			return b.exec(changed, func() (sql.Result, error) { return tx.ExecContext(ctx, b.sql(tx.dialect, n-from), now.args...) })
 		}
 		if full == nil {
-			if full, err = tx.PrepareContext(ctx, b.sql(rowsAtOnce)); err != nil {
+			if full, err = tx.PrepareContext(ctx, b.sql(tx.dialect, rowsAtOnce)); err != nil {
 				return changed, fmt.Errorf("insert into %s: %w", b.into, err)
 			}
 			defer full.Close()
+		}
+		if spare == nil {
+			spare = room()
 		}
 		next := make(chan values, 1)
 		go func(into []any) { next <- write(into, from+rowsAtOnce) }(spare)

@@ -20,6 +20,7 @@ type dialect struct {
 	instr    string    // the function that finds a text in another
 	siteName string    // the name in a site's JSON
 	hint     string    // written before a column keeps the planner from its index
+	orFail   string    // an INSERT that fails leaves its rows from before, and so need not remember what was there
 	each     [2]string // around a query makes a table of it that a join runs for each row
 
 	listTables  string // the tables that are written to, in an order that references allow
@@ -28,7 +29,7 @@ type dialect struct {
 }
 
 var sqlite = &dialect{name: "sqlite", goose: goose.DialectSQLite3, instr: "instr",
-	siteName: "json_extract(data, '$.name')", hint: "+",
+	siteName: "json_extract(data, '$.name')", hint: "+", orFail: "OR FAIL ",
 	each:        [2]string{"json_each((SELECT json_group_array(value) FROM (", ")))"},
 	listTables:  `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
 	listColumns: "SELECT name, type, 'NO' FROM pragma_table_info(?)"}

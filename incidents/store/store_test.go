@@ -197,8 +197,8 @@ func testAReferenceThatWasNotUsedIsNotLost(t *testing.T, open opener) {
 	s, ctx := open(t), context.Background()
 	boom := errors.New("boom")
 	err := s.Update(ctx, func(tx incidents.Tx) error {
-		if ref, err := tx.NextRef(); ref != "INC-000001" || err != nil {
-			t.Errorf("got %s, %v", ref, err)
+		if next, err := tx.Refs(); err != nil || next() != "INC-000001" {
+			t.Errorf("it is not INC-000001, %v", err)
 		}
 		return boom
 	})

@@ -52,37 +52,47 @@ func (t *Tickets) Update(ctx context.Context, fn func(incidents.Tx) error) error
 }
 
 type ticketTx struct {
-	ctx  context.Context
-	tx   *txn
-	last int64 // newest number drawn; 0 when none was
+	ctx   context.Context
+	tx    *txn
+	last  int64 // newest number of an incident; 0 when it was not read
+	drawn bool  // it has moved on
 }
 
 const prefix = "INC-"
 
-func refOf(id int64) string { return fmt.Sprintf(prefix+"%06d", id) }
+func refOf(id int64) string {
+	b := append(make([]byte, 0, 24), prefix...)
+	for least := int64(100_000); least > id && least > 1; least /= 10 {
+		b = append(b, '0')
+	}
+	return string(strconv.AppendInt(b, id, 10))
+}
 
 // idOf returns the number of a reference; false when it is none.
 func idOf(ref string) (int64, bool) {
 	digits, ok := strings.CutPrefix(ref, prefix)
-	id, err := strconv.ParseInt(digits, 10, 64)
-	return id, ok && err == nil && refOf(id) == ref
+	id, err := strconv.ParseUint(digits, 10, 63)
+	return int64(id), ok && err == nil && (len(digits) == 6 || len(digits) > 6 && digits[0] != '0')
 }
 
-// NextRef implements incidents.Tx. The counter is read once and written back at
-// the end of the transaction; nobody else writes in between.
-func (t *ticketTx) NextRef() (string, error) {
+// Refs implements incidents.Tx. The counter is read once and written back at the end
+// of the transaction; nobody else writes in between.
+func (t *ticketTx) Refs() (func() string, error) {
 	if t.last == 0 {
 		err := t.tx.QueryRowContext(t.ctx, "SELECT value FROM counters WHERE name = 'incident'").Scan(&t.last)
 		if err != nil {
-			return "", fmt.Errorf("draw a reference: %w", err)
+			return nil, fmt.Errorf("draw references: %w", err)
 		}
 	}
-	t.last++
-	return refOf(t.last), nil
+	return func() string {
+		t.last++
+		t.drawn = true
+		return refOf(t.last)
+	}, nil
 }
 
 func (t *ticketTx) saveNumber() error {
-	if t.last == 0 {
+	if !t.drawn {
 		return nil
 	}
 	if _, err := t.tx.ExecContext(t.ctx, "UPDATE counters SET value = ? WHERE name = 'incident'", t.last); err != nil {
@@ -237,6 +247,9 @@ func (t *ticketTx) Save(steps []incidents.Step) error {
 	if err != nil {
 		return err
 	}
+	if !slices.ContainsFunc(steps, func(s incidents.Step) bool { return !opens(&s) }) {
+		return t.saveOpened(steps, sorts)
+	}
 	if err := t.saveRows(steps, sorts); err != nil {
 		return err
 	}
@@ -294,6 +307,51 @@ func (t *ticketTx) saveRows(steps []incidents.Step, sorts map[sort]int64) error 
 	return err
 }
 
+// opens reports whether a finding opens an incident by the step.
+func opens(s *incidents.Step) bool { return s.Event.Kind == incidents.Open }
+
+// What a finding opens has in common: openedRows and openedEvents write what incidentRows
+// and eventRows would.
+var (
+	openedRows = bulk{
+		into:  `incidents (id, sort, updated_at, opened_at, timer_at, words, key, site, device, parent, open, assignee, reporter, supplier)`,
+		row:   "(?,?,?,?,?,?,?,?,?,?,1,'','','')",
+		fresh: true,
+	}
+	openedEvents = bulk{
+		into:  "events (incident, at, actor, source, request, after, text, evidence, seq, kind, before, internal, shared, supplier)",
+		row:   "(?,?,?,?,?,?,?,?,1,'open','{}',FALSE,FALSE,'')",
+		fresh: true,
+	}
+)
+
+// saveOpened is saveRows and saveEvents for what findings have opened, of which a storm
+// brings many: it binds half as many values.
+func (t *ticketTx) saveOpened(steps []incidents.Step, sorts map[sort]int64) error {
+	ids := make([]int64, len(steps))
+	for i := range steps {
+		var ok bool
+		if ids[i], ok = idOf(steps[i].After.Ref); !ok {
+			return fmt.Errorf("save an incident: %q is no reference", steps[i].After.Ref)
+		}
+	}
+	_, err := openedRows.insert(t.ctx, t.tx, len(steps), func(args []any, i int) ([]any, error) {
+		inc := &steps[i].After
+		return append(args, ids[i], sorts[sortOf(inc)], inc.UpdatedAt.UnixMilli(), inc.OpenedAt.UnixMilli(), millis(inc.TimerAt),
+			spaced(inc.Summary), inc.Key, inc.Site, inc.Device, orNull(inc.Parent)), nil
+	})
+	if err != nil {
+		return err
+	}
+	p := packer{dialect: t.tx.dialect}
+	_, err = openedEvents.insert(t.ctx, t.tx, len(steps), func(args []any, i int) ([]any, error) {
+		e := &steps[i].Event
+		evidence, err := p.evidence(e)
+		return append(args, ids[i], e.At.UnixMilli(), e.Actor, string(e.Source), e.Request, p.pack(e.After), e.Text, evidence), err
+	})
+	return err
+}
+
 func orNull(s string) any {
 	if s == "" {
 		return nil
@@ -318,18 +376,23 @@ func (t *ticketTx) saveEvents(steps []incidents.Step) error {
 	_, err := eventRows.insert(t.ctx, t.tx, len(steps), func(args []any, i int) ([]any, error) {
 		e := &steps[i].Event
 		id, _ := idOf(e.Ref)
-		var evidence any
-		if len(e.Evidence) > 0 {
-			text, err := json.Marshal(e.Evidence)
-			if err != nil {
-				return nil, fmt.Errorf("write the evidence of %s: %w", e.Ref, err)
-			}
-			evidence = p.pack(text)
-		}
+		evidence, err := p.evidence(e)
 		return append(args, id, e.Seq, e.At.UnixMilli(), e.Actor, string(e.Source), e.Request, string(e.Kind),
-			p.pack(e.Before), p.pack(e.After), e.Text, e.Internal, evidence, e.Shared, e.Supplier), nil
+			p.pack(e.Before), p.pack(e.After), e.Text, e.Internal, evidence, e.Shared, e.Supplier), err
 	})
 	return err
+}
+
+// evidence returns an event's evidence as the database keeps it.
+func (p *packer) evidence(e *incidents.Event) (any, error) {
+	if len(e.Evidence) == 0 {
+		return nil, nil
+	}
+	text, err := json.Marshal(e.Evidence)
+	if err != nil {
+		return nil, fmt.Errorf("write the evidence of %s: %w", e.Ref, err)
+	}
+	return p.pack(text), nil
 }
 
 // Recall implements incidents.Tx.
