@@ -24,6 +24,9 @@ type Store interface {
 	Events(ctx context.Context, ref string, after int64, limit int) ([]Event, error)
 	// Tally counts the incidents.
 	Tally(ctx context.Context) ([]Tally, error)
+	// Fleet returns what the registry says of devices and sites, as it was committed
+	// last.
+	Fleet(ctx context.Context, devices, sites []string) (Fleet, error)
 	// Documents returns every version of every document of those kinds, by kind,
 	// id and version, and the revision of the documents.
 	Documents(ctx context.Context, kinds ...DocumentKind) ([]Document, int64, error)
@@ -46,8 +49,6 @@ type Tx interface {
 	Due(by time.Time, limit int) ([]Incident, error)
 	// ClosedSites returns the sites that are shut or being rebuilt, with their state.
 	ClosedSites() (map[string]telemetry.SiteStatus, error)
-	// Devices returns how many active devices each of the sites has.
-	Devices(sites []string) (map[string]int, error)
 	// Firing returns the open incidents of a rule at a site that hold a key.
 	Firing(rule, site string) ([]Incident, error)
 	// Alone returns how many incidents were opened in [from, to) that no other one

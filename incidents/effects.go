@@ -103,8 +103,10 @@ func (c *change) report() {
 	if r.Reporter != "" {
 		inc.Reporter = r.Reporter
 	}
-	if c.actor.Supplier != "" { // its own case from the start: it sees what it has reported, and nothing else
+	if c.actor.Role == ThirdLine { // where it sees what it has reported; a supplier sees nothing else
 		inc.Level, inc.Highest = 3, 3
+	}
+	if c.actor.Supplier != "" {
 		inc.Vendor = VendorCase{Supplier: c.actor.Supplier, OpenedAt: c.at}
 	}
 }

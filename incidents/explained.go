@@ -5,7 +5,7 @@ import "belfry/telemetry"
 // explain puts an incident that nobody works on under that of a finding which explains
 // it: a device's under its site's feed outage. A backtest counts both as one, and so
 // does whoever looks at the list.
-func (in *intake) explain(inc Incident, f *telemetry.Finding) error {
+func (in *intake) explain(inc *Incident, f *telemetry.Finding) error {
 	cause, known := in.newest(KeyOf(f.Explained.Rule, f.Explained.Scope))
 	if !known || cause.State.Ended() || inc.State != New || inc.Touched || inc.Parent != "" {
 		return nil

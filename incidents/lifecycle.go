@@ -212,30 +212,40 @@ func Allowed(s State, a Actor) []Transition {
 // ForbiddenError, ErrStale, ConflictError for the state, then what the guards
 // of the transition say (InvalidError or ConflictError).
 func Apply(inc Incident, req Request, actor Actor, at time.Time) (Incident, Event, error) {
-	m := moveOf(req.Transition)
+	s := &Step{Before: inc}
+	if err := s.apply(&req, actor, at); err != nil {
+		return inc, Event{}, err
+	}
+	return s.After, s.Event, nil
+}
+
+// apply is Apply to Before: it sets the rest of the step. An incident is long, and in a
+// storm there are many, so none is copied more often than it must be.
+func (s *Step) apply(req *Request, actor Actor, at time.Time) error {
+	m, inc := moveOf(req.Transition), &s.Before
 	if m == nil {
-		return inc, Event{}, noTransition(req.Transition)
+		return noTransition(req.Transition)
 	}
 	actor, err := actor.through(req.Channel)
 	if err != nil {
-		return inc, Event{}, err
+		return err
 	}
 	if m.name == Escalate && actor.Role == SiteManager {
-		return inc, Event{}, &ForbiddenError{"end-user-cannot-escalate",
+		return &ForbiddenError{"end-user-cannot-escalate",
 			"an incident is escalated by the desk; tell it in a comment what is urgent"}
 	}
 	if !m.mayBe(actor) {
-		return inc, Event{}, &ForbiddenError{"transition-not-yours",
+		return &ForbiddenError{"transition-not-yours",
 			fmt.Sprintf("the role %q may not %s an incident", actor.Role, m.name)}
 	}
 	if req.Version != 0 && req.Version != inc.Version {
-		return inc, Event{}, fmt.Errorf("%s is at version %d, not %d: %w", inc.Ref, inc.Version, req.Version, ErrStale)
+		return fmt.Errorf("%s is at version %d, not %d: %w", inc.Ref, inc.Version, req.Version, ErrStale)
 	}
 	if !slices.Contains(m.from, inc.State) {
-		return inc, Event{}, &ConflictError{"not-allowed-in-state",
+		return &ConflictError{"not-allowed-in-state",
 			fmt.Sprintf("an incident that is %s can't be changed by %s", inc.State, m.name), inc.State, Allowed(inc.State, actor)}
 	}
-	return m.apply(inc, req, actor, at.UTC().Truncate(time.Millisecond))
+	return m.apply(s, req, actor, at.UTC().Truncate(time.Millisecond))
 }
 
 func noTransition(name Transition) error {
@@ -253,21 +263,22 @@ func Askable() []Transition {
 	return out
 }
 
-func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Incident, Event, error) {
-	next := inc
-	c := &change{inc: &next, req: &req, actor: actor, at: at, kind: m.name}
+func (m *move) apply(s *Step, req *Request, actor Actor, at time.Time) error {
+	s.After, s.Event = s.Before, Event{}
+	inc, next := &s.Before, &s.After
+	c := &change{inc: next, req: req, actor: actor, at: at, kind: m.name}
 	for _, guard := range m.guards {
 		if err := guard(c); err != nil {
-			return inc, Event{}, withAllowed(err, Allowed(inc.State, actor))
+			return withAllowed(err, Allowed(inc.State, actor))
 		}
 	}
 	if m.to != "" {
 		next.State = m.to
 	}
 	m.effect(c)
-	c.handBack(&inc)
-	c.hear(&inc)
-	c.runClocks(&inc)
+	c.handBack(inc)
+	c.hear(inc)
+	c.runClocks(inc)
 	if !actor.automatic() {
 		next.Touched = next.Touched || m.name != Report
 	}
@@ -275,16 +286,18 @@ func (m *move) apply(inc Incident, req Request, actor Actor, at time.Time) (Inci
 	var before, after json.RawMessage
 	if !req.unrecorded {
 		var err error
-		if before, after, err = diff(&inc, &next); err != nil {
-			return inc, Event{}, fmt.Errorf("record %s of %s: %w", m.name, inc.Ref, err)
+		if before, after, err = diff(inc, next); err != nil {
+			return fmt.Errorf("record %s of %s: %w", m.name, inc.Ref, err)
 		}
 		if len(after) == len("{}") && m.name != Comment && m.name != Absorb {
-			return inc, Event{}, nil
+			s.After = s.Before
+			return nil
 		}
 	}
 	next.Version++
 	next.UpdatedAt = later(inc.UpdatedAt, at)
-	return next, c.event(m.name, before, after), nil
+	s.Event = c.event(m.name, before, after)
+	return nil
 }
 
 func withAllowed(err error, allowed []Transition) error {

@@ -90,7 +90,10 @@ func (m *memory) Due(by time.Time, limit int) (out []Incident, err error) {
 
 func (m *memory) ClosedSites() (map[string]telemetry.SiteStatus, error) { return m.closed, nil }
 
-func (m *memory) Devices([]string) (map[string]int, error) { return m.devices, nil }
+func (m *memory) Fleet(_ context.Context, devices, _ []string) (Fleet, error) {
+	makes, err := m.Makes(devices)
+	return Fleet{makes, m.devices}, err
+}
 
 func (m *memory) Firing(rule, site string) (out []Incident, err error) {
 	for _, inc := range m.sorted() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"belfry/telemetry"
@@ -19,23 +20,70 @@ const findingsAtOnce = 1500
 // nothing. It is the analyzer's Emit.
 func (d *Desk) Receive(ctx context.Context, findings []telemetry.Finding) error {
 	var room []part
-	for len(findings) > 0 {
-		n := min(len(findings), findingsAtOnce)
-		var err error
-		if room, err = d.receive(ctx, findings[:n], room); err != nil {
-			return fmt.Errorf("receive %d findings: %w", n, err)
+	batches := slices.Collect(slices.Chunk(findings, findingsAtOnce))
+	for i, ahead := 0, d.ahead(ctx, batches, 0); i < len(batches); i++ {
+		known := <-ahead
+		ahead = d.ahead(ctx, batches, i+1)
+		if known.err == nil {
+			room, known.err = d.receive(ctx, batches[i], known.fleet, room)
 		}
-		findings = findings[n:]
+		if known.err != nil {
+			<-ahead
+			return fmt.Errorf("receive %d findings: %w", len(batches[i]), known.err)
+		}
 	}
 	return nil
 }
 
+// Fleet is what the registry says of devices and sites.
+type Fleet struct {
+	Makes  map[string]Make // of devices, where something is known
+	Active map[string]int  // how many active devices a site has
+}
+
+type knownFleet struct {
+	fleet Fleet
+	err   error
+}
+
+// ahead looks up the fleet of the i-th batch, while the one before is taken in.
+func (d *Desk) ahead(ctx context.Context, batches [][]telemetry.Finding, i int) <-chan knownFleet {
+	known := make(chan knownFleet, 1)
+	if i >= len(batches) {
+		close(known)
+		return known
+	}
+	go func() {
+		devices, sites := namesIn(batches[i])
+		fleet, err := d.store.Fleet(ctx, devices, sites)
+		known <- knownFleet{fleet, err}
+	}()
+	return known
+}
+
+// namesIn returns the devices that fire, and their sites.
+func namesIn(findings []telemetry.Finding) (devices, sites []string) {
+	seen := map[string]bool{}
+	for i := range findings {
+		f := &findings[i]
+		if f.Condition != telemetry.Firing || f.Scope.Level != telemetry.LevelDevice {
+			continue
+		}
+		devices = append(devices, f.Scope.Name)
+		if site := placeOf(f).site; site != "" && !seen[site] {
+			seen[site] = true
+			sites = append(sites, site)
+		}
+	}
+	return devices, sites
+}
+
 // receive takes in findings in one transaction. Steps are long, so those of one batch
 // lie in the room of those before it.
-func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, room []part) ([]part, error) {
+func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, fleet Fleet, room []part) ([]part, error) {
 	var in *intake
 	err := d.store.Update(ctx, func(tx Tx) (err error) {
-		if in, err = d.intake(tx, findings); err != nil {
+		if in, err = d.intake(tx, findings, fleet); err != nil {
 			return err
 		}
 		in.room = room
@@ -65,7 +113,7 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, room [
 
 // intake begins a batch: it reads all that deciding on the findings asks of the
 // transaction.
-func (d *Desk) intake(tx Tx, findings []telemetry.Finding) (*intake, error) {
+func (d *Desk) intake(tx Tx, findings []telemetry.Finding, fleet Fleet) (*intake, error) {
 	latest, err := tx.Latest(append(keysOf(findings), stormKey))
 	if err != nil {
 		return nil, err
@@ -78,15 +126,11 @@ func (d *Desk) intake(tx Tx, findings []telemetry.Finding) (*intake, error) {
 	if err != nil {
 		return nil, err
 	}
-	makes, err := tx.Makes(mayOpen(findings, latest))
-	if err != nil {
-		return nil, err
-	}
 	next, err := tx.Refs()
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{desk: d, tx: tx, next: next, makes: makes, noise: noise{book, closed}, latest: pointers(latest), held: map[string]int{}, parents: map[place]string{}}
+	in := &intake{desk: d, tx: tx, next: next, fleet: fleet, noise: noise{book, closed}, latest: pointers(latest), held: map[string]int{}, parents: map[place]string{}}
 	return in, in.countOpened(findings)
 }
 
@@ -108,33 +152,19 @@ func keysOf(findings []telemetry.Finding) []string {
 	return keys
 }
 
-// mayOpen returns the devices for which there may be an incident to open.
-func mayOpen(findings []telemetry.Finding, latest map[string]Incident) (names []string) {
-	for i := range findings {
-		f := &findings[i]
-		if f.Condition != telemetry.Firing || f.Scope.Level != telemetry.LevelDevice {
-			continue
-		}
-		if inc := latest[KeyOf(f.Rule, f.Scope)]; inc.State == Absent || inc.State.Ended() {
-			names = append(names, f.Scope.Name)
-		}
-	}
-	return names
-}
-
 // intake is a batch of findings under way in one transaction.
 type intake struct {
 	desk *Desk
 	tx   Tx
 	noise
 	steps
-	next    func() string        // draws a reference
-	makes   map[string]Make      // of the devices for which an incident may be opened
+	next    func() string // draws a reference
+	req     Request       // the one under way
+	fleet   Fleet
 	latest  map[string]*Incident // newest incident of each key, as changed so far; what is pointed at never changes
 	parents map[place]string     // open site incidents
 	held    map[string]int       // findings held back, by what held them
 
-	devices  map[string]int    // of the sites that may roll up
 	opened   map[time.Time]int // incidents opened within a minute that stand for themselves
 	overflow string            // the incident that holds what a storm brings; "" as long as it is not asked for
 }
@@ -148,13 +178,15 @@ func pointers(list map[string]Incident) map[string]*Incident {
 }
 
 // newest returns the newest incident of a key, as changed so far; an absent one when
-// there is none.
-func (in *intake) newest(key string) (inc Incident, known bool) {
+// there is none. It is not to be changed.
+func (in *intake) newest(key string) (inc *Incident, known bool) {
 	if p := in.latest[key]; p != nil {
-		return *p, true
+		return p, true
 	}
-	return inc, false
+	return &absent, false
 }
+
+var absent Incident // as it is before its first event; nothing is written to it
 
 func (in *intake) take(f *telemetry.Finding) error {
 	inc, known := in.newest(KeyOf(f.Rule, f.Scope))
@@ -171,7 +203,7 @@ func (in *intake) take(f *telemetry.Finding) error {
 }
 
 // firing opens, repeats or reopens.
-func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
+func (in *intake) firing(inc *Incident, f *telemetry.Finding) error {
 	switch {
 	case inc.State == Absent:
 		return in.open(inc, f)
@@ -186,7 +218,7 @@ func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
 		}
 		return in.open(inc, f)
 	case inc.State == Resolved:
-		return in.apply(inc, Request{Transition: Reopen, finding: f, held: in.holds(&inc, f), parent: in.parents[placeOf(f)]}, f)
+		return in.apply(inc, Request{Transition: Reopen, finding: f, held: in.holds(inc, f), parent: in.parents[placeOf(f)]}, f)
 	case inc.Condition == telemetry.Unknown && !f.Since.After(inc.LastFiredAt):
 		// It was known to fire before we lost sight of it: no new occurrence.
 		if err := in.apply(inc, Request{Transition: Observe, finding: f}, f); err != nil {
@@ -200,12 +232,12 @@ func (in *intake) firing(inc Incident, f *telemetry.Finding) error {
 		}
 		inc, _ = in.newest(inc.Key)
 	}
-	return in.apply(inc, Request{Transition: Repeat, finding: f, held: in.holds(&inc, f)}, f)
+	return in.apply(inc, Request{Transition: Repeat, finding: f, held: in.holds(inc, f)}, f)
 }
 
 // quiet takes in that a condition is clear or unknown. What nobody opened has
 // nothing to clear, and what has ended listens no longer.
-func (in *intake) quiet(inc Incident, f *telemetry.Finding) error {
+func (in *intake) quiet(inc *Incident, f *telemetry.Finding) error {
 	switch {
 	case inc.State == Absent, inc.Condition == f.Condition:
 		return nil
@@ -225,10 +257,10 @@ func (in *intake) quiet(inc Incident, f *telemetry.Finding) error {
 	return nil
 }
 
-func (in *intake) open(previous Incident, f *telemetry.Finding) error {
+func (in *intake) open(previous *Incident, f *telemetry.Finding) error {
 	priority := in.desk.priority(in.book, f.Category, Impact(f.Impact), Urgency(f.Urgency))
-	req := Request{Transition: Open, finding: f, ref: in.next(), make: in.makes[f.Scope.Name], priority: priority, previous: previous.Ref,
-		held: in.holds(&Incident{}, f), parent: in.parents[placeOf(f)], unrecorded: true}
+	req := Request{Transition: Open, finding: f, ref: in.next(), make: in.fleet.Makes[f.Scope.Name], priority: priority, previous: previous.Ref,
+		held: in.holds(&absent, f), parent: in.parents[placeOf(f)], unrecorded: true}
 	if req.held.By == "" {
 		var err error
 		if req.parent, req.held, err = in.brake(f); err != nil {
@@ -238,15 +270,19 @@ func (in *intake) open(previous Incident, f *telemetry.Finding) error {
 	if req.held.By == "" {
 		req.held = in.await(f)
 	}
-	return in.apply(Incident{}, req, f)
+	return in.apply(&absent, req, f)
 }
 
-func (in *intake) apply(inc Incident, req Request, f *telemetry.Finding) error {
-	s, err := in.desk.step(in.book, inc, req, Actor{Name: "analyzer", Source: ByAnalyzer}, f.At)
-	if err != nil || s.Event.Seq == 0 {
+func (in *intake) apply(inc *Incident, req Request, f *telemetry.Finding) error {
+	s := in.blank()
+	s.Before = *inc
+	in.req = req
+	in.req.book, in.req.matrix = in.book, in.desk.matrix(in.book)
+	if err := s.apply(&in.req, Actor{Name: "analyzer", Source: ByAnalyzer}, f.At); err != nil || s.Event.Seq == 0 {
 		return err
 	}
-	in.latest[s.After.Key] = &in.add(s).After
+	in.keep()
+	in.latest[s.After.Key] = &s.After
 	return nil
 }
 
@@ -320,7 +356,8 @@ type part = []Step
 // savedAtOnce is how many steps are handed to the store together.
 const savedAtOnce = 128
 
-func (s *steps) add(step Step) *Step {
+// blank returns where the next step lies. It counts once it is kept.
+func (s *steps) blank() *Step {
 	n := len(s.parts)
 	if n == 0 || len(s.parts[n-1]) == savedAtOnce {
 		var p part
@@ -332,9 +369,13 @@ func (s *steps) add(step Step) *Step {
 		s.parts = append(s.parts, p)
 		n++
 	}
-	last := &s.parts[n-1]
-	*last = append(*last, step)
-	return &(*last)[len(*last)-1]
+	last := s.parts[n-1]
+	return &last[:len(last)+1][len(last)]
+}
+
+func (s *steps) keep() {
+	last := &s.parts[len(s.parts)-1]
+	*last = (*last)[:len(*last)+1]
 }
 
 // after returns the steps from the n-th on.

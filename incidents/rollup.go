@@ -44,36 +44,32 @@ func (in *intake) rollUp(findings []telemetry.Finding) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	places, sites, keys := placesOf(fresh)
-	counts, err := in.tx.Devices(sites)
-	if err != nil {
-		return err
-	}
-	in.devices = counts
+	places, keys := placesOf(fresh)
 	parents, err := in.tx.Latest(keys)
 	if err != nil {
 		return err
 	}
 	for _, p := range places {
-		if counts[p.site] == 0 {
+		devices := in.fleet.Active[p.site]
+		if devices == 0 {
 			continue // devices that the registry does not know have no half
 		}
-		if err := in.rollUpAt(p, fresh[p], counts[p.site], parents[p.key()]); err != nil {
+		if err := in.rollUpAt(p, fresh[p], devices, parents[p.key()]); err != nil {
 			return fmt.Errorf("roll up %s at %s: %w", p.rule, p.site, err)
 		}
 	}
 	return nil
 }
 
-func placesOf(fresh map[place][]*telemetry.Finding) (places []place, sites, keys []string) {
+func placesOf(fresh map[place][]*telemetry.Finding) (places []place, keys []string) {
 	for p := range fresh {
 		places = append(places, p)
 	}
 	slices.SortFunc(places, func(a, b place) int { return strings.Compare(a.key(), b.key()) })
 	for _, p := range places {
-		sites, keys = append(sites, p.site), append(keys, p.key())
+		keys = append(keys, p.key())
 	}
-	return places, sites, keys
+	return places, keys
 }
 
 func (in *intake) rollUpAt(p place, fresh []*telemetry.Finding, devices int, parent Incident) error {
@@ -132,7 +128,7 @@ func (in *intake) openParent(p place, f *telemetry.Finding, failing, devices int
 	site.Impact, site.Evidence, site.Value, site.Threshold, site.Score = string(ImpactSite), nil, nil, nil, nil
 	site.Summary = fmt.Sprintf("%d of %d devices at %s: %s", failing, devices, p.site, strings.ReplaceAll(f.Category, "_", " "))
 	if previous.State == Resolved {
-		if err := in.apply(previous, Request{Transition: Supersede}, &site); err != nil {
+		if err := in.apply(&previous, Request{Transition: Supersede}, &site); err != nil {
 			return err
 		}
 	}
@@ -146,14 +142,14 @@ func (in *intake) openParent(p place, f *telemetry.Finding, failing, devices int
 			return err
 		}
 	}
-	return in.apply(Incident{}, req, &site)
+	return in.apply(&absent, req, &site)
 }
 
 func (in *intake) adoptAll(orphans []Incident, parent string, f *telemetry.Finding) error {
 	for _, inc := range orphans {
 		in.held[byRollUp]++
 		req := Request{Transition: Adopt, parent: parent, held: Held{By: byRollUp, Why: parent + " stands for the devices of the site"}}
-		if err := in.apply(inc, req, f); err != nil {
+		if err := in.apply(&inc, req, f); err != nil {
 			return err
 		}
 	}
@@ -186,7 +182,7 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 		return err
 	}
 	if changed, ok := in.newest(parent.Key); ok {
-		parent = changed
+		parent = *changed
 	}
 	children, err := in.tx.Children(ref)
 	if err != nil {
@@ -194,7 +190,7 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 	}
 	for _, inc := range append(children, in.changed(ref)...) {
 		if now, ok := in.newest(inc.Key); ok {
-			inc = now
+			inc = *now
 		}
 		if !inc.State.Ended() && inc.Condition != telemetry.Clear && inc.Held.By != byExplained {
 			return nil
@@ -202,7 +198,7 @@ func (in *intake) recoverParent(ref string, at time.Time) error {
 	}
 	f := &telemetry.Finding{Rule: parent.Rule, Scope: parent.Scope, Site: parent.Site, Condition: telemetry.Clear,
 		At: later(at, parent.EvaluatedAt), Since: at, Reason: "nothing that it stands for fires any more"}
-	return in.quiet(parent, f)
+	return in.quiet(&parent, f)
 }
 
 // changed returns the children that this batch has changed.

@@ -74,7 +74,7 @@ func (in *intake) openOverflow(f *telemetry.Finding, minute time.Time) error {
 		}
 	}
 	in.overflow = in.next()
-	return in.apply(Incident{}, Request{Transition: Open, finding: storm, ref: in.overflow, key: stormKey, previous: last.Ref,
+	return in.apply(&absent, Request{Transition: Open, finding: storm, ref: in.overflow, key: stormKey, previous: last.Ref,
 		priority: in.desk.priority(in.book, stormCategory, ImpactClient, UrgencyHigh)}, storm)
 }
 
@@ -85,7 +85,7 @@ const stormCategory = "storm"
 // told, and no clock runs, until the others have had their time.
 func (in *intake) await(f *telemetry.Finding) Held {
 	wait := in.desk.config.GroupWait
-	if wait == 0 || placeOf(f).site == "" || in.devices[f.Site] < leastRolledUp {
+	if wait == 0 || placeOf(f).site == "" || in.fleet.Active[f.Site] < leastRolledUp {
 		return Held{}
 	}
 	return Held{byCandidate, "more devices of its site may fail within the next moments, and one incident would stand for them", millis(f.At.Add(wait))}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"belfry/incidents"
@@ -45,39 +44,6 @@ func (t *ticketTx) ClosedSites() (map[string]telemetry.SiteStatus, error) {
 		closed[id] = status
 	}
 	return closed, rows.Err()
-}
-
-// Devices implements incidents.Tx.
-func (t *ticketTx) Devices(sites []string) (map[string]int, error) {
-	out := make(map[string]int, len(sites))
-	for chunk := range slices.Chunk(sites, 500) {
-		args := make([]any, len(chunk))
-		for i, s := range chunk {
-			args[i] = s
-		}
-		marks := strings.TrimSuffix(strings.Repeat("?,", len(chunk)), ",")
-		if err := t.countDevices(out, marks, args); err != nil {
-			return nil, fmt.Errorf("count the devices of %d sites: %w", len(chunk), err)
-		}
-	}
-	return out, nil
-}
-
-func (t *ticketTx) countDevices(into map[string]int, marks string, args []any) error {
-	rows, err := t.tx.QueryContext(t.ctx, "SELECT site, count(*) FROM devices WHERE site IN ("+marks+") AND status <> 'retired' GROUP BY site", args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var site string
-		var n int
-		if err := rows.Scan(&site, &n); err != nil {
-			return err
-		}
-		into[site] = n
-	}
-	return rows.Err()
 }
 
 // Firing implements incidents.Tx.

@@ -57,9 +57,13 @@ func (t *ticketTx) saveEnding(id int64, inc *incidents.Incident) error {
 // Makes implements incidents.Shelf: the label model of the devices, and the firmware
 // that they say they have, or else their label firmware.
 func (t *ticketTx) Makes(devices []string) (map[string]incidents.Make, error) {
+	return makesOf(t.ctx, t.tx, devices)
+}
+
+func makesOf(ctx context.Context, db querier, devices []string) (map[string]incidents.Make, error) {
 	out := map[string]incidents.Make{}
 	for chunk := range slices.Chunk(devices, keysAtOnce) {
-		rows, err := t.tx.QueryContext(t.ctx, "SELECT name, labels, firmware FROM devices WHERE name IN ("+marks(len(chunk))+") AND (labels <> '' OR firmware <> '')", anys(chunk)...)
+		rows, err := db.QueryContext(ctx, "SELECT name, labels, firmware FROM devices WHERE name IN ("+marks(len(chunk))+") AND (labels <> '' OR firmware <> '')", anys(chunk)...)
 		if err == nil {
 			err = eachMake(rows, out)
 		}
@@ -68,6 +72,37 @@ func (t *ticketTx) Makes(devices []string) (map[string]incidents.Make, error) {
 		}
 	}
 	return out, nil
+}
+
+// Fleet implements incidents.Store. It is asked beside a transaction that may be an
+// undertaking's, and so asks outside of it.
+func (t *Tickets) Fleet(ctx context.Context, devices, sites []string) (incidents.Fleet, error) {
+	ctx = context.WithValue(ctx, undertakingKey{}, nil)
+	makes, err := makesOf(ctx, t.read, devices)
+	fleet := incidents.Fleet{Makes: makes, Active: make(map[string]int, len(sites))}
+	for chunk := range slices.Chunk(sites, keysAtOnce) {
+		if err == nil {
+			err = t.countActive(ctx, fleet.Active, chunk)
+		}
+	}
+	return fleet, err
+}
+
+func (t *Tickets) countActive(ctx context.Context, into map[string]int, sites []string) error {
+	rows, err := t.read.QueryContext(ctx, "SELECT site, count(*) FROM devices WHERE site IN ("+marks(len(sites))+") AND status <> 'retired' GROUP BY site", anys(sites)...)
+	if err != nil {
+		return fmt.Errorf("count the devices of %d sites: %w", len(sites), err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var site string
+		var n int
+		if err := rows.Scan(&site, &n); err != nil {
+			return fmt.Errorf("count the devices of %d sites: %w", len(sites), err)
+		}
+		into[site] = n
+	}
+	return rows.Err()
 }
 
 // Registered implements incidents.Shelf.
