@@ -83,7 +83,7 @@ func (c *rulesBacktestCommand) page(ctx context.Context, t *terminal, client *cl
 	var pictures []*analyzer.Picture
 	for i, f := range r.Findings {
 		_ = bar.Add(1)
-		if f.Condition != telemetry.Firing || f.Reason != "" {
+		if !analyzer.Drawn(f) || len(pictures) == analyzer.PicturesMost {
 			continue
 		}
 		picture, err := client.picture(ctx, f, sites, devices)

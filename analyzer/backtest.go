@@ -78,17 +78,22 @@ type Ailment struct {
 	Until time.Time `json:"until,omitzero"` // zero: to the end
 }
 
-// ails takes a finding about a rule.
+// ails takes a finding about a rule. What comes back is listed once.
 func (r *Report) ails(f telemetry.Finding) {
-	if f.Condition == telemetry.Firing {
+	if f.Condition != telemetry.Firing {
+		for i := range r.Ailments {
+			if a := &r.Ailments[i]; a.Rule == f.Scope.Name && a.Until.IsZero() {
+				a.Until = f.At
+			}
+		}
+		return
+	}
+	i := slices.IndexFunc(r.Ailments, func(a Ailment) bool { return a.What == f.Summary })
+	if i < 0 {
 		r.Ailments = append(r.Ailments, Ailment{Rule: f.Scope.Name, What: f.Summary})
 		return
 	}
-	for i := range r.Ailments {
-		if a := &r.Ailments[i]; a.Rule == f.Scope.Name && a.Until.IsZero() {
-			a.Until = f.At
-		}
-	}
+	r.Ailments[i].Until = time.Time{}
 }
 
 // Hit says that a rule's condition held for a scope on a local day.

@@ -41,7 +41,7 @@ var ailments = map[int]ailment{
 	blind: {24 * time.Hour, "low", func(r *Rule, _ string) string {
 		var signals []string
 		for _, u := range r.read() {
-			signals = append(signals, u.String())
+			signals = addOnce(signals, u.String())
 		}
 		why := "for want of history or because none sends them"
 		if r.divides() {

@@ -20,10 +20,29 @@ func WritePage(w io.Writer, r *Report, pictures []*Picture) error {
 	if err := pageTemplate.Execute(w, struct {
 		*Report
 		Pictures []*Picture
-	}{r, pictures}); err != nil {
+		Undrawn  int
+	}{r, pictures, max(0, r.drawable()-len(pictures))}); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil
+}
+
+// PicturesMost is how many pictures a page has at most: some 10 kB each.
+const PicturesMost = 500
+
+// Drawn reports whether a page has a picture for a finding: of each that begins to fire
+// for a device or a site.
+func Drawn(f telemetry.Finding) bool {
+	return f.Condition == telemetry.Firing && f.Reason == "" && (f.Scope.Level == telemetry.LevelDevice || f.Scope.Level == telemetry.LevelSite)
+}
+
+func (r *Report) drawable() (n int) {
+	for _, f := range r.Findings {
+		if Drawn(f) {
+			n++
+		}
+	}
+	return n
 }
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
@@ -46,29 +65,32 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 900px; margin: 2em auto; padding: 0 1em; color: #1b1f24; }
 table { border-collapse: collapse; } td, th { padding: .2em .9em .2em 0; text-align: left; border-bottom: 1px solid #ddd; }
 td.n, th.n { text-align: right; } figure { margin: 2em 0; } figcaption { margin-bottom: .3em; } small { color: #57606a; }
-svg { max-width: 100%; background: #fafbfc; border: 1px solid #ddd; }
+svg { width: 100%; min-width: 620px; background: #fafbfc; border: 1px solid #ddd; } .wide { overflow-x: auto; }
+figure .wide { direction: rtl; } figure svg { direction: ltr; } /* a narrow screen begins with the end */
 .band { fill: #c8d3df; } .base { stroke: #6e7f91; } .in { stroke: #0a66c2; } .out { stroke: #c25e0a; } .span { fill: #d1242f; fill-opacity: .12; }
 .total { stroke: #1b1f24; stroke-opacity: .55; } .day { stroke: #d0d7de; } text { fill: #57606a; font-size: 11px; }
 .gap { fill: #8c959f; fill-opacity: .6; } path { fill: none; stroke-width: 1.5; } path.band { stroke: none; }
 </style>
 <h1>Backtest</h1>
 <p>{{ time .From }} to {{ time .To }} UTC: {{ .Devices }} devices on {{ .Sites }} sites, {{ .Rows }} readings.</p>
-<table><tr><th>Rule<th class="n">Opened<th class="n">Cleared<th class="n">Days held<th class="n">Scopes<th class="n">For 1,000 devices and week</tr>
+<div class="wide"><table><tr><th>Rule<th class="n">Opened<th class="n">Cleared<th class="n">Days held<th class="n">Scopes<th class="n">For 1,000 devices and week</tr>
 {{ range .Rules }}{{ if or .Opened .HitDays }}<tr><td>{{ .Rule }}<td class="n">{{ .Opened }}<td class="n">{{ .Cleared }}<td class="n">{{ .HitDays }}<td class="n">{{ .Scopes }}<td class="n">{{ fix .PerThousandWeek }}</tr>
-{{ end }}{{ end }}</table>
+{{ end }}{{ end }}</table></div>
 {{ with quiet .Rules }}<p><small>Nothing was found by {{ range $i, $name := . }}{{ if $i }}, {{ end }}{{ $name }}{{ end }}.</small></p>{{ end }}
-{{ range .Ailments }}<p><small>{{ .What }}{{ if not .Until.IsZero }} (until {{ time .Until }}){{ end }}.</small></p>
-{{ end }}<p>{{ len .Incidents }} incidents after roll-up, {{ fix .PerThousandWeek }} for each 1,000 devices and week{{ if .Kinds }}; {{ len .Unlabelled }} of them lie in no known fault's span{{ end }}.</p>
+{{ with .Ailments }}<details><summary><small>Rules that could find nothing, or less, for a time or for all of it: {{ len . }}</small></summary><ul>
+{{ range . }}<li><small>{{ .What }}{{ if not .Until.IsZero }} (until {{ time .Until }}){{ end }}</small>
+{{ end }}</ul></details>{{ end }}
+<p>{{ len .Incidents }} incidents after roll-up, {{ fix .PerThousandWeek }} for each 1,000 devices and week{{ if .Kinds }}; {{ len .Unlabelled }} of them lie in no known fault's span{{ end }}.</p>
 {{ if .Kinds }}<h2>Known faults</h2>
-<table><tr><th>Kind<th class="n">Spans<th class="n">Found<th class="n">Recall<th class="n">Detected after</tr>
+<div class="wide"><table><tr><th>Kind<th class="n">Spans<th class="n">Found<th class="n">Recall<th class="n">Detected after</tr>
 {{ range .Kinds }}<tr><td>{{ .Kind }}<td class="n">{{ .Spans }}<td class="n">{{ .Found }}<td class="n">{{ fix .Recall }}<td class="n">{{ .Detect }}</tr>
-{{ end }}</table>{{ end }}
+{{ end }}</table></div>{{ end }}
 <h2>Findings</h2>
-<p><small>Blue: IN, brown: OUT, black: both together, grey band: what is usual of both together, red: the span that the finding is about, dark at the bottom: no readings. Days are local.</small></p>
+<p><small>Blue: IN, brown: OUT, black: both together, grey band: what is usual of both together, red: the span that the finding is about, dark at the bottom: no readings. Days are local.{{ if .Undrawn }} Only the first {{ len .Pictures }} are drawn, {{ .Undrawn }} more are not: take fewer rules or days.{{ end }}</small></p>
 {{ range .Pictures }}<figure><figcaption><b>{{ .Finding.Rule }}</b> {{ .Finding.Summary }}<br>
 <small>{{ time .Finding.At }} UTC{{ range notes .Finding }}<br>{{ . }}{{ end }}</small></figcaption>
-{{ draw . }}</figure>
-{{ else }}<p>None about a device.</p>{{ end }}
+<div class="wide">{{ draw . }}</div></figure>
+{{ else }}<p>None about a device or a site.</p>{{ end }}
 </html>
 `))
 
@@ -93,7 +115,7 @@ func (p *Picture) svg() string {
 	}
 	p.line(&b, "in", x, y, func(h PictureHour) float64 { return h.In })
 	p.line(&b, "out", x, y, func(h PictureHour) float64 { return h.Out })
-	fmt.Fprintf(&b, `<text x="4" y="14">%s an hour</text></svg>`, formatNumber(math.Round(top)))
+	fmt.Fprintf(&b, `<text x="4" y="28">%s an hour</text></svg>`, formatNumber(math.Round(top)))
 	return b.String()
 }
 
@@ -128,17 +150,9 @@ func (p *Picture) days(b *strings.Builder, x func(float64) float64) {
 	}
 	for i, h := range p.Hours {
 		if local := h.End.Add(-binStep).In(zone); local.Hour() == 0 {
-			fmt.Fprintf(b, `<path class="day" d="M%.1f 0V%g"/><text x="%.1f" y="14">%s</text>`, x(float64(i)), pictureHeight, x(float64(i))+3+dayIndent(i), local.Format("Mon 2 Jan"))
+			fmt.Fprintf(b, `<path class="day" d="M%.1f 0V%g"/><text x="%.1f" y="14">%s</text>`, x(float64(i)), pictureHeight, x(float64(i))+3, local.Format("Mon 2 Jan"))
 		}
 	}
-}
-
-// dayIndent keeps the first date off the scale's own number.
-func dayIndent(i int) float64 {
-	if i < 12 {
-		return 80
-	}
-	return 0
 }
 
 // spans shades where the condition held and where there are no readings.

@@ -44,11 +44,14 @@ func TestAPictureShowsWhatWasUsual(t *testing.T) {
 		t.Error("the spike is not in the picture")
 	}
 	var page strings.Builder
-	if err := WritePage(&page, &Report{Rules: []RuleReport{{Rule: "spike", Opened: 1}}}, []*Picture{p}); err != nil {
+	report := &Report{Rules: []RuleReport{{Rule: "spike", Opened: 1}}, Findings: []telemetry.Finding{f, f}, Ailments: []Ailment{{Rule: "drop", What: "the rule drop <fails>"}}}
+	report.Findings[0].Condition, report.Findings[1].Condition = telemetry.Firing, telemetry.Firing
+	if err := WritePage(&page, report, []*Picture{p}); err != nil {
 		t.Fatal(err)
 	}
 	text := page.String()
-	if strings.Contains(text, "<script>") || strings.Count(text, "<svg") != 1 || strings.Count(text, `class="gap"`) != 1 || !strings.Contains(text, `class="band"`) {
+	if strings.Contains(text, "<script>") || strings.Count(text, "<svg") != 1 || strings.Count(text, `class="gap"`) != 1 || !strings.Contains(text, `class="band"`) ||
+		!strings.Contains(text, "first 1 are drawn, 1 more are not") || !strings.Contains(text, "the rule drop &lt;fails&gt;") {
 		t.Errorf("the page is %s", text)
 	}
 }
