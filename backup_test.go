@@ -13,6 +13,7 @@ import (
 // TestATenantIsBackedUpAndMovedAlone backs a company up from a running belfry, and
 // restores it into another one, under another name, with its people's tokens.
 func TestATenantIsBackedUpAndMovedAlone(t *testing.T) {
+	t.Parallel()
 	data, dir := t.TempDir(), filepath.Join(t.TempDir(), "backup")
 	p := serve(t, data)
 	acme := p.as(strings.TrimSpace(mustCommand(t, "--data", data, "tenants", "add", "acme")))
@@ -54,6 +55,7 @@ func TestATenantIsBackedUpAndMovedAlone(t *testing.T) {
 
 // TestABackupOfEverythingIsRestoredIntoAnEmptyFolder does it with nobody serving.
 func TestABackupOfEverythingIsRestoredIntoAnEmptyFolder(t *testing.T) {
+	t.Parallel()
 	data, dir, other := t.TempDir(), filepath.Join(t.TempDir(), "backup"), t.TempDir()
 	mustCommand(t, "--data", data, "devices", "import", writeText(t, "registry.yaml", "sites:\n  - {id: s, zone: Europe/Paris}\ndevices:\n  - {name: a, site: s}\n"))
 	mustCommand(t, "--data", data, "tenants", "add", "acme")

@@ -12,6 +12,7 @@ import (
 // TestBenchRunsEachSuite checks that all of them work from the command line, each
 // in a process of its own; what they measure is checked in bench.
 func TestBenchRunsEachSuite(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var reports struct {
 		Ingest   *bench.IngestReport   `json:"ingest"`

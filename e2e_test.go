@@ -51,11 +51,13 @@ func (p *program) list(path string) []map[string]any {
 }
 
 func TestFromBytesToIncident(t *testing.T) {
+	t.Parallel()
 	for name, settings := range map[string]func(*testing.T) []string{
 		"on the embedded parts":  func(*testing.T) []string { return nil },
 		"on a real Apache Kafka": realKafka,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			rules := writeText(t, "rules.yaml", quick)
 			bytesToIncident(t, append(settings(t), "BELFRY_ANALYZER_RULES="+rules))
 		})
@@ -203,6 +205,7 @@ func (p *program) total(device string, from, to time.Time) (in, readings int64) 
 }
 
 func TestKilledInTheMiddleOfIngestionNothingIsLostOrDoubled(t *testing.T) {
+	t.Parallel()
 	const devices, perDevice, rounds = 20, 2000, 4
 	data := t.TempDir()
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -262,6 +265,7 @@ func (p *program) counter(name string) (sum float64) {
 }
 
 func TestCommandsDoTheSameWithAndWithoutAServer(t *testing.T) {
+	t.Parallel()
 	registry := writeText(t, "registry.yaml", "sites:\n  - {id: s, zone: Europe/Paris}\ndevices:\n  - {name: a, site: s}\n  - {name: b, site: s}\n")
 	var outputs [2][]string
 	for i := range outputs {

@@ -25,7 +25,9 @@ import (
 )
 
 // The tests of the whole program run it as its users do, in a process of its
-// own: this test binary, told by the environment to be belfry.
+// own: this test binary, told by the environment to be belfry. Those that wait for such
+// processes for long run beside each other; not those that open the engine in this one,
+// of which a process has one, nor those that say how long something may take.
 const asBelfry = "BELFRY_TEST_MAIN"
 
 func TestMain(m *testing.M) {

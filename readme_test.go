@@ -39,6 +39,7 @@ func TestTheReadmesExamplePrintsWhatItSays(t *testing.T) {
 // TestTheDemoShowsIncidentsOpenAndClear takes less than a minute where nothing
 // else runs; the limit is for a machine that tests everything at once.
 func TestTheDemoShowsIncidentsOpenAndClear(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := launch(t, data, nil, "demo", "--data", data, "--devices", "100", "--days", "5")
 	p.await(4*time.Minute, "an offline device, a discrepancy, and a device that is back", func() bool {
@@ -58,6 +59,7 @@ func TestTheDemoShowsIncidentsOpenAndClear(t *testing.T) {
 }
 
 func TestASimulatedFleetIsFoundToBeWhatItIs(t *testing.T) {
+	t.Parallel()
 	dir, data := t.TempDir(), t.TempDir()
 	faults := writeText(t, "faults.yaml", "faults:\n  - {device: FC-10003, kind: offline, from: +3d, to: +9d}\n  - {device: FC-10007, kind: offline, from: +5d, to: +6d}\n")
 	args := []string{"simulate", dir, "--devices", "20", "--days", "12", "--every", "15m", "--from", "2026-03-01", "--faults", faults}

@@ -44,6 +44,7 @@ var museum = span{parse("2005-01-01"), parse("2019-01-01")}
 // The sums are those of the file itself, counted without belfry. With the zone
 // Australia/Melbourne 18 more stamps are refused: package recording tests that.
 func TestMelbourneGoesThroughTheLogAndOutOfTheWarehouse(t *testing.T) {
+	t.Parallel()
 	file := sharedData(t, "melbourne_pedestrian", "pedestriancounts_melbourne_2012_2016.csv.gz")
 	data := t.TempDir()
 	sum := replayAll(t, data, file, "--columns", "device=SensorID,in=PedestrianCount,ts=Date+Hour",
@@ -71,6 +72,7 @@ func TestMelbourneGoesThroughTheLogAndOutOfTheWarehouse(t *testing.T) {
 }
 
 func TestCalIt2sDiscrepancies(t *testing.T) {
+	t.Parallel()
 	file := sharedData(t, "uci_calit2", "CalIt2.data")
 	data := t.TempDir()
 	mustCommand(t, "--data", data, "devices", "import", filepath.Join("docs", "example", "calit2.csv"))

@@ -19,6 +19,7 @@ import (
 // ago; then belfry is started with a retention of a day. When the readings are gone the
 // incident still shows them, and why the rule fired.
 func TestEvidenceOutlivesTheReadings(t *testing.T) {
+	t.Parallel()
 	data, ctx := t.TempDir(), t.Context()
 	server, err := warehouse.Open(warehouse.Options{Path: filepath.Join(data, "warehouse")})
 	if err != nil {

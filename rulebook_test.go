@@ -14,6 +14,7 @@ import (
 // TestARuleIsChangedThroughTheAPIWithoutARestart writes a rule, changes it, writes one
 // that can't run, and drops it, while belfry works.
 func TestARuleIsChangedThroughTheAPIWithoutARestart(t *testing.T) {
+	t.Parallel()
 	p := serve(t, t.TempDir())
 	p.must(202, "POST", "/api/v1/telemetry", fmt.Sprintf(`{"device":"door","ts":%d,"in":3,"out":1}`, time.Now().UnixMilli()), nil)
 	put := func(status int, name, text string, into any, header ...string) string {

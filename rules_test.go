@@ -85,6 +85,7 @@ func TestShippedRulesAreChosenByName(t *testing.T) {
 }
 
 func TestABacktestIsScoredAgainstLabels(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	mustCommand(t, "--data", data, "devices", "import", filepath.Join("docs", "example", "registry.csv"))
 	mustCommand(t, "--data", data, "replay", filepath.Join("docs", "example", "shop.csv"), "--columns", "ts=Timestamp,device=Counter,in=Entries,out=Exits",

@@ -155,6 +155,7 @@ func TestTheAnalyzersOfAFolderHaveOneName(t *testing.T) {
 // TestRulesListSaysWhenMoreRulesRun looks at a fleet whose history begins, and then
 // gets five weeks of it.
 func TestRulesListSaysWhenMoreRulesRun(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := serve(t, data)
 	now := time.Now().UTC()

@@ -46,6 +46,7 @@ func TestTheRuleInSQLOfTheDocsPassesItsTest(t *testing.T) {
 // TestARuleInSQLRuns writes rules in SQL through the API: who may, what is refused, and
 // that what runs live is found by a backtest.
 func TestARuleInSQLRuns(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := serve(t, data)
 	mustCommand(t, "--data", data, "tenants", "add", "acme")

@@ -24,6 +24,7 @@ func (p *program) as(token string) *program {
 // TestTenantsLiveApart adds two client companies to a running belfry, gives both a
 // device of the same name, and drops one of them.
 func TestTenantsLiveApart(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := serve(t, data)
 	acme := p.as(strings.TrimSpace(mustCommand(t, "--data", data, "tenants", "add", "acme")))
@@ -133,6 +134,7 @@ func grepLines(text, what string) (found string) {
 // TestNothingOfAnotherTenantCanBeAskedFor asks every operation of the API, with the
 // document's own examples, for what another tenant has.
 func TestNothingOfAnotherTenantCanBeAskedFor(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := serve(t, data)
 	p.must(http.StatusOK, "POST", "/api/v1/devices/import", `{"sites":[{"id":"secret-site","zone":"UTC"}],"devices":[{"name":"secret-device","site":"secret-site"}]}`, nil)
