@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -60,11 +61,16 @@ type FormatReport struct {
 	Ratio   float64 `json:"ratio"` // of full to discard, by time
 
 	Engine      *Pace   `json:"engine,omitempty"`       // inserting alone
+	Decoded     *Pace   `json:"decoded,omitempty"`      // as full, and thrown away in place of inserted
 	Parts       *Pace   `json:"parts,omitempty"`        // discard and engine, one after the other
 	Kafka       *Pace   `json:"kafka_engine,omitempty"` // ClickHouse's Kafka table engine, when all its consumers read
 	KafkaRatio  float64 `json:"kafka_engine_ratio,omitempty"`
 	EngineRatio float64 `json:"engine_ratio,omitempty"` // of full to engine
 	PartsRatio  float64 `json:"parts_ratio,omitempty"`  // CPU time of full to that of parts: the least there could be is 1
+
+	Cores    int     `json:"cores,omitempty"`
+	Goal     float64 `json:"goal_per_second,omitempty"`     // of PERFORMANCE.md, for full
+	Possible float64 `json:"possible_per_second,omitempty"` // what all cores would do if a reading took the CPU time of decoded and engine, and no more
 }
 
 // Ingest fills topics on an embedded log with readings, always the same, in each
@@ -155,6 +161,9 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 	if b.o.Warehouse != nil {
 		limit := &engineLimit{b}
 		r.Engine = new(Pace)
+		r.Decoded = new(Pace)
+		nowhere := func(context.Context, *telemetry.Batch) error { return nil }
+		ways = append(ways, way{what: "read and decode", do: func(round int, _ *lap) error { return b.carry(ctx, fmt.Sprint("decoded-", round), nowhere) }, median: r.Decoded})
 		ways = append(ways, way{what: "insert alone", do: func(_ int, l *lap) error { return limit.run(ctx, l) }, median: r.Engine})
 	}
 	if b.o.Warehouse != nil && !b.o.NoPeer {
@@ -162,7 +171,7 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 		peer := &peerLimit{ingestBench{o: b.o, format: b.format, topic: b.topic, connection: b.connection}}
 		ways = append(ways, way{what: "ClickHouse's Kafka table engine", once: true, do: func(_ int, l *lap) error { return peer.run(ctx, l) }, median: r.Kafka})
 	}
-	ways = append(ways, way{what: "log to sink", do: func(round int, _ *lap) error { return b.carry(ctx, round) }, median: &r.Full})
+	ways = append(ways, way{what: "log to sink", do: func(round int, _ *lap) error { return b.carry(ctx, fmt.Sprint("full-", round), b.o.Sink) }, median: &r.Full})
 	if err := b.inTurn(ctx, ways); err != nil {
 		return r, err
 	}
@@ -172,6 +181,9 @@ func (b *ingestBench) run(ctx context.Context) (r FormatReport, err error) {
 		r.EngineRatio = r.Full.PerSecond / r.Engine.PerSecond
 		r.Parts = r.Discard.then(*r.Engine)
 		r.PartsRatio = r.Full.CPUNanos / r.Parts.CPUNanos
+		r.Goal = b.format.goal(r.Engine.PerSecond)
+		r.Cores = runtime.NumCPU()
+		r.Possible = float64(r.Cores) * 1e9 / (r.Decoded.CPUNanos + r.Engine.CPUNanos)
 	}
 	if r.Kafka != nil {
 		r.KafkaRatio = r.Full.PerSecond / r.Kafka.PerSecond
@@ -247,15 +259,15 @@ func (b *ingestBench) write(ctx context.Context) error {
 }
 
 // carry runs a consumer until the sink has had every reading.
-func (b *ingestBench) carry(ctx context.Context, round int) error {
+func (b *ingestBench) carry(ctx context.Context, group string, sink ingest.Sink) error {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
 	readings, people := 0, uint64(0)
 	c, err := ingest.NewConsumer(ingest.Options{
-		Connection: b.connection, Topic: b.topic, Group: fmt.Sprintf("%s-%d", b.topic.Name, round), Now: time.Now,
+		Connection: b.connection, Topic: b.topic, Group: b.topic.Name + "-" + group, Now: time.Now,
 		Sink: func(ctx context.Context, batch *telemetry.Batch) error {
-			if err := b.o.Sink(ctx, batch); err != nil {
+			if err := sink(ctx, batch); err != nil {
 				return err
 			}
 			mu.Lock()

@@ -51,6 +51,18 @@ func formatsNamed(names []string) (list []format, err error) {
 	return list, nil
 }
 
+// goal returns how many readings a second shared/PERFORMANCE.md asks for, by the rate
+// of inserting alone.
+func (f format) goal(insert float64) float64 {
+	switch {
+	case f.contentType != "":
+		return 0.8 * insert
+	case f.per > 1:
+		return 3e6
+	}
+	return 1e6
+}
+
 // reading is one of those that are sent.
 type reading struct {
 	device  string

@@ -29,6 +29,7 @@ func (r *FormatReport) print(out io.Writer, readings int) {
 	}
 	line("into the log", &r.Fill)
 	line("read and thrown away", &r.Discard)
+	line("read and decoded", r.Decoded)
 	line("inserted, decoded before", r.Engine)
 	line("both, one after the other", r.Parts)
 	line("log to sink", &r.Full)
@@ -42,4 +43,15 @@ func (r *FormatReport) print(out io.Writer, readings int) {
 	ratio("of inserting alone", r.EngineRatio)
 	ratio("of ClickHouse's Kafka table engine", r.KafkaRatio)
 	ratio("CPU time of log to sink, of both", r.PartsRatio)
+	if r.Goal > 0 {
+		verdict := "not reached"
+		switch {
+		case r.Full.PerSecond >= r.Goal:
+			verdict = "reached"
+		case r.Possible < r.Goal:
+			verdict = "out of reach here"
+		}
+		fmt.Fprintf(out, "  goal %.2f M/s: %s, log to sink went at %.2f M/s. %d cores have %.0f ns for each reading then; to read and decode it takes %.0f and to insert it %.0f, which allows %.2f M/s\n",
+			r.Goal/1e6, verdict, r.Full.PerSecond/1e6, r.Cores, float64(r.Cores)*1e9/r.Goal, r.Decoded.CPUNanos, r.Engine.CPUNanos, r.Possible/1e6)
+	}
 }

@@ -62,13 +62,13 @@ func TestIngestMeasuresAgainstTheEngineAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range r.Formats {
-		if f.Engine == nil || f.Kafka == nil || f.Engine.PerSecond <= 0 || f.Kafka.PerSecond <= 0 || f.EngineRatio <= 0 || f.KafkaRatio <= 0 || f.Parts == nil || f.PartsRatio <= 0 || f.Full.Memory <= 0 {
+		if f.Engine == nil || f.Kafka == nil || f.Engine.PerSecond <= 0 || f.Kafka.PerSecond <= 0 || f.EngineRatio <= 0 || f.KafkaRatio <= 0 || f.Parts == nil || f.PartsRatio <= 0 || f.Goal <= 0 || f.Possible <= 0 || f.Full.Memory <= 0 {
 			t.Errorf("report %+v", f)
 		}
 	}
 	var out bytes.Buffer
 	r.Print(&out)
-	for _, line := range []string{"read and thrown away", "inserted, decoded before", "both, one after the other", "ClickHouse's Kafka table engine", "log to sink", "objects: ", "arrow: ", "delivery: ", "a backlog of 5000"} {
+	for _, line := range []string{"read and thrown away", "read and decoded", "goal 1.00 M/s", "inserted, decoded before", "both, one after the other", "ClickHouse's Kafka table engine", "log to sink", "objects: ", "arrow: ", "delivery: ", "a backlog of 5000"} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("%q is not in\n%s", line, out.String())
 		}

@@ -364,3 +364,38 @@ func (s *store) knows(id telemetry.DeviceID) bool {
 	}
 	return false
 }
+
+func TestOfBatchesThatFollowEachOtherEveryFourthIsCommitted(t *testing.T) {
+	onEachLog(t, func(t *testing.T, l log) {
+		topic, s := topicOf(t, l), newStore()
+		in := intake(t, l, topic)
+		var records []ingest.Record
+		for minute := range 100 {
+			records = append(records, reading("a", minute, 1))
+		}
+		mustAppend(t, in, records...)
+		client := &kafka.Client{Addr: kafka.TCP(l.brokers...)}
+		var got atomic.Value
+		got.Store("")
+		c, _ := consume(t, l, topic, s, func(o *ingest.Options) {
+			o.MaxReadings, o.MaxDelay = 10, time.Minute
+			sink, group := o.Sink, o.Group
+			o.Sink = func(ctx context.Context, b *telemetry.Batch) error {
+				res, err := client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic.Name: {0, 1, 2, 3}}})
+				if err != nil {
+					return err
+				}
+				committed := int64(0)
+				for _, p := range res.Topics[topic.Name] {
+					committed = max(committed, p.CommittedOffset)
+				}
+				got.Store(fmt.Sprintf("%s%d %t, ", got.Load(), committed, b.More))
+				return sink(ctx, b)
+			}
+		})
+		eventually(t, "all is committed", func() bool { return s.len() == 100 && caughtUp(c, time.Time{}) })
+		if want := "0 true, 0 true, 0 true, 0 false, 40 true, 40 true, 40 true, 40 false, 80 true, 80 false, "; got.Load() != want {
+			t.Errorf("before each batch was committed, and more followed: %s; want %s", got.Load(), want)
+		}
+	})
+}

@@ -10,7 +10,8 @@ import (
 )
 
 // flush writes the batch and commits it: devices first, then readings, then
-// dead letters, and only then the offset. Each step is tried until it works or
+// dead letters, and only then the offset, unless the batch says that more follows:
+// then all is committed with one of the next. Each step is tried until it works or
 // ctx ends; one under way may go on until longer ends. Whatever kills us
 // between two steps, the records are read again, to the same effect.
 func (w *worker) flush(ctx, longer context.Context) error {
@@ -21,7 +22,7 @@ func (w *worker) flush(ctx, longer context.Context) error {
 		w.c.metrics.newDevices.Add(float64(len(devices)))
 		w.decoder.Registered()
 	}
-	if w.batch.Len() > 0 {
+	if w.batch.Len() > 0 || w.owed > 0 {
 		if err := w.insist(ctx, longer, stepInsert, func() error { return w.insert(longer) }); err != nil {
 			return err
 		}
@@ -30,6 +31,12 @@ func (w *worker) flush(ctx, longer context.Context) error {
 		if err := w.insist(ctx, longer, stepDeadLetters, func() error { return w.c.dead.write(longer, w.rejects) }); err != nil {
 			return err
 		}
+	}
+	more := w.batch.More
+	w.written()
+	if more {
+		w.owed++
+		return nil
 	}
 	if err := w.insist(ctx, longer, stepCommit, func() error { return w.commit.to(longer, w.next, w.last) }); err != nil {
 		return err
@@ -70,8 +77,18 @@ func (w *worker) insist(ctx, longer context.Context, step string, do func() erro
 	}
 }
 
-// done counts the batch and empties it.
-func (w *worker) done() {
+// maxOwed bounds the batches that are written before one after which is committed.
+const maxOwed = 3
+
+// follows reports whether the log, which ends there, has at least as many records
+// again as the batch: then the next one is as large and comes at once, and what is
+// noted beside readings waits for it.
+func (w *worker) follows(end int64) bool {
+	return w.owed < maxOwed && end-w.next >= int64(w.taken)
+}
+
+// written counts the batch and empties it.
+func (w *worker) written() {
 	m := w.c.metrics
 	m.readings.WithLabelValues("count").Add(float64(w.batch.Counts.Len() + w.batch.Totals.Len()))
 	m.readings.WithLabelValues("heartbeat").Add(float64(w.batch.Heartbeats.Len()))
@@ -82,12 +99,18 @@ func (w *worker) done() {
 	for i := range w.rejects {
 		m.rejected.WithLabelValues(w.rejects[i].Reason).Inc()
 	}
-	w.c.tracker.wrote(w.partition, w.next, w.last, w.batch.Len(), len(w.rejects))
-	w.committed = w.next
+	w.readings, w.rejected = w.readings+w.batch.Len(), w.rejected+len(w.rejects)
 	w.batch.Reset()
 	clear(w.rejects)
 	w.rejects, w.refused, w.taken = w.rejects[:0], 0, 0
 	w.first = time.Time{}
+}
+
+// done notes that everything before the next record is committed.
+func (w *worker) done() {
+	w.c.tracker.wrote(w.partition, w.next, w.last, w.readings, w.rejected)
+	w.committed = w.next
+	w.readings, w.rejected, w.owed = 0, 0, 0
 }
 
 // commit moves the group's offset of one partition, in the name of one member

@@ -11,7 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Sink writes a batch to the warehouse and returns when it is durable there. It
+// Sink writes a batch to the warehouse and returns when it is durable there; what is
+// noted beside its readings may wait for the next batch without More, and be durable
+// when the Sink returns for that one, which may be empty. It
 // owns the batch until it returns and keeps nothing of it. It is called by
 // several goroutines at once, one for each partition. The same readings may be
 // handed to it again, also in other batches; equal rows are one.

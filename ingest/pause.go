@@ -176,7 +176,7 @@ func (w *worker) rest(ctx, longer context.Context) error {
 	if !w.c.tracker.isPaused(w.partition) {
 		return nil
 	}
-	if w.waiting() {
+	if w.waiting() || w.owed > 0 {
 		if err := w.flush(ctx, longer); err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ type worker struct {
 	first   time.Time // when the batch got its first record
 	oldest  int64     // timestamp of its first record
 	last    int64     // timestamp of its last record
+
+	owed               int // batches that are written since the last commit
+	readings, rejected int // in them
 }
 
 // fetchWait is how long a fetch waits for the first record.
@@ -141,6 +144,7 @@ func (w *worker) takeSet(ctx, longer context.Context, res fetched) error {
 			return fmt.Errorf("read %s/%d: %w", w.c.o.Topic.Name, w.partition, err)
 		}
 		if w.batch.Len() >= w.c.o.MaxReadings || w.refused >= maxRefused {
+			w.batch.More = w.follows(res.end)
 			if err := w.flush(ctx, longer); err != nil {
 				return err
 			}

@@ -121,6 +121,11 @@ type Batch struct {
 	Counts     Counts
 	Heartbeats Heartbeats
 	Totals     Totals
+
+	// More says that the log has as much again, which comes at once, and that nothing
+	// is committed before a batch without it: so what is noted beside the readings
+	// may wait for that one.
+	More bool
 }
 
 // Len returns the number of readings.
@@ -142,4 +147,9 @@ func (b *Batch) Append(o *Batch) {
 }
 
 // Reset empties the batch and keeps its memory.
-func (b *Batch) Reset() { b.Counts.Reset(); b.Heartbeats.Reset(); b.Totals.Reset() }
+func (b *Batch) Reset() {
+	b.Counts.Reset()
+	b.Heartbeats.Reset()
+	b.Totals.Reset()
+	b.More = false
+}

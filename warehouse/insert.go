@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -34,12 +35,17 @@ const timeType = proto.ColumnType("DateTime64(3, 'UTC')")
 
 // Insert puts the batch into the warehouse. When it returns nil all of it is
 // there; after an error some of it may be, and inserting it again is harmless.
+// What is noted beside readings (when devices were last heard of, and which hours
+// are to be made anew) is there when Insert returns nil for a batch without More,
+// and then that of all batches before it.
 // The batch is the caller's again when it returns.
 func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 	defer w.metrics.time("insert", time.Now())
 	defer w.noteArrivals(b)
 	e := w.insert.Get().(*encoder)
 	defer w.insert.Put(e)
+	e.heard.reset()
+	e.touched.reset()
 	if err := w.insertCounts(ctx, e, &b.Counts); err != nil {
 		return err
 	}
@@ -52,7 +58,10 @@ func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 			return err
 		}
 	}
-	return w.insertHeartbeats(ctx, e, &b.Heartbeats)
+	if err := w.insertHeartbeats(ctx, e, &b.Heartbeats); err != nil {
+		return err
+	}
+	return w.note(ctx, e, b.More)
 }
 
 // noteArrivals tells those who keep what they know of arrivals that a batch is there.
@@ -77,10 +86,9 @@ func (w *Warehouse) insertCounts(ctx context.Context, e *encoder, c *telemetry.C
 	if err := w.insertBlock(ctx, e, "raw_counts", n, e.counts(c)); err != nil {
 		return fmt.Errorf("insert %d counts: %w", n, err)
 	}
-	if err := w.hear(ctx, e, counts, c.Device, c.TS, c.Arrival); err != nil {
-		return err
-	}
-	return w.touch(ctx, e, c)
+	e.heard.of(telemetry.Count, c.Device, c.TS, c.Arrival)
+	e.touched.of(c, w.retention.horizon(time.Now()))
+	return nil
 }
 
 func (w *Warehouse) insertHeartbeats(ctx context.Context, e *encoder, h *telemetry.Heartbeats) error {
@@ -92,13 +100,26 @@ func (w *Warehouse) insertHeartbeats(ctx context.Context, e *encoder, h *telemet
 	if err := w.insertBlock(ctx, e, "raw_heartbeats", n, e.heartbeats(h)); err != nil {
 		return fmt.Errorf("insert %d heartbeats: %w", n, err)
 	}
-	return w.hear(ctx, e, heartbeats, h.Device, h.TS, h.Arrival)
+	e.heard.of(telemetry.Heartbeat, h.Device, h.TS, h.Arrival)
+	return nil
 }
 
 func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, rows int, columns []proto.InputColumn) error {
 	e.buf.Reset()
+	e.buf.Buf = slices.Grow(e.buf.Buf, rows*rowBytes)
 	if err := (proto.Block{Rows: rows, Columns: len(columns)}).EncodeRawBlock(&e.buf, 0, columns); err != nil {
 		return err
+	}
+	return w.insertNative(ctx, table, columns, e.buf.Buf)
+}
+
+// rowBytes is what most rows take at most: those of counts take 44.
+const rowBytes = 48
+
+// insertNative puts blocks of the columns, if there are any, into a table.
+func (w *Warehouse) insertNative(ctx context.Context, table string, columns []proto.InputColumn, blocks ...[]byte) error {
+	if len(blocks) == 0 {
+		return nil
 	}
 	names := ""
 	for i, c := range columns {
@@ -110,7 +131,7 @@ func (w *Warehouse) insertBlock(ctx context.Context, e *encoder, table string, r
 	// Versions of a reading that came in one batch need not be looked for here: the
 	// next merge does that, and until then argMax. Nor should replicas look whether
 	// a block came before: what depends on a table would miss it when it did.
-	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+") SETTINGS optimize_on_insert = 0, insert_deduplicate = 0", "Native", e.buf.Buf)
+	return w.engine.Insert(ctx, "INSERT INTO "+w.db+"."+table+" ("+names+") SETTINGS optimize_on_insert = 0, insert_deduplicate = 0", "Native", blocks...)
 }
 
 func (e *encoder) counts(c *telemetry.Counts) []proto.InputColumn {

@@ -75,6 +75,9 @@ func (o *order) byKey(device []telemetry.DeviceID, ts []int64) {
 	first := slices.Min(ts) / dayMillis
 	dayBits := bits.Len64(uint64(slices.Max(ts)/dayMillis - first))
 	room := min(deviceBits, 32-dayBits)
+	if dayBits <= 2 {
+		room -= dayBits // two digits do
+	}
 	o.starts = [3][digits]int32{}
 	for i, d := range device {
 		key := uint32(ts[i]/dayMillis-first)<<room | uint32(d>>(64-room))

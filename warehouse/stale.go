@@ -2,7 +2,6 @@ package warehouse
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -30,8 +29,11 @@ type touched struct {
 // hourOf returns the hour that a reading's interval, which ends at ts, is of.
 func hourOf(ts int64) int64 { return (ts - 1) / hourMillis }
 
-// of notes the readings, which are in the order of the table.
-func (t *touched) of(c *telemetry.Counts) {
+func (t *touched) reset() { t.hour, t.stripe, t.weight = t.hour[:0], t.stripe[:0], t.weight[:0] }
+
+// of notes the readings, which are in the order of the table, of hours from the
+// horizon on.
+func (t *touched) of(c *telemetry.Counts, horizon time.Time) {
 	last := c.Len() - 1
 	t.first = c.TS[0]/dayMillis*24 - 1
 	hours := int(c.TS[last]/dayMillis*24+24-t.first) + 1
@@ -43,11 +45,6 @@ func (t *touched) of(c *telemetry.Counts) {
 	for i, ts := range c.TS {
 		t.stripes[hourOf(ts)-t.first] |= 1 << (c.Device[i] >> (64 - stripeBits))
 	}
-}
-
-// rows returns what was noted of hours from the horizon on, as rows of raw_dirty.
-func (t *touched) rows(horizon time.Time) (int, []proto.InputColumn) {
-	t.hour, t.stripe, t.weight = t.hour[:0], t.stripe[:0], t.weight[:0]
 	for i, bits := range t.stripes {
 		if (t.first+int64(i))*3600 < horizon.Unix() {
 			continue
@@ -60,26 +57,15 @@ func (t *touched) rows(horizon time.Time) (int, []proto.InputColumn) {
 			}
 		}
 	}
-	return len(t.hour), []proto.InputColumn{
+}
+
+// columns are those of raw_dirty.
+func (t *touched) columns() []proto.InputColumn {
+	return []proto.InputColumn{
 		{Name: "hour", Data: proto.Alias(&t.hour, "DateTime('UTC')")},
 		{Name: "stripe", Data: &t.stripe},
 		{Name: "weight", Data: &t.weight},
 	}
-}
-
-// touch notes that the hours of the readings, which are in the table by now, are
-// to be made anew. It comes after the readings: so whoever makes an hour of what
-// he can read, after he has seen the note, makes it of these.
-func (w *Warehouse) touch(ctx context.Context, e *encoder, c *telemetry.Counts) error {
-	e.touched.of(c)
-	rows, columns := e.touched.rows(w.retention.horizon(time.Now()))
-	if rows == 0 {
-		return nil
-	}
-	if err := w.insertBlock(ctx, e, "raw_dirty", rows, columns); err != nil {
-		return fmt.Errorf("note %d hours: %w", rows, err)
-	}
-	return nil
 }
 
 // TouchAll notes that all hours are to be made anew. It is for readings that did

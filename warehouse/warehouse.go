@@ -124,6 +124,7 @@ type Warehouse struct {
 	db      string
 	metrics *metrics
 	insert  sync.Pool // of *encoder
+	notes   notes
 	latest  latest
 	again   again
 	bins    keptBins
@@ -148,7 +149,7 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 }
 
 func (s *Server) warehouse(name string) *Warehouse {
-	return &Warehouse{Server: s, db: name, metrics: newMetrics(), insert: sync.Pool{New: func() any { return newEncoder() }}}
+	return &Warehouse{Server: s, db: name, metrics: newMetrics(), notes: notes{turn: make(chan struct{}, 1)}, insert: sync.Pool{New: func() any { return newEncoder() }}}
 }
 
 // Measure registers what is measured of this database. The registerer of each of
