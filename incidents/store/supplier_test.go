@@ -88,6 +88,9 @@ func testASupplierSeesItsOwnCasesAlone(t *testing.T, open opener) {
 	sees(sven, "INC-000003", "INC-000001")
 	sees(irene, "INC-000002")
 	sees(own, "INC-000002", "INC-000001")
+	if inc, err := desk.Report(ctx, incidents.NewReport{Summary: "the ramp", Site: "rome"}, own, noon); err != nil || !own.Sees(&inc) || sven.Sees(&inc) {
+		t.Errorf("an own third line's report is %+v, %v; want one that it sees and a supplier doesn't", inc, err)
+	}
 	if list, err := desk.OpenActions(ctx, incidents.ActionQuery{Limit: 9}, irene); len(list) != 0 || err != nil {
 		t.Errorf("another supplier sees the actions %+v, %v", list, err)
 	}
