@@ -49,6 +49,8 @@ type Tx interface {
 	Due(by time.Time, limit int) ([]Incident, error)
 	// ClosedSites returns the sites that are shut or being rebuilt, with their state.
 	ClosedSites() (map[string]telemetry.SiteStatus, error)
+	// Fleet is Store.Fleet within the transaction.
+	Fleet(devices, sites []string) (Fleet, error)
 	// Firing returns the open incidents of a rule at a site that hold a key.
 	Firing(rule, site string) ([]Incident, error)
 	// Alone returns how many incidents were opened in [from, to) that no other one

@@ -204,6 +204,11 @@ func (m *memory) Documents(_ context.Context, kinds ...DocumentKind) (out []Docu
 // memoryTx is a transaction of it.
 type memoryTx struct{ *memory }
 
+// Fleet is that of the store.
+func (m memoryTx) Fleet(devices, sites []string) (Fleet, error) {
+	return m.memory.Fleet(context.Background(), devices, sites)
+}
+
 func (m memoryTx) Documents(kinds ...DocumentKind) ([]Document, error) {
 	list, _, err := m.memory.Documents(context.Background(), kinds...)
 	return list, err

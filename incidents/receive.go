@@ -22,14 +22,12 @@ func (d *Desk) Receive(ctx context.Context, findings []telemetry.Finding) error 
 	var room []part
 	batches := slices.Collect(slices.Chunk(findings, findingsAtOnce))
 	for i, ahead := 0, d.ahead(ctx, batches, 0); i < len(batches); i++ {
-		known := <-ahead
+		fleet := <-ahead
 		ahead = d.ahead(ctx, batches, i+1)
-		if known.err == nil {
-			room, known.err = d.receive(ctx, batches[i], known.fleet, room)
-		}
-		if known.err != nil {
+		var err error
+		if room, err = d.receive(ctx, batches[i], fleet, room); err != nil {
 			<-ahead
-			return fmt.Errorf("receive %d findings: %w", len(batches[i]), known.err)
+			return fmt.Errorf("receive %d findings: %w", len(batches[i]), err)
 		}
 	}
 	return nil
@@ -41,14 +39,10 @@ type Fleet struct {
 	Active map[string]int  // how many active devices a site has
 }
 
-type knownFleet struct {
-	fleet Fleet
-	err   error
-}
-
-// ahead looks up the fleet of the i-th batch, while the one before is taken in.
-func (d *Desk) ahead(ctx context.Context, batches [][]telemetry.Finding, i int) <-chan knownFleet {
-	known := make(chan knownFleet, 1)
+// ahead looks up the fleet of the i-th batch, while the one before is taken in; nil when
+// that fails: the batch's own transaction then asks, and says what is wrong.
+func (d *Desk) ahead(ctx context.Context, batches [][]telemetry.Finding, i int) <-chan *Fleet {
+	known := make(chan *Fleet, 1)
 	if i >= len(batches) {
 		close(known)
 		return known
@@ -56,7 +50,11 @@ func (d *Desk) ahead(ctx context.Context, batches [][]telemetry.Finding, i int) 
 	go func() {
 		devices, sites := namesIn(batches[i])
 		fleet, err := d.store.Fleet(ctx, devices, sites)
-		known <- knownFleet{fleet, err}
+		if err != nil {
+			known <- nil
+			return
+		}
+		known <- &fleet
 	}()
 	return known
 }
@@ -80,7 +78,7 @@ func namesIn(findings []telemetry.Finding) (devices, sites []string) {
 
 // receive takes in findings in one transaction. Steps are long, so those of one batch
 // lie in the room of those before it.
-func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, fleet Fleet, room []part) ([]part, error) {
+func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, fleet *Fleet, room []part) ([]part, error) {
 	var in *intake
 	err := d.store.Update(ctx, func(tx Tx) (err error) {
 		if in, err = d.intake(tx, findings, fleet); err != nil {
@@ -113,7 +111,7 @@ func (d *Desk) receive(ctx context.Context, findings []telemetry.Finding, fleet 
 
 // intake begins a batch: it reads all that deciding on the findings asks of the
 // transaction.
-func (d *Desk) intake(tx Tx, findings []telemetry.Finding, fleet Fleet) (*intake, error) {
+func (d *Desk) intake(tx Tx, findings []telemetry.Finding, fleet *Fleet) (*intake, error) {
 	latest, err := tx.Latest(append(keysOf(findings), stormKey))
 	if err != nil {
 		return nil, err
@@ -125,6 +123,14 @@ func (d *Desk) intake(tx Tx, findings []telemetry.Finding, fleet Fleet) (*intake
 	closed, err := tx.ClosedSites()
 	if err != nil {
 		return nil, err
+	}
+	if fleet == nil {
+		devices, sites := namesIn(findings)
+		asked, err := tx.Fleet(devices, sites)
+		if err != nil {
+			return nil, err
+		}
+		fleet = &asked
 	}
 	next, err := tx.Refs()
 	if err != nil {
@@ -160,7 +166,7 @@ type intake struct {
 	steps
 	next    func() string // draws a reference
 	req     Request       // the one under way
-	fleet   Fleet
+	fleet   *Fleet
 	latest  map[string]*Incident // newest incident of each key, as changed so far; what is pointed at never changes
 	parents map[place]string     // open site incidents
 	held    map[string]int       // findings held back, by what held them

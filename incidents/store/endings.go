@@ -77,19 +77,27 @@ func makesOf(ctx context.Context, db querier, devices []string) (map[string]inci
 // Fleet implements incidents.Store. It is asked beside a transaction that may be an
 // undertaking's, and so asks outside of it.
 func (t *Tickets) Fleet(ctx context.Context, devices, sites []string) (incidents.Fleet, error) {
-	ctx = context.WithValue(ctx, undertakingKey{}, nil)
-	makes, err := makesOf(ctx, t.read, devices)
+	return fleetOf(context.WithValue(ctx, undertakingKey{}, nil), t.read, devices, sites)
+}
+
+// Fleet implements incidents.Tx.
+func (t *ticketTx) Fleet(devices, sites []string) (incidents.Fleet, error) {
+	return fleetOf(t.ctx, t.tx, devices, sites)
+}
+
+func fleetOf(ctx context.Context, db querier, devices, sites []string) (incidents.Fleet, error) {
+	makes, err := makesOf(ctx, db, devices)
 	fleet := incidents.Fleet{Makes: makes, Active: make(map[string]int, len(sites))}
 	for chunk := range slices.Chunk(sites, keysAtOnce) {
 		if err == nil {
-			err = t.countActive(ctx, fleet.Active, chunk)
+			err = countActive(ctx, db, fleet.Active, chunk)
 		}
 	}
 	return fleet, err
 }
 
-func (t *Tickets) countActive(ctx context.Context, into map[string]int, sites []string) error {
-	rows, err := t.read.QueryContext(ctx, "SELECT site, count(*) FROM devices WHERE site IN ("+marks(len(sites))+") AND status <> 'retired' GROUP BY site", anys(sites)...)
+func countActive(ctx context.Context, db querier, into map[string]int, sites []string) error {
+	rows, err := db.QueryContext(ctx, "SELECT site, count(*) FROM devices WHERE site IN ("+marks(len(sites))+") AND status <> 'retired' GROUP BY site", anys(sites)...)
 	if err != nil {
 		return fmt.Errorf("count the devices of %d sites: %w", len(sites), err)
 	}
