@@ -81,6 +81,7 @@ type LogConfig struct {
 	Partitions int       `yaml:"partitions"` // of a topic that belfry creates
 	Listen     string    `yaml:"listen"`     // address of the broker inside the process
 	Sync       bool      `yaml:"sync"`       // the broker inside the process survives power loss
+	Retention  int       `yaml:"retention"`  // days for which that broker keeps what is in the warehouse, at least; 0 is for ever
 	TLS        ClientTLS `yaml:"tls"`
 	SASL       SASL      `yaml:"sasl"`
 }
@@ -293,6 +294,12 @@ func (c *Config) check() error {
 	}
 	if err := c.Alertmanager.check(); err != nil {
 		return err
+	}
+	if c.Log.Retention < 0 {
+		return errors.New("log.retention: days are wanted, 0 or more; 0 keeps everything")
+	}
+	if c.Log.Retention > 0 && len(c.Log.Brokers) > 0 {
+		return errors.New("log.retention: it is for the log inside this process; with log.brokers leave it out, and set the topics' own retention.ms there")
 	}
 	if r := c.Warehouse.Retention; min(r.Readings, r.Heartbeats, r.Hours) < 0 {
 		return errors.New("warehouse.retention: days are wanted, 0 or more; 0 keeps everything")

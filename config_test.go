@@ -39,18 +39,20 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 
 func TestAWrongConfigurationIsRefusedInWords(t *testing.T) {
 	for text, want := range map[string]string{
-		"listen: 127.0.0.1:1\nlissten: x\n":     "2:1",
-		"log:\n  snyc: true\n":                  "2:3",
-		"log: {sync: maybe}\n":                  "1:13",
-		"roles: [cook]\n":                       `no role "cook"`,
-		"listen: 0.0.0.0:8080\n":                "--insecure",
-		"log: {listen: '0.0.0.0:9092'}\n":       "log.brokers",
-		"tls: {cert: a.pem}\n":                  "belong together",
-		"listen: nowhere\n":                     "host:port",
-		"log_level: loud\n":                     "debug, info",
-		"warehouse: {retention: {hours: -1}}\n": "0 keeps everything",
-		"ingest: {drain: -1s}\n":                "0 leaves it to belfry",
-		"log: [\n":                              ":",
+		"listen: 127.0.0.1:1\nlissten: x\n":       "2:1",
+		"log:\n  snyc: true\n":                    "2:3",
+		"log: {sync: maybe}\n":                    "1:13",
+		"roles: [cook]\n":                         `no role "cook"`,
+		"listen: 0.0.0.0:8080\n":                  "--insecure",
+		"log: {listen: '0.0.0.0:9092'}\n":         "log.brokers",
+		"tls: {cert: a.pem}\n":                    "belong together",
+		"listen: nowhere\n":                       "host:port",
+		"log_level: loud\n":                       "debug, info",
+		"warehouse: {retention: {hours: -1}}\n":   "0 keeps everything",
+		"log: {retention: -1}\n":                  "0 keeps everything",
+		"log: {retention: 7, brokers: ['k:1']}\n": "retention.ms",
+		"ingest: {drain: -1s}\n":                  "0 leaves it to belfry",
+		"log: [\n":                                ":",
 	} {
 		file := filepath.Join(t.TempDir(), "belfry.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

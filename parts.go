@@ -87,6 +87,26 @@ func (w *watch) consumption() ingest.Options {
 	}
 }
 
+// trimEvery is the time between two looks for records that are too old.
+const trimEvery = time.Hour
+
+// trimLog deletes from the log inside the process what is older than its retention
+// and in the warehouse, until the context ends.
+func (w *watch) trimLog(ctx context.Context) error {
+	tick := time.NewTicker(trimEvery)
+	defer tick.Stop()
+	for {
+		if err := w.consumer.Trim(ctx, time.Now().AddDate(0, 0, -w.config.Log.Retention)); err != nil && ctx.Err() == nil {
+			w.log.Warn("old records were not deleted from the log; it is tried again in an hour", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
 // register notes devices that were heard of for the first time.
 func (w *watch) register(ctx context.Context, devices []ingest.NewDevice) error {
 	fresh := make([]telemetry.Device, len(devices))

@@ -139,13 +139,23 @@ func (p *process) openBroker(context.Context) (err error) {
 	if p.options.private {
 		address = "127.0.0.1:0"
 	}
-	p.broker, err = broker.Start(broker.Options{Dir: p.folder.file("log"), Addr: address, Sync: p.config.Log.Sync, Log: p.log})
+	options := broker.Options{Dir: p.folder.file("log"), Addr: address, Sync: p.config.Log.Sync, Log: p.log}
+	if p.config.Log.Retention > 0 {
+		options.File = trimmedFile
+	}
+	p.broker, err = broker.Start(options)
 	if err != nil {
 		return fmt.Errorf("start the log: %w; choose another address with the configuration key log.listen", err)
 	}
 	p.closeLater(p.broker.Close)
+	p.measureLog()
 	return nil
 }
+
+// trimmedFile is the size of the files of a log that is trimmed, in bytes: of each
+// partition at most about one of them holds what could go. Smaller ones are more to
+// keep open.
+const trimmedFile = 8 << 20
 
 // connection returns the way to the log.
 func (p *process) connection() ingest.Connection {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io/fs"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -24,6 +26,23 @@ func (p *process) measureDisk() {
 			of(func(fs syscall.Statfs_t) uint64 { return fs.Bavail })),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "belfry_disk_size_bytes", Help: "Size of the file system that the data folder is on."},
 			of(func(fs syscall.Statfs_t) uint64 { return fs.Blocks })))
+}
+
+// measureLog tells what the log inside the process takes.
+func (p *process) measureLog() {
+	p.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "belfry_ingest_log_bytes",
+		Help: "Bytes on disk of the log inside the process, of all tenants, refused records included."}, func() float64 {
+		var sum int64
+		_ = filepath.WalkDir(p.folder.file("log"), func(_ string, f fs.DirEntry, err error) error {
+			if err == nil && !f.IsDir() {
+				if info, err := f.Info(); err == nil { // else it has just been deleted
+					sum += info.Size()
+				}
+			}
+			return nil
+		})
+		return float64(sum)
+	}))
 }
 
 // measureDesk tells whether the desk does what nobody asks it to: its clocks tick,

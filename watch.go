@@ -159,6 +159,9 @@ func (w *watch) run(ctx context.Context) error {
 	if w.consumer != nil {
 		group.Go(func() error { return w.consumer.Run(ctx) })
 		group.Go(func() error { return w.warehouse.Keep(ctx) })
+		if w.broker != nil && w.config.Log.Retention > 0 {
+			group.Go(func() error { return w.trimLog(ctx) })
+		}
 	}
 	if w.warehouse != nil {
 		group.Go(func() error { return w.fleet.run(ctx) })

@@ -93,7 +93,7 @@ func TestRefusedObjectsBecomeDeadLettersAndTheirNeighboursGoOn(t *testing.T) {
 	})
 }
 
-// metric returns the value of a counter with that label value.
+// metric returns the value of a counter with that label value; "": of one without labels.
 func metric(t *testing.T, r *prometheus.Registry, name, label string) float64 {
 	families, err := r.Gather()
 	if err != nil {
@@ -101,7 +101,7 @@ func metric(t *testing.T, r *prometheus.Registry, name, label string) float64 {
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == name && len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label {
+			if f.GetName() == name && (label == "" || len(m.GetLabel()) > 0 && m.GetLabel()[0].GetValue() == label) {
 				return m.GetCounter().GetValue()
 			}
 		}

@@ -12,14 +12,14 @@ import (
 // whole months, each once its last day is so old: a file that is deleted costs
 // nothing, and rows taken out of one cost writing the rest anew.
 type Retention struct {
-	Readings   int // and the totals of counters that they were made of
+	Readings   int // and the totals of counters that they were made of, and what is noted of those that came late
 	Heartbeats int
 	Hours      int // what each device counted in each hour
 }
 
 // tables returns the tables that are partitioned by month, with their days.
 func (r Retention) tables() map[string]int {
-	return map[string]int{"raw_counts": r.Readings, "raw_totals": r.Readings, "raw_heartbeats": r.Heartbeats, "raw_hours": r.Hours}
+	return map[string]int{"raw_counts": r.Readings, "raw_totals": r.Readings, "raw_late": r.Readings, "raw_heartbeats": r.Heartbeats, "raw_hours": r.Hours}
 }
 
 // monthOf returns the beginning of the month of an instant.
@@ -41,14 +41,15 @@ func (r Retention) horizon(now time.Time) (first time.Time) {
 }
 
 // Sweep deletes the months that are older than the retention. A month of readings
-// stays until its hours are up to date.
+// stays until its hours are up to date; one of what came late, while there are readings
+// or heartbeats of its time, of those that it is about.
 func (w *Warehouse) Sweep(ctx context.Context, now time.Time) error {
 	days := w.retention.tables()
 	if w.retention == (Retention{}) {
 		return nil
 	}
 	out, err := w.Query(ctx, "months", "SELECT table, partition_id, sum(rows) FROM system.parts WHERE active AND database = '{db}'"+
-		" AND match(partition_id, '^[0-9]{6}$') GROUP BY table, partition_id ORDER BY partition_id", "TSV", nil)
+		" AND match(partition_id, '^[0-9]{6}$') GROUP BY table, partition_id ORDER BY partition_id, table", "TSV", nil)
 	if err != nil {
 		return err
 	}
@@ -69,14 +70,21 @@ func (w *Warehouse) Sweep(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// awaited count, by table, what a month's rows are still needed for. What came late in a
+// month is older than it.
+var awaited = map[string]string{
+	"raw_counts": "SELECT count() FROM {db}.raw_stale WHERE toYYYYMM(hour) = {month:UInt32}",
+	"raw_late": "SELECT count() FROM {db}.raw_late WHERE toYYYYMM(arrival) = {month:UInt32} AND if(kind = 2, 'raw_heartbeats', 'raw_counts') IN" +
+		" (SELECT table FROM system.parts WHERE active AND database = '{db}' AND partition_id <= toString({month:UInt32}))",
+}
+
 func (w *Warehouse) dropMonth(ctx context.Context, table string, month time.Time) error {
-	if table == "raw_counts" {
-		out, err := w.Query(ctx, "stale_month", "SELECT count() FROM {db}.raw_stale WHERE toYYYYMM(hour) = {month:UInt32}", "TSV",
-			map[string]string{"month": month.Format("200601")})
+	if sql := awaited[table]; sql != "" {
+		out, err := w.Query(ctx, "awaited_month", sql, "TSV", map[string]string{"month": month.Format("200601")})
 		if err != nil {
 			return err
 		}
-		if stale, err := strconv.Atoi(strings.TrimSpace(string(out))); err != nil || stale > 0 {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(out))); err != nil || n > 0 {
 			return err
 		}
 	}

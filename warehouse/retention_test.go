@@ -54,6 +54,32 @@ func TestOldMonthsGoAndTheirHoursStay(t *testing.T) {
 	sweep("1\t1\t1\t10")
 }
 
+func TestWhatCameLateIsNotedAsLongAsWhatItIsAbout(t *testing.T) {
+	now := time.Now().UTC()
+	w := keeping(t, Retention{})
+	insert(t, w, func(b *telemetry.Batch) {
+		for i, ts := range []time.Time{monthOf(now).AddDate(0, -3, 5), now.Add(-time.Hour)} {
+			count(b, "a", ts, ts.Add(time.Hour), int64(i), 10, 1)
+			heartbeat(b, "a", ts, ts.Add(time.Hour), int64(i+10))
+		}
+	})
+	if _, err := w.Refresh(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		r    Retention
+		want string
+	}{{Retention{}, "2\t4"}, {Retention{Readings: 10}, "1\t4"}, {Retention{Readings: 10, Heartbeats: 10}, "1\t2"}} {
+		w.retention = step.r
+		if err := w.Sweep(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		if got := tsv(t, w, "SELECT (SELECT count() FROM {db}.raw_counts), (SELECT count() FROM {db}.raw_late)"); got != step.want {
+			t.Errorf("%+v: got %s, want %s", step.r, got, step.want)
+		}
+	}
+}
+
 func TestNothingGoesUnlessItIsSaid(t *testing.T) {
 	w := keeping(t, Retention{})
 	insert(t, w, func(b *telemetry.Batch) {

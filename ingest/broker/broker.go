@@ -3,16 +3,19 @@
 //
 // It listens on loopback only and asks nobody for a password. Records and
 // committed offsets that it acknowledged survive the death of the process; with
-// Options.Sync also a power loss. It deletes nothing for its age. One process
+// Options.Sync also a power loss. It deletes nothing by itself. One process
 // may hold a folder; whoever starts the broker sees to that.
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -22,6 +25,7 @@ type Options struct {
 	Dir  string       // made if missing
 	Addr string       // host:port on loopback; "": 127.0.0.1 and a free port
 	Sync bool         // have each batch on the disk itself before it is acknowledged
+	File int          // bytes after which a partition begins its next file; 0: 100 MiB. Whoever deletes records gets room by whole files
 	Log  *slog.Logger // nil: say nothing
 }
 
@@ -38,6 +42,13 @@ var keepForever = map[string]string{
 	"log.retention.bytes":       "-1",
 	"offsets.retention.minutes": "5256000", // ten years; a hundred overflow a duration in kfake
 	"message.max.bytes":         "33554432",
+}
+
+// configs are the settings of the broker. It remembers them: each is said each time.
+func (o *Options) configs() map[string]string {
+	configs := maps.Clone(keepForever)
+	configs["log.segment.bytes"] = strconv.Itoa(cmp.Or(o.File, 100<<20))
+	return configs
 }
 
 // Start opens the folder and listens. It returns when the broker answers.
@@ -61,7 +72,7 @@ func Start(o Options) (*Broker, error) {
 		kfake.NumBrokers(1),
 		kfake.ClusterID("belfry"),
 		kfake.DataDir(o.Dir),
-		kfake.BrokerConfigs(keepForever),
+		kfake.BrokerConfigs(o.configs()),
 		kfake.WithLogger(logger{o.Log}),
 		// The broker advertises the address of its listener, so a folder that
 		// moves to another port is found there.
