@@ -25,7 +25,7 @@ var benchSuites = []struct {
 }{
 	{"ingest", []string{"--readings=20000", "--devices=1000", "--rounds=1", "--delivery=1s", "--no-peer"}},
 	{"storage", []string{"--readings=110000", "--devices=1000", "--state=1000", "--rounds=1"}},
-	{"analyzer", []string{"--devices=500,1000", "--rounds=1", "--peer=1000"}},
+	{"analyzer", []string{"--devices=500,1000", "--rounds=1", "--peer=1000", "--midnight=40"}},
 	{"api", []string{"--incidents=3000", "--rate=36", "--for=2s"}},
 }
 
