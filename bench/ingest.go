@@ -69,7 +69,7 @@ type FormatReport struct {
 	PartsRatio  float64 `json:"parts_ratio,omitempty"`  // CPU time of full to that of parts: the least there could be is 1
 
 	Cores    int     `json:"cores,omitempty"`
-	Goal     float64 `json:"goal_per_second,omitempty"`     // of PERFORMANCE.md, for full
+	Goal     float64 `json:"goal_per_second,omitempty"`     // for full
 	Possible float64 `json:"possible_per_second,omitempty"` // what all cores would do if a reading took the CPU time of decoded and engine, and no more
 }
 

@@ -51,8 +51,7 @@ func formatsNamed(names []string) (list []format, err error) {
 	return list, nil
 }
 
-// goal returns how many readings a second shared/PERFORMANCE.md asks for, by the rate
-// of inserting alone.
+// goal returns how many readings a second are wanted, given the rate of inserting alone.
 func (f format) goal(insert float64) float64 {
 	switch {
 	case f.contentType != "":
