@@ -145,7 +145,7 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 	}
 	r.Hits = h.sorted()
 	r.sumUp(c.Rules)
-	r.Incidents = r.RollUp(c.Fleet.siteNameOf, c.Fleet.devicesAt())
+	r.Incidents = r.RollUp(c.Fleet.devicesAt())
 	if weeks := r.thousandWeeks(); weeks > 0 {
 		r.PerThousandWeek = float64(len(r.Incidents)) / weeks
 	}

@@ -143,10 +143,10 @@ type Desk struct {
 // NewDesk returns a desk over a store. The registerer and the logger may be nil.
 func NewDesk(store Store, config Config, reg prometheus.Registerer, log *slog.Logger) *Desk {
 	if config.ReopenWindow == 0 {
-		config.ReopenWindow = 24 * time.Hour
+		config.ReopenWindow = telemetry.ReopenWindow
 	}
 	if config.RollUpWindow == 0 {
-		config.RollUpWindow = 15 * time.Minute
+		config.RollUpWindow = telemetry.RollUpWindow
 	}
 	if config.Matrix == nil {
 		config.Matrix = DefaultMatrix

@@ -24,9 +24,6 @@ func placeOf(f *telemetry.Finding) place {
 // key is the fingerprint of the site incident of a place.
 func (p place) key() string { return "roll-up\x1f" + p.rule + "\x1f" + p.site }
 
-// leastRolledUp is how many devices there must be at the least.
-const leastRolledUp = 3
-
 // rollUp finds the places where so many devices fail within the window that one
 // incident is to stand for them, and opens it before they are. It adopts those
 // that are open already and that nobody has touched.
@@ -95,7 +92,7 @@ func (in *intake) rollUpAt(p place, fresh []*telemetry.Finding, devices int, par
 	for _, o := range orphans {
 		failing[o.Device] = true
 	}
-	if len(failing) < max(leastRolledUp, (devices+1)/2) {
+	if !telemetry.RollsUp(len(failing), devices) {
 		return nil
 	}
 	if err := in.openParent(p, newest, len(failing), devices, parent); err != nil {

@@ -85,7 +85,7 @@ const stormCategory = "storm"
 // told, and no clock runs, until the others have had their time.
 func (in *intake) await(f *telemetry.Finding) Held {
 	wait := in.desk.config.GroupWait
-	if wait == 0 || placeOf(f).site == "" || in.fleet.Active[f.Site] < leastRolledUp {
+	if devices := in.fleet.Active[f.Site]; wait == 0 || placeOf(f).site == "" || !telemetry.RollsUp(devices, devices) {
 		return Held{}
 	}
 	return Held{byCandidate, "more devices of its site may fail within the next moments, and one incident would stand for them", millis(f.At.Add(wait))}
