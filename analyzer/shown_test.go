@@ -109,32 +109,53 @@ func (h hourly) run(name string, from time.Time, of whom) (s hourSpan, ok bool) 
 // files are what an incident is held against.
 type files struct {
 	own    hourly
-	town   hourly // counters of the same town
-	second hourly // the same counters by another source
+	town   hourly  // counters of the same town
+	second hourly  // the same counters by another source
+	faults []Label // of counters of the town: one that is known to be wrong is no witness
 	zone   *time.Location
+}
+
+// witness reports whether a counter of the town is not known to be wrong in those hours.
+func (f files) witness(name string, s hourSpan) bool {
+	return !slices.ContainsFunc(f.faults, func(l Label) bool {
+		return l.name() == name && l.Start.Before(s.last) && l.End.After(s.first.Add(-time.Hour))
+	})
 }
 
 // filesOf is what the incidents of a data set are held against: itself, and of Seattle's
 // its counters and the other source of the same ones.
 func filesOf(t *testing.T, dataset string, fleet *Fleet, batch *telemetry.Batch) files {
-	f := files{own: hourlyOf(fleet, batch), zone: oneZone(fleet)("")}
+	t.Helper()
+	f, town := files{own: hourlyOf(fleet, batch), zone: oneZone(fleet)("")}, dataset
 	switch f.town = f.own; dataset {
 	case "seattle_counters", "fremont, held out":
-		f.town, f.second = hourlyOf(seattle(t)), hourlyOf(vendor(t))
+		f.town, f.second, town = hourlyOf(seattle(t)), hourlyOf(vendor(t)), "seattle_counters"
 	case "the vendor's data, held out":
-		f.town, f.second = hourlyOf(seattle(t)), hourlyOf(seattle(t))
+		f.town, town = hourlyOf(seattle(t)), "seattle_counters"
+		f.second = f.town
+	}
+	var err error
+	if f.faults, err = ReadLabels(openData(t, "real_incidents.csv"), town, func(string) *time.Location { return f.zone }); err != nil {
+		t.Fatal(err)
 	}
 	return f
 }
 
-// shows says what the files show of an incident, and by which numbers.
-func (f files) shows(i RolledUp) (what, how string) {
+// showing is what the files show of an incident, and by which numbers.
+type showing struct {
+	what, how string
+	twice     bool // another source has its hours too
+	moved     bool // one direction is dead, and the other counts no fewer than usual
+}
+
+func (f files) shows(i RolledUp) (w showing) {
 	name := i.Scopes[0].Name
-	if missing := f.missing(name, i.From); i.Rule == "suspected-offline" || i.Rule == "incomplete-day" {
-		if how = fmt.Sprintf("of the 72 hours before %d have no row", missing); missing > 1 {
-			return byGap, how
+	if w.what = unshown; i.Rule == "suspected-offline" || i.Rule == "incomplete-day" {
+		missing := f.missing(name, i.From)
+		if w.how = fmt.Sprintf("of the 72 hours before %d have no row", missing); missing > 1 {
+			w.what = byGap
 		}
-		return unshown, how
+		return w
 	}
 	of, other := whom(everybody), whom(nil)
 	s, ok := f.own.run(name, i.From, of)
@@ -146,30 +167,34 @@ func (f files) shows(i RolledUp) (what, how string) {
 		}
 	}
 	if !ok {
-		return unshown, "no run of zero ends there"
+		w.how = "no run of zero ends there"
+		return w
 	}
-	how = fmt.Sprintf("%d hours of nobody from %s", s.hours(), s.first.Add(-time.Hour).In(f.zone).Format("01-02 15:04"))
+	w.how = fmt.Sprintf("%d hours of nobody from %s", s.hours(), s.first.Add(-time.Hour).In(f.zone).Format("01-02 15:04"))
 	if n, ok := f.bySecond(name, s, other != nil); ok {
-		if how += fmt.Sprintf(", where the second source counts %.0f", n); n > 0 {
-			return bySecond, how
+		w.how, w.twice = w.how+fmt.Sprintf(", in which the second source counts %.0f", n), true
+		if n > 0 {
+			w.what = bySecond
+			return w
 		}
 	}
 	own := f.own.usual(name, s, of, f.zone)
 	if len(own) < leastWeeks {
-		return unshown, how + fmt.Sprintf("; %d weeks to compare with", len(own))
+		w.how += fmt.Sprintf("; %d weeks to compare with", len(own))
+		return w
 	}
 	b, z := median(own), zOfNobody(own)
 	sum, usual := f.others(name, s, other)
-	how += fmt.Sprintf(", where %.0f are usual (%.0f at the least in %d weeks, z %.1f); the others count %.0f, where %.0f are usual", b, slices.Min(own), len(own), z, sum, usual)
+	w.how += fmt.Sprintf(", where %.0f are usual (%.0f at the least in %d weeks, z %.1f); the others count %.0f, where %.0f are usual", b, slices.Min(own), len(own), z, sum, usual)
+	w.moved = other != nil && sum >= usual
 	switch {
 	case !(usual >= 20): // nor when it is missing
-		return unshown, how
 	case math.Log((sum+5)/(usual+5)) < -0.35:
-		return common, how
+		w.what = common
 	case b >= 20 && z < -4:
-		return byOthers, how
+		w.what = byOthers
 	}
-	return unshown, how
+	return w
 }
 
 // missing counts the hours without a row among the 72 before.
@@ -207,8 +232,11 @@ func (f files) others(name string, s hourSpan, other whom) (sum, usual float64) 
 		return sum, median(f.own.usual(name, s, other, f.zone))
 	}
 	for _, o := range slices.Sorted(maps.Keys(f.town)) {
+		if o == name || !f.witness(o, s) {
+			continue
+		}
 		n, ok := f.town.sum(o, s, everybody)
-		if weeks := f.town.usual(o, s, everybody, f.zone); o != name && ok && len(weeks) >= leastWeeks {
+		if weeks := f.town.usual(o, s, everybody, f.zone); ok && len(weeks) >= leastWeeks {
 			sum, usual = sum+n, usual+median(weeks)
 		}
 	}
@@ -220,18 +248,34 @@ func (f files) others(name string, s hourSpan, other whom) (sum, usual float64) 
 func shownBy(t *testing.T, r *Report, f files) map[string]int {
 	t.Helper()
 	n, by := map[string]int{}, map[string]map[string]int{}
+	twice, moved := 0, 0
 	for _, i := range r.Unlabelled {
-		what, how := f.shows(i)
-		if n[what]++; by[what] == nil {
-			by[what] = map[string]int{}
+		w := f.shows(i)
+		if n[w.what]++; by[w.what] == nil {
+			by[w.what] = map[string]int{}
 		}
-		by[what][i.Rule]++
-		t.Logf("  unlabelled: %s %s %s, fired %d times: %s: %s", i.From.In(f.zone).Format("2006-01-02 15:04"), i.Rule, scopeNames(i), i.Fired, what, how)
+		by[w.what][i.Rule]++
+		twice += count(w.twice)
+		moved += count(w.moved && w.what == unshown)
+		t.Logf("  unlabelled: %s %s %s, fired %d times: %s: %s", i.From.In(f.zone).Format("2006-01-02 15:04"), i.Rule, scopeNames(i), i.Fired, w.what, w.how)
 	}
 	for _, what := range slices.Sorted(maps.Keys(by)) {
 		t.Logf("  %-32s %d: %v", what, n[what], by[what])
 	}
+	if f.second != nil {
+		t.Logf("  the second source has the hours of %d, and counts people in those of %d", twice, n[bySecond])
+	}
+	if moved > 0 {
+		t.Logf("  of what is not shown, in %d one direction is empty and the other counts no fewer than usual", moved)
+	}
 	return n
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func scopeNames(i RolledUp) string {
