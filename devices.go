@@ -1,17 +1,24 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
+	"strings"
+	"time"
 
 	"belfry/ingest/recording"
 	"belfry/telemetry"
+	"belfry/telemetry/holidays"
 )
 
 type devicesCommand struct {
-	Import devicesImportCommand `cmd:"" help:"Bring sites and devices in from a CSV or YAML file, all of them or none."`
-	List   devicesListCommand   `cmd:"" help:"List the devices."`
+	Import   devicesImportCommand   `cmd:"" help:"Bring sites and devices in from a CSV or YAML file, all of them or none."`
+	List     devicesListCommand     `cmd:"" help:"List the devices."`
+	Holidays devicesHolidaysCommand `cmd:"" help:"List the places whose public holidays a site can have, or the holidays of one."`
 }
 
 type devicesImportCommand struct {
@@ -79,6 +86,41 @@ func (c *devicesListCommand) Run(ctx context.Context, t *terminal) error {
 		rows = append(rows, []string{d.Name, d.Site, status, when(d.InServiceSince)})
 	}
 	return t.printTable("DEVICE SITE STATUS IN-SERVICE-SINCE", rows)
+}
+
+type devicesHolidaysCommand struct {
+	Place string `arg:"" optional:"" help:"Country or part of it, such as US or AU-VIC; none: list the places."`
+	Year  int    `arg:"" optional:"" help:"Year; this one when left out."`
+	JSON  bool   `help:"Print JSON."`
+}
+
+// Run lists places or dates.
+func (c *devicesHolidaysCommand) Run(_ context.Context, t *terminal) error {
+	head, rows := "PLACE NAME", [][]string{}
+	if c.Place == "" {
+		for _, p := range holidays.Places() {
+			rows = append(rows, []string{p.Code, p.Name})
+		}
+	} else {
+		place, err := holidays.Find(c.Place)
+		if err != nil {
+			return err
+		}
+		head = "DATE HOLIDAY"
+		days := holidays.In(place, cmp.Or(c.Year, time.Now().Year()))
+		for _, date := range slices.Sorted(maps.Keys(days)) {
+			rows = append(rows, []string{date, days[date]})
+		}
+	}
+	if !c.JSON {
+		return t.printTable(head, rows)
+	}
+	first, second, _ := strings.Cut(strings.ToLower(head), " ")
+	items := []map[string]string{}
+	for _, row := range rows {
+		items = append(items, map[string]string{first: row[0], second: row[1]})
+	}
+	return t.printJSON(items)
 }
 
 // list reads all pages of a list.

@@ -16,7 +16,7 @@ import (
 // that could import less than its line says.
 var mayImport = map[string][]string{
 	"": {"analyzer", "analyzer/catalogue", "api", "api/oidc", "api/page", "bench", "bench/fleet", "dashboards", "incidents", "incidents/alerts", "incidents/mailbox", "incidents/notices", "incidents/store",
-		"ingest", "ingest/broker", "ingest/recording", "telemetry", "warehouse", "warehouse/chdb", "warehouse/cluster", "warehouse/door"},
+		"ingest", "ingest/broker", "ingest/recording", "telemetry", "telemetry/holidays", "warehouse", "warehouse/chdb", "warehouse/cluster", "warehouse/door"},
 	"bench":       {"analyzer", "incidents", "incidents/store", "ingest", "ingest/broker", "telemetry", "warehouse"},
 	"bench/fleet": {"telemetry"},
 
@@ -39,7 +39,8 @@ var mayImport = map[string][]string{
 	"ingest/broker":      {},
 	"analyzer/catalogue": {"analyzer"},
 	"warehouse/chdb":     {},
-	"telemetry":          {},
+	"telemetry":          {"telemetry/holidays"},
+	"telemetry/holidays": {},
 	"dashboards":         {},
 	"deploy/setup":       {},
 }

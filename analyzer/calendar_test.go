@@ -59,6 +59,34 @@ func TestTheThreeEffectsOfACalendarStandByThemselves(t *testing.T) {
 	}
 }
 
+// TestPublicHolidaysAreDaysOfTheCalendar: what is learned, and what it is compared with.
+func TestPublicHolidaysAreDaysOfTheCalendar(t *testing.T) {
+	sites := []telemetry.Site{
+		{ID: "a", Zone: "America/New_York", Holidays: telemetry.Holidays{Of: "US"}},
+		{ID: "b", Zone: "America/New_York"},
+		{ID: "c", Zone: "America/New_York", Holidays: telemetry.Holidays{Of: "us"}},
+	}
+	for i := range sites {
+		if err := sites[i].Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fleet := mustFleet(t, sites, nil)
+	if got := fleet.calendarOf; got[0] != got[2] || got[0] == got[1] {
+		t.Errorf("calendars by site: got %v; want that of a for c and another one for b", got)
+	}
+	from := time.Date(2026, 11, 25, 5, 0, 0, 0, time.UTC) // midnight before the Wednesday
+	for site, thursday := range []time.Weekday{time.Sunday, time.Thursday} {
+		f := newClockface(fleet.calendars[fleet.calendarOf[site]], from, 3*24)
+		for i, slot := range f.slot {
+			day := []time.Weekday{time.Wednesday, thursday, time.Friday}[i/24]
+			if want := day == time.Sunday; time.Weekday(slot/24) != day || f.learn[i] == want {
+				t.Fatalf("site %d, hour %d: like %s and learned: %t; want %s and %t", site, i, time.Weekday(slot/24), f.learn[i], day, !want)
+			}
+		}
+	}
+}
+
 func TestADayWithoutAlarmsOpensAndClearsNothing(t *testing.T) {
 	start := time.Date(2026, 5, 3, 12, 0, 0, 0, time.UTC)
 	site := telemetry.Site{ID: "s", Zone: "UTC", Exceptions: []telemetry.Exception{{Date: "2026-05-04", NoAlarms: true}}}

@@ -123,7 +123,7 @@ func (f *Fleet) deviceRow(name string) (int, bool) {
 	return row, ok && f.Devices[row].Name == name
 }
 
-// groupCalendars gives sites with the same zone, hours and exceptions one calendar.
+// groupCalendars gives sites with the same zone, hours, exceptions and holidays one calendar.
 func (f *Fleet) groupCalendars() error {
 	byKey := map[string]int32{}
 	f.calendarOf = make([]int32, len(f.Sites))
@@ -133,7 +133,8 @@ func (f *Fleet) groupCalendars() error {
 			Zone       string
 			Hours      telemetry.Hours
 			Exceptions []telemetry.Exception
-		}{s.Zone, s.Hours, s.Exceptions})
+			Holidays   telemetry.Holidays
+		}{s.Zone, s.Hours, s.Exceptions, s.Holidays})
 		if err != nil {
 			return fmt.Errorf("calendar of site %s: %w", s.ID, err)
 		}

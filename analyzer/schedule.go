@@ -145,8 +145,8 @@ func (s Schedule) stretches(w window, at time.Time, day telemetry.Day) []stretch
 	return []stretch{{}}
 }
 
-// calendar gives the local days of all sites that share zone, hours and
-// exceptions. Days are kept, since each is asked for again and again; analyzers
+// calendar gives the local days of all sites that share zone, hours, exceptions
+// and holidays. Days are kept, since each is asked for again and again; analyzers
 // that share a fleet share them.
 type calendar struct {
 	site telemetry.Site

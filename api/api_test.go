@@ -379,6 +379,36 @@ func zipped(t *testing.T, plain []byte) string {
 	return b.String()
 }
 
+func TestASiteHasTheHolidaysOfAPlace(t *testing.T) {
+	h := newHouse(t)
+	patch := func(body string) answer {
+		return h.call("manager", "PATCH", "/api/v1/sites/oslo", body, "If-Match", "*")
+	}
+	h.call("manager", "POST", "/api/v1/sites", `{"id":"oslo","zone":"Europe/Oslo","holidays":"no"}`).want(t, 201, `"holidays":{"of":"NO","as":"sun"}`)
+	h.call("noc", "GET", "/api/v1/sites/oslo", "").want(t, 200, `"holidays":{"of":"NO","as":"sun"}`)
+	patch(`{"holidays":{"of":"AU-VIC","closed":true,"no_alarms":true}}`).want(t, 200, `"holidays":{"of":"AU-VIC","closed":true,"no_alarms":true}`)
+	patch(`{"name":"Oslo"}`).want(t, 200, `"holidays":{"of":"AU-VIC","closed":true,"no_alarms":true}`)
+	for body, want := range map[string]string{
+		`{"holidays":{"of":"AU"}}`:              "want AU-ACT, AU-NSW",
+		`{"holidays":"UK"}`:                     "want GB-ENG",
+		`{"holidays":{"of":"US","as":"noday"}}`: "no weekday",
+		`{"holidays":{"of":"US","shut":true}}`:  `"field":"holidays"`,
+		`{"holidays":["US"]}`:                   `"field":"holidays"`,
+	} {
+		if got := patch(body); got.StatusCode != 422 || !strings.Contains(got.text, want) {
+			t.Errorf("%s: got %d %s; want %s", body, got.StatusCode, got.text, want)
+		}
+	}
+	if got := patch(`{"holidays":""}`).want(t, 200, "Oslo"); strings.Contains(got.text, "holidays") {
+		t.Errorf("taken away: got %s", got.text)
+	}
+	file := `{"sites":[{"id":"bath","holidays":{"of":"gb-eng"}}],"devices":[]}`
+	h.call("manager", "POST", "/api/v1/devices/import", file).want(t, 200, `"sites":1`)
+	h.call("noc", "GET", "/api/v1/sites/bath", "").want(t, 200, `"holidays":{"of":"GB-ENG","as":"sun"}`)
+	h.call("manager", "POST", "/api/v1/devices/import", strings.Replace(file, "gb-eng", "gb-sct", 1)).want(t, 422, "want GB-ENG, GB-WLS")
+	h.call("manager", "POST", "/api/v1/devices/import", strings.Replace(file, `"of"`, `"for"`, 1)).want(t, 400, "for")
+}
+
 func TestRegistry(t *testing.T) {
 	h := newHouse(t)
 	h.call("manager", "POST", "/api/v1/sites", `{"id":"oslo","zone":"Europe/Oslo","hours":{"mon-fri":"09:00-17:00"}}`).want(t, 201, `"fri":"09:00-17:00"`)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"belfry/incidents"
 	"belfry/telemetry"
@@ -19,8 +22,20 @@ type Site struct {
 	Status     telemetry.SiteStatus  `json:"status,omitempty" enum:"open,closed,refit"`
 	Hours      map[string]string     `json:"hours,omitempty" doc:"Opening hours by day or range of days: {\"mon-fri\": \"09:00-12:00,13:00-18:30\"}; none means around the clock"`
 	Exceptions []telemetry.Exception `json:"exceptions,omitempty" maxItems:"1000" doc:"Dates with other hours"`
+	Holidays   *Holidays             `json:"holidays,omitempty"`
 	Labels     map[string]string     `json:"labels,omitempty"`
 	Contact    string                `json:"contact,omitempty" maxLength:"320" doc:"The site manager's e-mail address"`
+}
+
+// Holidays are the public holidays of where a site is.
+type Holidays struct{ telemetry.Holidays }
+
+// Schema lets them be written as an object, or in short as a string.
+func (Holidays) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Description: "The public holidays of a country or a part of it by ISO 3166, such as US or AU-VIC, and what they are to the site; like Sundays when nothing is said. In short a string: \"US\", \"AU-VIC, closed, no alarms\"; \"\" for none. Exceptions of the same date count before them",
+		OneOf:       []*huma.Schema{{Type: huma.TypeString, MaxLength: new(200)}, r.Schema(reflect.TypeFor[telemetry.Holidays](), true, "Holidays")},
+	}
 }
 
 func siteView(s telemetry.Site) Site {
@@ -34,13 +49,20 @@ func siteView(s telemetry.Site) Site {
 			hours[name] = strings.Join(spans, ",")
 		}
 	}
-	return Site{s.ID, s.Name, s.Zone, s.Status, hours, s.Exceptions, s.Labels, s.Contact}
+	var holidays *Holidays
+	if s.Holidays.Of != "" {
+		holidays = &Holidays{s.Holidays}
+	}
+	return Site{s.ID, s.Name, s.Zone, s.Status, hours, s.Exceptions, holidays, s.Labels, s.Contact}
 }
 
 // site returns the word that is meant, or what is wrong with it.
 func (s Site) site() (telemetry.Site, error) {
 	out := telemetry.Site{ID: s.ID, Name: s.Name, Zone: s.Zone, Status: s.Status,
 		Exceptions: s.Exceptions, Labels: s.Labels, Contact: s.Contact}
+	if s.Holidays != nil {
+		out.Holidays = s.Holidays.Holidays
+	}
 	for _, days := range slices.Sorted(maps.Keys(s.Hours)) {
 		if err := out.Hours.Add(days, s.Hours[days]); err != nil {
 			return out, oneFault("hours", err.Error())
@@ -137,6 +159,7 @@ type SiteChange struct {
 	Status     *telemetry.SiteStatus  `json:"status,omitempty" enum:"open,closed,refit"`
 	Hours      *map[string]string     `json:"hours,omitempty"`
 	Exceptions *[]telemetry.Exception `json:"exceptions,omitempty" maxItems:"1000"`
+	Holidays   *Holidays              `json:"holidays,omitempty"`
 	Labels     *map[string]string     `json:"labels,omitempty"`
 	Contact    *string                `json:"contact,omitempty" maxLength:"320"`
 }
@@ -147,6 +170,9 @@ func (c SiteChange) on(s *Site) {
 	set(&s.Status, c.Status)
 	set(&s.Hours, c.Hours)
 	set(&s.Exceptions, c.Exceptions)
+	if c.Holidays != nil {
+		s.Holidays = c.Holidays
+	}
 	set(&s.Labels, c.Labels)
 	set(&s.Contact, c.Contact)
 }

@@ -19,10 +19,11 @@ type Calendar struct {
 	Always     bool                  `json:"always,omitempty" doc:"Around the clock; then there are no hours"`
 	Hours      map[string]string     `json:"hours,omitempty" doc:"Hours by day or range of days: {\"mon-fri\": \"09:00-12:00,13:00-18:00\"}"`
 	Exceptions []telemetry.Exception `json:"exceptions,omitempty" maxItems:"1000" doc:"Dates with other hours, or none"`
-	Holidays   []string              `json:"holidays,omitempty" maxItems:"400" doc:"Days without hours: YYYY-MM-DD, or MM-DD for every year"`
+	Holidays   []string              `json:"holidays,omitempty" maxItems:"400" doc:"Days without hours: YYYY-MM-DD, MM-DD for every year, or the public holidays of a place by ISO 3166, such as AU-VIC; an exception of the same date counts before those of a place"`
 
-	site telemetry.Site           // zone and hours, in the form that knows local days
-	last *atomic.Pointer[openDay] // asked for last; in a storm all ask for the same
+	site   telemetry.Site           // zone and hours, in the form that knows local days
+	places []telemetry.Holidays     // those of Holidays that are of a place
+	last   *atomic.Pointer[openDay] // asked for last; in a storm all ask for the same
 }
 
 // openDay is a local day with the spans of it that count, in order and without overlap.
@@ -70,11 +71,17 @@ func (f *faults) dates(c *Calendar) {
 			f.add("exceptions", "%s: %v", e.Date, err)
 		}
 	}
+	c.places = nil
 	for _, d := range c.Holidays {
 		_, full := time.Parse(time.DateOnly, d)
-		if _, yearly := time.Parse("01-02", d); full != nil && yearly != nil {
-			f.add("holidays", "%q; want YYYY-MM-DD or MM-DD", d)
+		if _, yearly := time.Parse("01-02", d); full == nil || yearly == nil {
+			continue
 		}
+		place := telemetry.Holidays{Of: d, Closed: true}
+		if err := place.Check(); err != nil {
+			f.add("holidays", "%v, or a date as YYYY-MM-DD or MM-DD", err)
+		}
+		c.places = append(c.places, place)
 	}
 }
 
@@ -106,7 +113,7 @@ func (c *Calendar) open(at time.Time) (spans []telemetry.OpenSpan, end time.Time
 func (c *Calendar) dayOf(at time.Time) *openDay {
 	day := c.site.Day(at)
 	d := &openDay{start: day.Start, end: day.End}
-	if slices.Contains(c.Holidays, day.Date) || slices.Contains(c.Holidays, day.Date[5:]) {
+	if slices.Contains(c.Holidays, day.Date) || slices.Contains(c.Holidays, day.Date[5:]) || c.publicHoliday(day.Date) {
 		return d
 	}
 	slices.SortFunc(day.Open, func(a, b telemetry.OpenSpan) int { return a.From.Compare(b.From) })
@@ -117,6 +124,13 @@ func (c *Calendar) dayOf(at time.Time) *openDay {
 		}
 	}
 	return d
+}
+
+// publicHoliday reports whether a place has a holiday on a date for which nothing else is
+// said.
+func (c *Calendar) publicHoliday(date string) bool {
+	return c.site.ExceptionOn(date) == nil &&
+		slices.ContainsFunc(c.places, func(place telemetry.Holidays) bool { return place.On(date) != nil })
 }
 
 // Between returns how much time that counts lies in (from, to].

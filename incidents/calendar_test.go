@@ -34,6 +34,10 @@ func TestCalendars(t *testing.T) {
 	gap := Calendar{Zone: "Europe/Paris", Hours: map[string]string{"sun": "02:00-03:00"}}
 	odd := Calendar{Zone: "Europe/Paris", Hours: paris.Hours, Holidays: []string{"03-27", "2026-03-30"},
 		Exceptions: []telemetry.Exception{{Date: "2026-03-28", Hours: "10:00-11:00"}, {Date: "2026-03-31", Closed: true}}}
+	// Melbourne Cup Day is on 2026-11-03; on Boxing Day, a Saturday that is observed on Monday, it is open for an hour.
+	cup := Calendar{Zone: "Australia/Melbourne", Hours: paris.Hours, Holidays: []string{"12-24", "au-vic"}}
+	christmas := Calendar{Zone: "Australia/Melbourne", Hours: map[string]string{"mon-sun": "09:00-14:00"}, Holidays: []string{"AU-VIC", "GR"},
+		Exceptions: []telemetry.Exception{{Date: "2026-12-26", Hours: "10:00-11:00"}}}
 	tests := map[string]struct {
 		c        Calendar
 		from, to string
@@ -45,6 +49,8 @@ func TestCalendars(t *testing.T) {
 		"the day on which they go back has 25":                    {night, "2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00", 25 * time.Hour},
 		"an hour that is skipped does not count":                  {gap, "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00", 0},
 		"holidays have no hours and exceptions have their own":    {odd, "2026-03-27T00:00:00+01:00", "2026-04-01T00:00:00+02:00", time.Hour},
+		"the holidays of a place have none, but for an exception": {cup, "2026-11-02T00:00:00+11:00", "2026-11-05T00:00:00+11:00", 16 * time.Hour},
+		"and each other place has its own":                        {christmas, "2026-12-24T00:00:00+11:00", "2026-12-29T00:00:00+11:00", 11 * time.Hour},
 		"around the clock is every hour":                          {Calendar{Always: true}, "2026-03-27T00:00:00Z", "2026-04-01T00:00:00Z", 120 * time.Hour},
 		"nothing lies between an instant and itself":              {paris, "2026-03-27T11:00:00+01:00", "2026-03-27T11:00:00+01:00", 0},
 		"nor between an instant and one before it":                {paris, "2026-03-27T11:00:00+01:00", "2026-03-26T11:00:00+01:00", 0},
@@ -96,6 +102,7 @@ func TestCalendarsThatCannotBe(t *testing.T) {
 		"a day that is none":               {Calendar{ID: "c", Hours: map[string]string{"noday": "09:00-18:00"}}, "noday"},
 		"a date that is none":              {Calendar{ID: "c", Always: true, Exceptions: []telemetry.Exception{{Date: "31.3.", Closed: true}}}, "YYYY-MM-DD"},
 		"a holiday that is none":           {Calendar{ID: "c", Always: true, Holidays: []string{"Easter"}}, "Easter"},
+		"holidays of a place that is none": {Calendar{ID: "c", Always: true, Holidays: []string{"AU-VIV"}}, "want AU-ACT"},
 		"always, and hours":                {Calendar{ID: "c", Always: true, Hours: map[string]string{"mon": "09:00-18:00"}}, "always open"},
 	}
 	for name, tt := range tests {

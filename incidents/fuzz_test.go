@@ -18,7 +18,7 @@ func FuzzDocuments(f *testing.F) {
 	}
 	f.Add("silence", "s", `{"id":"s","rule":"r","from":"2026-03-27T00:00:00Z","to":"2026-03-29T00:00:00Z","reason":"x"}`)
 	f.Add("window", "w", `{"id":"w","from":"2026-03-27T00:00:00Z","to":"2026-03-29T00:00:00Z","reason":"x"}`)
-	f.Add("calendar", "office", `{"id":"office","zone":"America/Sao_Paulo","hours":{"mon-sun":"00:00-24:00"},"holidays":["02-29"],"exceptions":[{"date":"2026-03-28","hours":"01:00-02:00"}]}`)
+	f.Add("calendar", "office", `{"id":"office","zone":"America/Sao_Paulo","hours":{"mon-sun":"00:00-24:00"},"holidays":["02-29","au-vic","US"],"exceptions":[{"date":"2026-03-28","hours":"01:00-02:00"}]}`)
 	f.Add("agreement", "client", `{"id":"client","kind":"sla","calendar":"office","targets":{"3":{"respond_minutes":1000000,"resolve_minutes":1,"update_minutes":1}}}`)
 	f.Add("questionnaire", "offline", `{"id":"offline","name":{"xx":"?"},"questions":[{"id":"n","kind":"number","text":{"en":"?"},"answers":[{"id":"a","min":1,"next":"end"}]}]}`)
 	f.Fuzz(func(t *testing.T, kind, id, data string) {

@@ -162,13 +162,20 @@ func (e *Exception) Check() error {
 	if _, yearly := time.Parse("2006-01-02", "2024-"+e.Date); err != nil && yearly != nil {
 		return fmt.Errorf("exception date %q; want YYYY-MM-DD, or MM-DD for every year", e.Date)
 	}
+	if err := e.checkEffects(); err != nil {
+		return fmt.Errorf("exception %s: %w", e.Date, err)
+	}
+	return nil
+}
+
+func (e *Exception) checkEffects() error {
 	if e.Hours != "" {
 		if _, err := ParseSpan(e.Hours); err != nil {
-			return fmt.Errorf("exception %s: %w", e.Date, err)
+			return err
 		}
 	}
 	if e.As != "" && weekday(e.As) < 0 {
-		return fmt.Errorf("exception %s: no weekday %q to be like; want mon, tue, wed, thu, fri, sat or sun", e.Date, e.As)
+		return fmt.Errorf("no weekday %q to be like; want mon, tue, wed, thu, fri, sat or sun", e.As)
 	}
 	return nil
 }
@@ -176,7 +183,14 @@ func (e *Exception) Check() error {
 // ParseException reads the effects of a date from words as they stand in a cell of a
 // table: closed, 09:00-14:00, as sun, no alarms, learn, with commas between them.
 func ParseException(date, text string) (Exception, error) {
-	e := Exception{Date: date}
+	e, err := parseEffects(text)
+	if e.Date = date; err != nil {
+		return e, fmt.Errorf("exception %s: %w", date, err)
+	}
+	return e, e.Check()
+}
+
+func parseEffects(text string) (e Exception, err error) {
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.Join(strings.Fields(word), " ")
 		like, isLike := strings.CutPrefix(word, "as ")
@@ -192,10 +206,10 @@ func ParseException(date, text string) (Exception, error) {
 		case strings.Contains(word, ":") && e.Hours == "":
 			e.Hours = word
 		default:
-			return e, fmt.Errorf("exception %s: %q; want closed, hours such as 09:00-14:00, as sun, no alarms, learn, with commas between them", date, word)
+			return e, fmt.Errorf("%q; want closed, hours such as 09:00-14:00, as sun, no alarms, learn, with commas between them", word)
 		}
 	}
-	return e, e.Check()
+	return e, nil
 }
 
 // Weekday returns the weekday that the date is like; false when it is its own.
@@ -207,7 +221,8 @@ func (e *Exception) Weekday() (time.Weekday, bool) {
 	return time.Weekday(w), w >= 0
 }
 
-// ExceptionOn returns the exception of a local date (YYYY-MM-DD), or nil.
+// ExceptionOn returns the exception of a local date (YYYY-MM-DD), or nil: that of the date
+// itself, or else of the date of every year, or else of the public holiday that it is.
 func (s *Site) ExceptionOn(date string) *Exception {
 	var yearly *Exception
 	for i := range s.Exceptions {
@@ -217,6 +232,9 @@ func (s *Site) ExceptionOn(date string) *Exception {
 		case len(e.Date) == len("01-02") && strings.HasSuffix(date, "-"+e.Date):
 			yearly = e
 		}
+	}
+	if yearly == nil {
+		return s.Holidays.On(date)
 	}
 	return yearly
 }

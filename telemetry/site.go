@@ -26,6 +26,7 @@ type Site struct {
 	Status     SiteStatus        `json:"status" yaml:"status"`
 	Hours      Hours             `json:"hours,omitempty" yaml:"hours,omitempty"`
 	Exceptions []Exception       `json:"exceptions,omitempty" yaml:"exceptions,omitempty"`
+	Holidays   Holidays          `json:"holidays,omitzero" yaml:"holidays,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty" yaml:"labels,omitempty"`
 	Contact    string            `json:"contact,omitempty" yaml:"contact,omitempty"` // the site manager's e-mail address
 }
@@ -85,6 +86,9 @@ func (s *Site) Check() error {
 		if err := s.Exceptions[i].Check(); err != nil {
 			return fmt.Errorf("site %s: %w", s.ID, err)
 		}
+	}
+	if err := s.Holidays.Check(); err != nil {
+		return fmt.Errorf("site %s: %w", s.ID, err)
 	}
 	return nil
 }

@@ -3,7 +3,8 @@
 // their calendars), and what the analyzer says about them (a finding).
 //
 // They are values. The package knows nothing of Kafka, ClickHouse, SQL or HTTP,
-// never reads the clock, and depends on the standard library and on one hash.
+// never reads the clock, and depends on the standard library, on one hash and on the
+// dates of public holidays.
 package telemetry
 
 import (

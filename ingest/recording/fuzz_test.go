@@ -4,9 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // FuzzColumns holds that a column map is refused or usable, and never panics.
@@ -66,6 +72,40 @@ func FuzzCSV(f *testing.F) {
 		}
 		if got != want {
 			t.Errorf("%q: got %d rows, want %d", body, got, want)
+		}
+	})
+}
+
+// FuzzRegistry holds that a registry file is refused or good, never panics, and that its
+// sites and devices are the same when they are written as YAML and read again.
+func FuzzRegistry(f *testing.F) {
+	for _, name := range []string{"good.yaml", "bad.yaml", "good.csv", "sites.csv", "bad.csv", "header.csv"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(filepath.Ext(name), string(text))
+	}
+	f.Add(".yaml", "sites:\n  - { id: a, holidays: NO }\n  - { id: b, holidays: { of: us, hours: \"10:00-16:00\", learn: true } }\n")
+	f.Add(".csv", "id,zone,holidays\na,Australia/Melbourne,\"au-vic, as sat\"\nb,UTC,\n")
+	f.Fuzz(func(t *testing.T, kind, text string) {
+		if kind != ".csv" {
+			kind = ".yaml"
+		}
+		sites, devices, err := ReadRegistry(write(t, "a"+kind, text))
+		if err != nil {
+			return
+		}
+		again, err := yaml.Marshal(map[string]any{"sites": sites, "devices": devices})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gotSites, gotDevices, err := ReadRegistry(write(t, "again.yaml", string(again)))
+		if err != nil {
+			t.Fatalf("%v, in what was written:\n%s", err, again)
+		}
+		if diff := cmp.Diff(sites, gotSites, cmpopts.EquateEmpty()) + cmp.Diff(devices, gotDevices, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("written and read again (-want +got):\n%s\nfrom\n%s", diff, again)
 		}
 	})
 }

@@ -35,6 +35,10 @@ var siteSetters = map[string]func(*telemetry.Site, string) error{
 	"zone":    func(t *telemetry.Site, s string) error { t.Zone = s; return nil },
 	"status":  func(t *telemetry.Site, s string) error { t.Status = telemetry.SiteStatus(s); return nil },
 	"contact": func(t *telemetry.Site, s string) error { t.Contact = s; return nil },
+	"holidays": func(t *telemetry.Site, s string) (err error) {
+		t.Holidays, err = telemetry.ParseHolidays(s)
+		return err
+	},
 }
 
 func seconds(to *int, text string) (err error) {
@@ -177,6 +181,6 @@ func (r *registry) siteOfDevice(s telemetry.Site, at place) {
 
 func sameSite(a, b telemetry.Site) bool {
 	sameDay := func(x, y []telemetry.Span) bool { return slices.Equal(x, y) }
-	return a.Name == b.Name && a.Zone == b.Zone && a.Status == b.Status && a.Contact == b.Contact &&
+	return a.Name == b.Name && a.Zone == b.Zone && a.Status == b.Status && a.Contact == b.Contact && a.Holidays == b.Holidays &&
 		slices.Equal(a.Exceptions, b.Exceptions) && maps.Equal(a.Labels, b.Labels) && slices.EqualFunc(a.Hours[:], b.Hours[:], sameDay)
 }

@@ -25,6 +25,7 @@ func TestReadRegistry(t *testing.T) {
 			ID: "mall-paris", Name: "Mall of Paris", Zone: "Europe/Paris", Status: telemetry.SiteOpen,
 			Hours:      telemetry.Hours{{{From: 600, To: 1080}}, {open}, {open}, {open}, {open}, {open}, {open}},
 			Exceptions: []telemetry.Exception{{Date: "2026-12-25", Closed: true, Note: "Christmas"}},
+			Holidays:   telemetry.Holidays{Of: "FR", Closed: true},
 			Labels:     map[string]string{"kind": "indoor"}, Contact: "manager@example.com",
 		}}, []telemetry.Device{
 			{Name: "FC-1", Site: "mall-paris", Status: telemetry.DeviceActive, HeartbeatEvery: 900, ReadingEvery: 900, InServiceSince: since},
@@ -33,6 +34,7 @@ func TestReadRegistry(t *testing.T) {
 		{"testdata/good.csv", []telemetry.Site{{
 			ID: "mall-paris", Name: "mall-paris", Zone: "Europe/Paris", Status: telemetry.SiteOpen,
 			Hours: telemetry.Hours{nil, {open}, {open}, {open}, {open}, {open}}, Labels: map[string]string{"kind": "indoor"},
+			Holidays: telemetry.Holidays{Of: "DE-BY", As: "sun"},
 		}}, []telemetry.Device{
 			{Name: "FC-1", Site: "mall-paris", Status: telemetry.DeviceActive, HeartbeatEvery: 300, ReadingEvery: 900, InServiceSince: since, Labels: map[string]string{"floor": "0"}},
 			{Name: "FC-2, rear", Site: "mall-paris", Status: telemetry.DeviceActive, ReadingEvery: 900, InServiceSince: since, Labels: map[string]string{"floor": "1"}},
@@ -41,6 +43,7 @@ func TestReadRegistry(t *testing.T) {
 			ID: "kiosk", Name: "Kiosk", Zone: "UTC", Status: telemetry.SiteRefit,
 			Hours:      telemetry.Hours{{{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}, {{From: 480, To: 720}}},
 			Exceptions: []telemetry.Exception{{Date: "05-01", As: "sun", NoAlarms: true}, {Date: "2026-12-24", Hours: "09:00-14:00", Learn: true}},
+			Holidays:   telemetry.Holidays{Of: "NO", Closed: true, NoAlarms: true},
 		}}, nil},
 	} {
 		sites, devices, err := ReadRegistry(tt.file)
