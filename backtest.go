@@ -22,7 +22,7 @@ type rulesBacktestCommand struct {
 	To    string   `help:"End. Default: now." placeholder:"TIME"`
 	JSON  bool     `help:"Print the whole report as JSON, with each finding and its evidence."`
 
-	Labels  string `help:"CSV file of spans with known faults (dataset, device, start, end, kind, basis, note; local times): prints precision, recall and time to detect." placeholder:"FILE"`
+	Labels  string `help:"CSV file of spans with known faults (dataset, device, start, end, kind, basis, note; local times, or RFC 3339): prints precision, recall and time to detect." placeholder:"FILE"`
 	Dataset string `help:"Take only the labels of this dataset."`
 	HTML    string `name:"html" help:"Write a page with a picture for each finding about a device or a site." placeholder:"FILE"`
 }
@@ -46,10 +46,6 @@ func (c *rulesBacktestCommand) Run(ctx context.Context, t *terminal) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON && c.Labels == "" && c.HTML == "" {
-		_, err := t.out.Write(append(answer, '\n'))
-		return err
-	}
 	if c.Labels != "" {
 		if err := c.score(ctx, client, &report); err != nil {
 			return err
@@ -60,7 +56,11 @@ func (c *rulesBacktestCommand) Run(ctx context.Context, t *terminal) error {
 			return err
 		}
 	}
-	if c.JSON {
+	switch {
+	case c.JSON && c.Labels == "": // byte by byte what was answered
+		_, err := t.out.Write(append(answer, '\n'))
+		return err
+	case c.JSON:
 		return t.printJSON(&report)
 	}
 	if err := t.printReport(&report); err != nil {

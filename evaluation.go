@@ -66,7 +66,7 @@ func (w *watch) backtest(ctx context.Context, q api.BacktestQuery) (json.RawMess
 	}
 	report, err := analyzer.Backtest(ctx, analyzer.BacktestConfig{Rules: rules, Fleet: fleet, Load: w.loadAll, Raw: w.sql.answer, From: q.From, To: q.To})
 	if err != nil {
-		return nil, err
+		return nil, faultsOf(err)
 	}
 	if !q.Findings {
 		report.Findings = nil

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +25,7 @@ type ruleBook struct {
 	later   ruleFiles // shipped rules that run by themselves some day; none where rules were chosen
 	tickets *store.Tickets
 	sql     *ruleSQL // nil where there is no engine
+	log     *slog.Logger
 
 	mu       sync.Mutex
 	revision int64 // of changed; -1 before the first look
@@ -32,7 +35,7 @@ type ruleBook struct {
 
 // openRules reads and checks the rules that are to run.
 func (w *watch) openRules(ctx context.Context) (err error) {
-	b := &ruleBook{base: w.options.rules, tickets: w.tickets, sql: w.sql, revision: -1}
+	b := &ruleBook{base: w.options.rules, tickets: w.tickets, sql: w.sql, log: w.log, revision: -1}
 	if b.base == nil {
 		if len(w.config.Analyzer.Rules) == 0 {
 			b.later = catalogue.Later()
@@ -46,7 +49,6 @@ func (w *watch) openRules(ctx context.Context) (err error) {
 	}
 	w.rules = b
 	if _, err := b.current(ctx); err != nil {
-		// A rule that this version of belfry can't read: the files' count until it is mended.
 		w.log.Error("rules that were changed through the API can't run", "error", err)
 	}
 	return nil
@@ -72,27 +74,37 @@ func (b *ruleBook) look(ctx context.Context) (*analyzer.RuleSet, error) {
 	for _, r := range list {
 		changed[r.Name] = r
 	}
-	set, err := b.with(changed)
+	set, unread, err := b.with(changed)
 	b.revision, b.changed = revision, changed
 	if err != nil {
 		return b.set, err
+	}
+	if unread != nil {
+		b.log.Error("rules that were written through the API can't be read and do not run; write them anew", "error", unread)
 	}
 	b.set = set
 	return set, nil
 }
 
-// with returns the rules with some changes over the files.
-func (b *ruleBook) with(changed map[string]store.RuleVersion) (*analyzer.RuleSet, error) {
+// with returns the rules with some changes over the files. A change that this version of
+// belfry can't read is left out and is an error apart: it hurts no other rule, and the
+// files' rule of that name runs until it is mended.
+func (b *ruleBook) with(changed map[string]store.RuleVersion) (_ *analyzer.RuleSet, unread, err error) {
 	var over ruleFiles
-	for name, r := range changed {
-		if !byItself(r) {
-			over = append(over, analyzer.File{Name: apiFile(name), Data: []byte(r.Text)})
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		if r := changed[name]; !byItself(r) {
+			f := analyzer.File{Name: apiFile(name), Data: []byte(r.Text)}
+			if _, err := analyzer.Load(f); err != nil {
+				unread = errors.Join(unread, err)
+				continue
+			}
+			over = append(over, f)
 		} else if f, ships := laterFile(name); ships && len(b.later) > 0 {
 			over = append(over, f)
 		}
 	}
-	slices.SortFunc(over, func(a, b analyzer.File) int { return strings.Compare(a.Name, b.Name) })
-	return analyzer.LoadOver(b.base, over)
+	set, err := analyzer.LoadOver(b.base, over)
+	return set, unread, err
 }
 
 // apiFile is what a rule that was written through the API is called in messages.
@@ -131,7 +143,7 @@ func (b *ruleBook) put(ctx context.Context, q api.RuleChange) (api.Rule, error) 
 		}
 		trial[q.Name] = change
 	}
-	if _, err := b.with(trial); err != nil {
+	if _, _, err := b.with(trial); err != nil {
 		return api.Rule{}, faultsOf(err)
 	}
 	if _, err := b.tickets.PutRule(ctx, change); err != nil {

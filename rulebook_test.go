@@ -3,12 +3,17 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"belfry/analyzer/catalogue"
+	"belfry/api"
+	"belfry/incidents/store"
 )
 
 // TestARuleIsChangedThroughTheAPIWithoutARestart writes a rule, changes it, writes one
@@ -103,5 +108,51 @@ func TestARuleIsChangedThroughTheAPIWithoutARestart(t *testing.T) {
 	}
 	if out := mustCommand(t, "--data", p.data, "rules", "dry-run", file, "--days", "1"); !strings.HasPrefix(out, "this would have opened 1 incident from ") || !strings.Contains(out, "device:door") {
 		t.Errorf("the dry run prints %q", out)
+	}
+}
+
+// TestARuleThatCantBeReadHurtsNoOther: what an older belfry took may be refused by this
+// one. The others that were written run, the file's own rule of that name too, and each
+// can be written, until it is written anew.
+func TestARuleThatCantBeReadHurtsNoOther(t *testing.T) {
+	ctx := t.Context()
+	tickets, err := store.Open(ctx, filepath.Join(t.TempDir(), "tickets.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tickets.Close()
+	rule := func(name, when string) string {
+		return "rules: [{ name: " + name + ", scope: device, when: " + when + ", every: 1m, category: own }]"
+	}
+	at := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	for name, when := range map[string]string{"well": "silence() > 1h", "ill": "bygone() > 1h", "suspected-offline": "bygone() > 3h"} {
+		if _, err := tickets.PutRule(ctx, store.RuleVersion{Name: name, Text: rule(name, when), Actor: "admin", At: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var log strings.Builder
+	book := &ruleBook{base: catalogue.Defaults(), tickets: tickets, log: slog.New(slog.NewTextHandler(&log, nil)), revision: -1}
+	runs := func() []bool {
+		set, err := book.current(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offline := set.Rule("suspected-offline")
+		return []bool{set.Rule("well") != nil, set.Rule("ill") != nil, offline != nil && offline.Category != "own"}
+	}
+	if got, want := fmt.Sprint(runs()), "[true false true]"; got != want {
+		t.Errorf("well, ill and the shipped one run: got %v; want %v", got, want)
+	}
+	if strings.Count(log.String(), "bygone") != 2 {
+		t.Errorf("the log says %s; want both rules that can't be read", log.String())
+	}
+	if _, err := book.put(ctx, api.RuleChange{Name: "third", Text: rule("third", "silence() > 2h"), Actor: "admin", At: at}); err != nil {
+		t.Errorf("another rule is refused: %v", err)
+	}
+	if _, err := book.put(ctx, api.RuleChange{Name: "ill", Text: rule("ill", "silence() > 3h"), Actor: "admin", At: at}); err != nil {
+		t.Errorf("the rule written anew is refused: %v", err)
+	}
+	if got, want := fmt.Sprint(runs()), "[true true true]"; got != want {
+		t.Errorf("once it is written anew: got %v; want %v", got, want)
 	}
 }

@@ -40,7 +40,7 @@ func ruleTestFiles(t *testing.T, wanted string) string {
 	for name, text := range map[string]string{
 		"busy.yaml": "rules: [{ name: busy, scope: device, when: \"sum(in, 1h) > 100\", every: 1h, category: busy }]\n",
 		"busy.test.yaml": "rules: [busy.yaml]\ntests:\n  - name: a rush\n    start: 2026-06-01 08:00\n    series:\n      - { device: door, in: 50 101 }\n" +
-			"    expect:\n      - { at: 2026-06-01 10:00, findings: [" + wanted + "] }\n",
+			"    expect:\n      - { at: 2026-06-01 11:00, findings: [" + wanted + "] }\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func ruleTestFiles(t *testing.T, wanted string) string {
 func TestRuleTestsSayWhatIsNotAsExpected(t *testing.T) {
 	for _, c := range []struct{ wanted, out, fails string }{
 		{"door", "1 tests, all as expected\n", ""},
-		{"", ":8: at 2026-06-01T10:00:00Z: findings: got firing door by busy with 101; want none (a rush)\n", "1 of 1 tests failed"},
+		{"", ":8: at 2026-06-01T11:00:00Z: findings: got firing door by busy with 101; want none (a rush)\n", "1 of 1 tests failed"},
 		{"gate", "got firing door by busy with 101; want firing gate (a rush)\n", "1 of 1 tests failed"},
 		{"door, {scope: door, iss: clear}", "", `unknown key "iss"; did you mean "is"?`},
 	} {

@@ -364,6 +364,26 @@ func TestRunEvaluatesAtEachTick(t *testing.T) {
 	w.heard(monday, "firing a")
 }
 
+// TestATrailingWindowHoldsTheCountsThatCanHaveCome: counts are stamped with the end of
+// their interval and come seconds behind it. An hour up to the full hour is whole all the
+// same, of devices that count by the quarter and by the hour.
+func TestATrailingWindowHoldsTheCountsThatCanHaveCome(t *testing.T) {
+	w := newWorld(t, `
+rules:
+  - { name: counted, scope: device, every: 1h, when: "sum(total, 1h) == 40 and completeness(1h) == 100%", category: x }
+  - { name: rows, scope: device, every: 1h, when: "count(count, 1h) == 4 or count(count, 2h) == 2", category: x }
+`, []telemetry.Site{shop}, []telemetry.Device{{Name: "by-hour", Site: "shop", ReadingEvery: 3600}, {Name: "by-quarter", Site: "shop", ReadingEvery: 900}})
+	for quarter := range 12 {
+		ts := monday.Add(time.Duration(quarter-8) * 15 * time.Minute)
+		addCount(w.batch, "by-quarter", ts, ts.Add(4*time.Second), 10, 0)
+		if quarter%4 == 0 {
+			addCount(w.batch, "by-hour", ts, ts.Add(4*time.Second), 40, 0)
+		}
+	}
+	w.expect(monday, "firing by-hour", "firing by-quarter", "firing by-hour", "firing by-quarter")
+	w.expect(monday.Add(time.Hour))
+}
+
 func TestGroupsAndTheTenant(t *testing.T) {
 	w := newWorld(t, `
 rules:
@@ -372,7 +392,7 @@ rules:
 `, []telemetry.Site{{ID: "n", Labels: map[string]string{"region": "north"}}, shut}, []telemetry.Device{
 		{Name: "n1", Site: "n"}, {Name: "s1", Site: "n", Labels: map[string]string{"region": "south"}}, {Name: "s2", Site: "shut", Labels: map[string]string{"region": "south"}}})
 	for name, n := range map[string]uint32{"n1": 10, "s1": 5, "s2": 10} {
-		addCount(w.batch, name, monday, monday, n, 0)
+		addCount(w.batch, name, monday.Add(-time.Hour), monday, n, 0)
 	}
 	w.expect(monday, "firing south", "firing ")
 }

@@ -70,11 +70,11 @@ tests:
     step: 30m
     devices: [{ name: well }, { name: ill }, { name: again }]
     series:
-      - { device: well, in: 50x5 10 50x3 50x9 }
+      - { device: well, in: 50x4 10 50x4 50x9 }
       - { device: well, start: 2026-03-26 10:01, in: 25x2, arrive: 2026-03-26 13:04 }
-      - { device: ill, in: 50x5 10 50x3 50x9 }
+      - { device: ill, in: 50x4 10 50x4 50x9 }
       - { device: ill, start: 2026-03-26 10:01, in: 1, arrive: 2026-03-26 13:04 }
-      - { device: again, in: 50x5 10 50x3 0x9 }
+      - { device: again, in: 50x4 10 50x4 0x9 }
       - { device: again, start: 2026-03-26 10:01, in: 25x2, arrive: 2026-03-26 13:04 }
     expect:
       - { at: 2026-03-26 11:00, findings: [well, ill, again] }

@@ -115,6 +115,9 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 	if !c.From.Before(c.To) {
 		return nil, fmt.Errorf("backtest from %s to %s: want from before to", c.From.Format(time.RFC3339), c.To.Format(time.RFC3339))
 	}
+	if err := c.tooMany(); err != nil {
+		return nil, err
+	}
 	batch, err := c.Load(ctx, c.From.Add(-c.lookback()), c.To)
 	if err != nil {
 		return nil, fmt.Errorf("load readings for the backtest: %w", err)
@@ -150,6 +153,26 @@ func Backtest(ctx context.Context, c BacktestConfig) (*Report, error) {
 		r.PerThousandWeek = float64(len(r.Incidents)) / weeks
 	}
 	return r, nil
+}
+
+// instantsMost is how many instants of a rule a backtest goes through: a year of every
+// minute, a week of every second. Nobody waits for more.
+const instantsMost = 1_000_000
+
+// tooMany returns the rules that a backtest would evaluate too often, as Faults.
+func (c BacktestConfig) tooMany() error {
+	var faults Faults
+	for _, r := range c.Rules.Rules {
+		if every := r.Schedule.Every; every > 0 && c.To.Sub(c.From)/every > instantsMost {
+			faults = append(faults, Fault{File: r.File, Line: r.Line, Col: 1,
+				What: fmt.Sprintf("the rule %s is evaluated every %s, %d times in this span", r.Name, formatSeconds(every.Seconds()), c.To.Sub(c.From)/every),
+				Want: fmt.Sprintf("want at most %d: a later from, or a greater every", instantsMost)})
+		}
+	}
+	if faults != nil {
+		return faults
+	}
+	return nil
 }
 
 // lookback is how far before From readings matter.

@@ -116,6 +116,9 @@ func (c *checker) arith(n *node) Unit {
 	if a == 0 || b == 0 {
 		return 0
 	}
+	if by := n.args[1]; n.op == "/" && c.isZero(by) {
+		return c.wrong(by, "it is divided by zero", "want a divisor that can be something else")
+	}
 	scale := func(u Unit) bool { return u == Number || u == Ratio }
 	u, ok := join(a, b)
 	switch {
@@ -139,6 +142,11 @@ func (c *checker) arith(n *node) Unit {
 		return c.wrong(n, fmt.Sprintf("%s is %s %s", b, verb, a), unitHint(a, b))
 	}
 	return u
+}
+
+// isZero reports whether a node is zero for every scope.
+func (c *checker) isZero(n *node) bool {
+	return n.kind == nodeNumber && n.value == 0 || n.kind == nodeName && c.params[n.param].Value == 0 && !c.varies[n.param]
 }
 
 func (c *checker) logic(n *node) Unit {

@@ -6,7 +6,8 @@ import "math"
 const deadLeast = 50
 
 // scoreDeadDirection looks for the run, up to the last bin, in which one flow is
-// zero; bins without people or without readings are passed over. When the flow
+// zero; bins without people, without readings or behind closed doors are passed over
+// (after closing people only leave). When the flow
 // usually has the share s of all people, that N of them all took the other way has
 // the chance (1 − s)^N. The score is −N·ln(1 − s) over 13.8, and below 1 while N is
 // less than 50 (RULES, rule 7).
@@ -31,12 +32,12 @@ func (h *history) dead(silent, other int, share float64, carried int) (score flo
 	return min(-n*math.Log(max(1-share, 1e-9))/improbable, n/deadLeast), began
 }
 
-// onlyOther counts the people of one flow since the other was last seen.
+// onlyOther counts the people of one flow since the other was last seen, while the site was open.
 func (h *history) onlyOther(silent, other, carried int) (n float64, began int) {
 	began = never
 	i := h.bins() - 1
 	for ; i >= h.today && h.x(silent, i) == 0; i-- {
-		if v := h.x(other, i); v > 0 {
+		if v := h.x(other, i); v > 0 && !h.shut[i] {
 			n, began = n+v, i
 		}
 	}

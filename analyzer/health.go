@@ -36,6 +36,9 @@ var ailments = map[int]ailment{
 		return fmt.Sprintf("the rule %s fails and finds nothing: %s", r.Name, detail)
 	}},
 	reachesNobody: {time.Hour, "low", func(r *Rule, _ string) string {
+		if r.Scope == telemetry.LevelGroup && len(r.Where) == 0 {
+			return fmt.Sprintf("the rule %s matches no group: no device in service has the label %s, and no site of one", r.Name, r.Group)
+		}
 		return fmt.Sprintf("the rule %s matches no %s: its where names what none of them has", r.Name, r.Scope)
 	}},
 	blind: {24 * time.Hour, "low", func(r *Rule, _ string) string {
@@ -76,14 +79,14 @@ func (a *Analyzer) examine(t *task, j *judgement, err error) {
 		ails, detail = failing, err.Error()
 	case len(a.fleet.Devices) > 0 && !slices.ContainsFunc(a.present[:t.bound.scopes], func(p presence) bool { return p != absent }):
 		ails = reachesNobody
+	case j.raw[t] != nil && j.raw[t].strangers > 0:
+		ails, detail = astray, fmt.Sprintf("%d rows, such as %s %q", j.raw[t].strangers, t.bound.rule.Scope, j.raw[t].stranger)
 	case j.judged > 0 && j.missed == j.judged:
 		ails = blind
 	case j.judged == 0:
 		return // nobody was due
 	case a.tooYoung(t.bound.rule, t.at):
 		ails, detail = young, formatSeconds(t.bound.rule.looksBack().Seconds())
-	case j.raw[t] != nil && j.raw[t].strangers > 0:
-		ails, detail = astray, fmt.Sprintf("%d rows, such as %s %q", j.raw[t].strangers, t.bound.rule.Scope, j.raw[t].stranger)
 	}
 	h := a.health[t.bound.rule.Name]
 	if h.ails != ails && !h.told {

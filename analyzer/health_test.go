@@ -50,7 +50,7 @@ func TestRulesThatCanFindNothingAreFindings(t *testing.T) {
 		w.said = nil
 	}
 	for rule, want := range map[string]string{
-		"nobody": "matches no device", "no-label": "matches no group", "divides-by-zero": "or it divides by zero",
+		"nobody": "matches no device", "no-label": "has the label region", "divides-by-zero": "or it divides by zero",
 		"no-history": "no values of z(sum(in, 1h))", "never-measured": "no values of last(temq)", "too-young": "looks back over 90d"} {
 		if !strings.Contains(said[rule], want) {
 			t.Errorf("%s: said %q; want %q", rule, said[rule], want)

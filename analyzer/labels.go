@@ -22,8 +22,9 @@ type Label struct {
 }
 
 // ReadLabels reads a CSV file with the columns dataset, device, start, end, kind,
-// basis and note; stamps are local times of the device, and 24:00:00 is the end of a
-// day. A dataset that is not "" leaves the rows of others out.
+// basis and note; stamps are local times of the device, where 24:00:00 is the end of a
+// day, or say their zone (RFC 3339), as those of belfry simulate do. A dataset that is
+// not "" leaves the rows of others out.
 func ReadLabels(r io.Reader, dataset string, zoneOf func(device string) *time.Location) ([]Label, error) {
 	in := csv.NewReader(r)
 	head, err := in.Read()
@@ -59,6 +60,9 @@ func labelTime(text string, zone *time.Location) (time.Time, error) {
 		at, err := time.ParseInLocation(time.DateOnly, day, zone)
 		return at.AddDate(0, 0, 1), err
 	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
 	return time.ParseInLocation("2006-01-02T15:04:05", text, zone)
 }
 
@@ -74,6 +78,15 @@ var kindCategories = map[string][]string{
 	"direction_profile_changed":    {"direction_swapped"},
 	"copied_day":                   {"duplicate_data"},
 	"event_spike":                  {"unusual_high", "group_event"},
+
+	// As belfry simulate calls them.
+	"offline":      {"suspected_offline", "feed_outage"},
+	"zero":         {"zero_counts"},
+	"no_heartbeat": {"heartbeat_missing"},
+	"stuck":        {"stuck_value"},
+	"runaway":      {"runaway_count"},
+	"late":         {"late_delivery"},
+	"backfill":     {"suspected_offline", "late_delivery", "data_gap"},
 }
 
 // answers reports whether a category of rules answers the label.
@@ -192,14 +205,18 @@ func (l Label) name() string {
 	return device
 }
 
-// about reports whether the label's device is in a scope.
+// about reports whether the label's device is in a scope. A label that names no device
+// is about a site, and each of its devices.
 func (l Label) about(s telemetry.Scope, siteOf func(string) string) bool {
 	device := l.name()
-	switch s.Level {
-	case telemetry.LevelDevice:
+	site := siteOf(device)
+	switch {
+	case s.Level == telemetry.LevelDevice && site == "":
+		return s.Name == device || siteOf(s.Name) == device
+	case s.Level == telemetry.LevelDevice:
 		return s.Name == device || s.Name == l.Device
-	case telemetry.LevelSite:
-		return s.Name == siteOf(device)
+	case s.Level == telemetry.LevelSite:
+		return s.Name == site || site == "" && s.Name == device
 	}
 	return true
 }

@@ -47,6 +47,30 @@ func TestFindingsAreScoredAgainstLabels(t *testing.T) {
 	}
 }
 
+// TestLabelsOfASimulatedFleet: their stamps say their zone, and one may be about a site.
+func TestLabelsOfASimulatedFleet(t *testing.T) {
+	labels, err := ReadLabels(strings.NewReader(labelHead+
+		"simulated,a,2026-06-01T10:00:00Z,2026-06-05T10:00:00+02:00,offline,injected,\n"+
+		"simulated,shop,2026-06-01T10:00:00Z,2026-06-05T10:00:00Z,in_out_discrepancy,injected,all devices of the site\n"), "", func(string) *time.Location { return time.UTC })
+	if err != nil || !labels[0].End.Equal(utc(t, "2026-06-05 08:00")) {
+		t.Fatalf("read %v, %v", labels, err)
+	}
+	siteOf := func(device string) string { return map[string]string{"a": "shop", "b": "other"}[device] }
+	for _, c := range []struct {
+		label int
+		scope string
+		level telemetry.Level
+		want  bool
+	}{
+		{0, "a", telemetry.LevelDevice, true}, {0, "shop", telemetry.LevelSite, true}, {0, "b", telemetry.LevelDevice, false},
+		{1, "shop", telemetry.LevelSite, true}, {1, "a", telemetry.LevelDevice, true}, {1, "b", telemetry.LevelDevice, false}, {1, "other", telemetry.LevelSite, false},
+	} {
+		if got := labels[c.label].about(telemetry.Scope{Level: c.level, Name: c.scope}, siteOf); got != c.want {
+			t.Errorf("is the label of %s about %s %s: got %v; want %v", labels[c.label].Device, c.level, c.scope, got, c.want)
+		}
+	}
+}
+
 func TestLabelsThatCantBeRead(t *testing.T) {
 	for text, want := range map[string]string{"": "columns", "device,start\n": "columns", labelHead + "x,a,today,2026-06-01T00:00:00,k,s,n\n": "line 2", labelHead + "x,a\n": "wrong number of fields"} {
 		if _, err := ReadLabels(strings.NewReader(text), "", func(string) *time.Location { return time.UTC }); err == nil || !strings.Contains(err.Error(), want) {

@@ -249,6 +249,10 @@ func (p *pass) spans(t *task, u use, calendar int32) []stretch {
 		}
 	}
 	spans := t.bound.rule.Schedule.stretches(u.window, t.at, day)
+	if c := u.sig.column(u.word); u.window.kind == windowTrailing && c.Kind == telemetry.Count && !c.Fn.OnArrivals() {
+		// A count that is stamped with the instant itself can't have come by then: [a, b), by RULES, 5.
+		spans = []stretch{{spans[0].from.Add(-time.Millisecond), spans[0].to.Add(-time.Millisecond)}}
+	}
 	if u.sig.merge == mergeNone && len(spans) > 1 {
 		spans = []stretch{{spans[0].from, spans[len(spans)-1].to}}
 	}

@@ -50,7 +50,7 @@ rules:
 			t.Fatalf("the spells kept are %+v; want the one incident", w.states.spells)
 		}
 		s := w.states.spells[0]
-		if began, ended := start.Add((5*168+1)*time.Hour), start.Add((11*168+1)*time.Hour); !s.Began.Equal(began) || !s.Ended.Equal(ended) {
+		if began, ended := start.Add((5*168+2)*time.Hour), start.Add((11*168+2)*time.Hour); !s.Began.Equal(began) || !s.Ended.Equal(ended) {
 			t.Errorf("it lasted from %s to %s; want %s to %s", s.Began, s.Ended, began, ended)
 		}
 	}

@@ -3,10 +3,12 @@ package analyzer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,5 +89,20 @@ func TestABacktestIsTheSameOnAnyNumberOfProcessors(t *testing.T) {
 	}
 	if !bytes.Equal(reports[0], reports[1]) {
 		t.Errorf("one processor reports %d bytes, four report %d others", len(reports[0]), len(reports[1]))
+	}
+}
+
+// TestABacktestThatWouldNotEndIsRefused, with the rule that is evaluated too often.
+func TestABacktestThatWouldNotEndIsRefused(t *testing.T) {
+	rules := mustLoad(t, `
+rules:
+  - { name: well, scope: device, every: 1m, when: silence() > 1h, category: x }
+  - { name: hasty, scope: device, every: 2s, when: silence() > 1h, category: x }
+`)
+	year := BacktestConfig{Rules: rules, Fleet: mustFleet(t, nil, nil), From: monday, To: monday.Add(365 * 24 * time.Hour)}
+	_, err := Backtest(t.Context(), year)
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 1 || faults[0].Line != 4 || !strings.Contains(err.Error(), "the rule hasty is evaluated every 2s, 15768000 times") {
+		t.Errorf("got %v; want the hasty rule", err)
 	}
 }

@@ -22,7 +22,8 @@ func Reference() string {
 		form, _, _ := strings.Cut(s.form(), ", where")
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", cell(form), s.unit, cell(s.about))
 	}
-	b.WriteString("\nW is a trailing duration such as `1h`, or `day`, or `open`; M is the name of a measurement.\n")
+	b.WriteString("\nW is a trailing duration such as `1h`, or `day`, or `open`; M is the name of a measurement.\n" +
+		"A trailing W of counts is from W before the instant up to the instant and without it: a count that is stamped with the instant itself is still on its way.\n")
 	b.WriteString("\n## Placeholders of `query`\n\n| Placeholder | Meaning |\n|---|---|\n")
 	for _, p := range rawParams {
 		kind := "DateTime64(3)"

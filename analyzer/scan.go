@@ -100,7 +100,7 @@ func (c Column) String() string {
 		if t.IsZero() {
 			return ""
 		}
-		return t.UTC().Format(time.RFC3339)
+		return t.UTC().Format(time.RFC3339Nano)
 	}
 	if !c.From.IsZero() || !c.To.IsZero() {
 		fmt.Fprintf(&b, " (%s, %s]", bound(c.From), bound(c.To))

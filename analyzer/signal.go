@@ -193,7 +193,7 @@ var signals = []*signal{
 	{name: "quiet", unit: Number, bins: scoreQuiet, reach: binStep, learns: []string{"total"},
 		about: "a run of zero in complete opening hours: what its local days make improbable, over 13.8; a day the lesser of ΣB/φ and of ΣB·ln(1 + w)/w, where w = (Σ√(spread² − B))²/ΣB is what its hours vary by together"},
 	{name: "dead_direction", unit: Number, bins: scoreDeadDirection, reach: binStep, learns: []string{"total"},
-		about: "one flow zero while the other counts N ≥ 50: −N·ln(1 − habitual share) over 13.8"},
+		about: "one flow zero while the other counts N ≥ 50 in opening hours: −N·ln(1 − habitual share) over 13.8"},
 	{name: "swapped", unit: Number, bins: scoreSwapped, reach: 3 * 25 * binStep, learns: []string{"in", "out", "total"},
 		about: "IN and OUT fit each other's baselines better than their own, on two whole days in a row: log likelihood ratio over 10"},
 	{name: "flatline", unit: Number, bins: scoreFlatline, reach: 7 * 24 * binStep,

@@ -28,8 +28,8 @@ rules:
 	w.expect(monday.Add(160*time.Minute), "clear shop", "clear a", "firing b")
 
 	addHeartbeat(w.batch, "a", monday.Add(165*time.Minute), monday.Add(165*time.Minute), "temp", 2.0)
-	addCount(w.batch, "a", monday.Add(165*time.Minute), monday.Add(165*time.Minute), 9, 9)
-	addCount(w.batch, "k", monday.Add(165*time.Minute), monday.Add(165*time.Minute), 9, 9)
+	addCount(w.batch, "a", monday.Add(164*time.Minute), monday.Add(164*time.Minute), 9, 9)
+	addCount(w.batch, "k", monday.Add(164*time.Minute), monday.Add(164*time.Minute), 9, 9)
 	w.expect(monday.Add(165*time.Minute), "firing a", "firing kiosk", "clear k", "clear kiosk")
 }
 

@@ -164,7 +164,7 @@ func (a *app) problemOf(ctx context.Context, err error) error {
 		}
 		return newProblem("forbidden", "%s", forbidden.Detail)
 	case errors.As(err, &invalid):
-		p := newProblem("invalid", "%d faults", len(invalid.Faults))
+		p := newProblem("invalid", "%s", faultsOf(len(invalid.Faults)))
 		p.Errors = invalid.Faults
 		return p
 	case errors.Is(err, incidents.ErrNotFound):
@@ -223,4 +223,12 @@ func (a *app) problemPage(c *fiber.Ctx) error {
 		return notFound("problem", name)
 	}
 	return c.SendString(fmt.Sprintf("%s (%d)\n\n%s\n", k.title, k.status, k.about))
+}
+
+// faultsOf says how many faults there are.
+func faultsOf(n int) string {
+	if n == 1 {
+		return "1 fault"
+	}
+	return fmt.Sprintf("%d faults", n)
 }

@@ -66,7 +66,7 @@ func repeatOf(c *fiber.Ctx, op *huma.Operation, t incidents.Token) (*repeat, *Pr
 		return nil, nil
 	}
 	if len(key) > longestKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		p := newProblem("invalid", "1 faults")
+		p := newProblem("invalid", "%s", faultsOf(1))
 		p.Errors = []incidents.Fault{{Field: headerKey, Wrong: fmt.Sprintf("want 1 to %d visible characters of ASCII", longestKey)}}
 		return nil, p
 	}

@@ -117,7 +117,7 @@ func ruleProblem(err error) error {
 	if !errors.As(err, &faulty) {
 		return err
 	}
-	p := newProblem("invalid", "the rules have %d faults", len(faulty))
+	p := newProblem("invalid", "the rules have %s", faultsOf(len(faulty)))
 	p.Files = faulty
 	return p
 }
