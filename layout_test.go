@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 
 	"api":               {"incidents", "ingest", "telemetry"},
 	"api/page":          {"incidents", "telemetry"},
-	"warehouse":         {"analyzer", "telemetry", "warehouse/chdb", "warehouse/cluster"},
+	"warehouse":         {"analyzer", "telemetry", "telemetry/holidays", "warehouse/chdb", "warehouse/cluster"},
 	"api/oidc":          {"incidents"},
 	"warehouse/cluster": {"warehouse/chdb"},
 	"warehouse/door":    {"warehouse/chdb"},

@@ -52,7 +52,7 @@ var (
 		"belfry_notices_waiting":                      nil,
 		"belfry_disk_free_bytes":                      nil,
 	}
-	views = []string{"incidents", "incident_events", "findings", "device_state", "readings", "heartbeats", "devices", "sites", "latest", "hourly", "daily"}
+	views = []string{"incidents", "incident_events", "findings", "device_state", "readings", "heartbeats", "devices", "sites", "holidays", "latest", "hourly", "daily"}
 
 	metricName  = regexp.MustCompile(`(?:belfry|process)_[a-z_]+`)
 	grouping    = regexp.MustCompile(`by \(([a-z_, ]+)\)`)

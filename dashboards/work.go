@@ -52,8 +52,9 @@ FROM incidents WHERE opened_at <= $__toTime AND (resolved_at < opened_at OR reso
 }
 
 // openingHours shades when the site is open, by its own clock: each quarter of an
-// hour is looked up in the week of the site, or among its exceptions, and those
-// that follow one another are one stretch.
+// hour is looked up in the week of the site, or among its exceptions (by its date, by
+// its date of every year, or as a public holiday of the site's place), and those that
+// follow one another are one stretch.
 func openingHours() *dashboard.AnnotationQueryBuilder {
 	query := sql(asTable, `SELECT min(at) AS time, max(at) + INTERVAL 15 MINUTE AS timeEnd, 'open' AS text, 'open' AS tags
 FROM (
@@ -61,14 +62,15 @@ FROM (
   FROM (
     SELECT at, is, lagInFrame(is, 1, 0) OVER (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS was
     FROM (
-      SELECT at, if(has(arrayMap(e -> tupleElement(e, 1), exceptions), date),
-        arrayExists(e -> tupleElement(e, 1) = date AND tupleElement(e, 2) <= minute AND minute < tupleElement(e, 3), exceptions),
+      SELECT at, arrayFirst(k -> has(arrayMap(e -> tupleElement(e, 1), exceptions), k), [date, substring(date, 6), if(has(dates, date), place, '')]) AS key, if(key != '',
+        arrayExists(e -> tupleElement(e, 1) = key AND tupleElement(e, 2) <= minute AND minute < tupleElement(e, 3), exceptions),
         arrayExists(h -> tupleElement(h, 1) = weekday AND tupleElement(h, 2) <= minute AND minute < tupleElement(h, 3), hours)) AS is
       FROM (
-        SELECT t.at AS at, s.hours AS hours, s.exceptions AS exceptions, formatDateTime(t.at, '%F', s.zone) AS date, toUInt8(formatDateTime(t.at, '%u', s.zone)) AS weekday,
+        SELECT t.at AS at, s.hours AS hours, s.exceptions AS exceptions, s.place AS place, p.dates AS dates, formatDateTime(t.at, '%F', s.zone) AS date, toUInt8(formatDateTime(t.at, '%u', s.zone)) AS weekday,
           toUInt16(formatDateTime(t.at, '%H', s.zone)) * 60 + toUInt16(formatDateTime(t.at, '%i', s.zone)) AS minute
         FROM (SELECT toDateTime(arrayJoin(range(intDiv(toUInt32($__fromTime), 900), intDiv(toUInt32($__toTime), 900))) * 900, 'UTC') AS at) AS t
-        CROSS JOIN (SELECT toString(zone) AS zone, hours, exceptions FROM sites WHERE site IN (${site:singlequote}) ORDER BY empty(hours), site LIMIT 1) AS s
+        CROSS JOIN (SELECT toString(zone) AS zone, hours, exceptions, toString(holidays) AS place FROM sites WHERE site IN (${site:singlequote}) ORDER BY empty(hours), site LIMIT 1) AS s
+        LEFT JOIN (SELECT place, groupArray(toString(date)) AS dates FROM holidays GROUP BY place) AS p ON p.place = s.place
       )
     )
   ) WHERE is = 1

@@ -212,6 +212,12 @@ func parseEffects(text string) (e Exception, err error) {
 	return e, nil
 }
 
+// Usual reports whether the opening hours are those of a weekday: of the date's own, or of
+// the one that it is like.
+func (e *Exception) Usual() bool {
+	return !e.Closed && e.Hours == "" && (e.As != "" || e.NoAlarms || e.Learn)
+}
+
 // Weekday returns the weekday that the date is like; false when it is its own.
 func (e *Exception) Weekday() (time.Weekday, bool) {
 	if e == nil || e.As == "" {
@@ -287,25 +293,28 @@ func (s *Site) dayOf(y int, m time.Month, d int, loc *time.Location) Day {
 	day := Day{Start: midnight(y, m, d, loc), End: midnight(y, m, d+1, loc)}
 	noon := time.Date(y, m, d, 12, 0, 0, 0, loc)
 	day.Date = noon.Format(time.DateOnly)
-	e := s.ExceptionOn(day.Date)
-	if e != nil && (e.Closed || e.Hours != "" || e.As == "" && !e.NoAlarms && !e.Learn) {
-		if span, err := ParseSpan(e.Hours); err == nil && !e.Closed {
-			day.Open = []OpenSpan{day.instants(span, y, m, d, loc)}
-		}
-		return day
-	}
-	if !s.Hours.Known() {
-		day.Open = []OpenSpan{{day.Start, day.End}}
-		return day
-	}
-	like := noon.Weekday()
-	if other, is := e.Weekday(); is {
-		like = other
-	}
-	for _, span := range s.Hours[like] {
+	for _, span := range s.HoursOn(s.ExceptionOn(day.Date), noon.Weekday()) {
 		day.Open = append(day.Open, day.instants(span, y, m, d, loc))
 	}
 	return day
+}
+
+// HoursOn returns the opening hours of a date of that weekday and exception, which may be
+// nil; none when the site is closed, and the whole day when its hours are not known.
+func (s *Site) HoursOn(e *Exception, weekday time.Weekday) []Span {
+	if e != nil && !e.Usual() {
+		if span, err := ParseSpan(e.Hours); err == nil && !e.Closed {
+			return []Span{span}
+		}
+		return nil
+	}
+	if !s.Hours.Known() {
+		return []Span{{0, 24 * 60}}
+	}
+	if other, is := e.Weekday(); is {
+		weekday = other
+	}
+	return s.Hours[weekday]
 }
 
 func (d Day) instants(s Span, year int, month time.Month, day int, loc *time.Location) OpenSpan {

@@ -50,7 +50,7 @@ func (h *Holidays) Check() error {
 	if h.Of = code; *h == (Holidays{Of: code}) {
 		h.As = "sun"
 	}
-	e := h.exception("", "")
+	e := h.Exception("", "")
 	if err := e.checkEffects(); err != nil {
 		return fmt.Errorf("holidays of %s: %w", h.Of, err)
 	}
@@ -66,10 +66,11 @@ func (h *Holidays) On(date string) *Exception {
 	if name == "" {
 		return nil
 	}
-	return h.exception(date, name)
+	return h.Exception(date, name)
 }
 
-func (h *Holidays) exception(date, name string) *Exception {
+// Exception returns the effects of the holidays as those of a date.
+func (h *Holidays) Exception(date, name string) *Exception {
 	return &Exception{Date: date, Closed: h.Closed, Hours: h.Hours, As: h.As, NoAlarms: h.NoAlarms, Learn: h.Learn, Note: name}
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"belfry/telemetry"
+	"belfry/telemetry/holidays"
 )
 
 // PutSites copies sites of the registry into the warehouse, as of a revision of
@@ -21,11 +24,15 @@ func (w *Warehouse) PutSites(ctx context.Context, sites []telemetry.Site, revisi
 		Contact    string            `json:"contact"`
 		Hours      [][3]int          `json:"hours"`      // weekday from Monday (1), minutes since midnight
 		Exceptions [][3]any          `json:"exceptions"` // date, minutes since midnight
+		Holidays   string            `json:"holidays"`   // the place that they are of
 		Revision   uint64            `json:"revision"`
 	}
 	rows := make([]any, len(sites))
 	for i, s := range sites {
-		rows[i] = row{s.ID, s.Name, s.Zone, string(s.Status), labels(s.Labels), s.Contact, weekly(s.Hours), dated(s.Exceptions), revision}
+		rows[i] = row{s.ID, s.Name, s.Zone, string(s.Status), labels(s.Labels), s.Contact, weekly(s.Hours), dated(&s), s.Holidays.Of, revision}
+	}
+	if err := w.putHolidays(ctx, sites, revision); err != nil {
+		return err
 	}
 	if err := w.insertRows(ctx, "raw_sites", rows); err != nil {
 		return fmt.Errorf("copy %d sites: %w", len(sites), err)
@@ -44,18 +51,60 @@ func weekly(h telemetry.Hours) [][3]int {
 	return out
 }
 
-// dated lists the hours of the days that have others; those of a closed day end as
-// they begin.
-func dated(list []telemetry.Exception) [][3]any {
+// dated lists the hours of the days that have others, those of public holidays under the
+// name of the place; those of a closed day end as they begin. A date of every year with the
+// hours of its weekday is left out.
+func dated(s *telemetry.Site) [][3]any {
 	out := [][3]any{}
-	for _, e := range list {
-		span, err := telemetry.ParseSpan(e.Hours)
-		if err != nil || e.Closed {
-			span = telemetry.Span{}
+	days := s.Exceptions
+	if of := s.Holidays.Of; of != "" {
+		days = append(slices.Clip(days), *s.Holidays.Exception(of, ""))
+	}
+	for i := range days {
+		e := &days[i]
+		day, err := time.Parse(time.DateOnly, e.Date)
+		if err != nil && e.Usual() && e.As == "" {
+			continue
 		}
-		out = append(out, [3]any{e.Date, span.From, span.To})
+		spans := s.HoursOn(e, day.Weekday())
+		if len(spans) == 0 {
+			spans = []telemetry.Span{{}}
+		}
+		for _, span := range spans {
+			out = append(out, [3]any{e.Date, span.From, span.To})
+		}
 	}
 	return out
+}
+
+// putHolidays copies the public holidays of this century of the places where sites are.
+func (w *Warehouse) putHolidays(ctx context.Context, sites []telemetry.Site, revision uint64) error {
+	type row struct {
+		Place    string   `json:"place"`
+		Dates    []string `json:"dates"`
+		Names    []string `json:"names"`
+		Revision uint64   `json:"revision"`
+	}
+	var rows []any
+	seen := map[string]bool{"": true}
+	for i := range sites {
+		r := row{Place: sites[i].Holidays.Of, Revision: revision}
+		if seen[r.Place] {
+			continue
+		}
+		seen[r.Place] = true
+		for year := 2000; year < 2100; year++ {
+			days := holidays.In(r.Place, year)
+			for _, date := range slices.Sorted(maps.Keys(days)) {
+				r.Dates, r.Names = append(r.Dates, date), append(r.Names, days[date])
+			}
+		}
+		rows = append(rows, r)
+	}
+	if err := w.insertRows(ctx, "raw_holidays", rows); err != nil {
+		return fmt.Errorf("copy the holidays of %d places: %w", len(rows), err)
+	}
+	return nil
 }
 
 // PutDevices copies devices of the registry into the warehouse, as PutSites
