@@ -51,13 +51,12 @@ func (w *watch) runAnalyzer(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		select {
-		case <-ctx.Done():
+		at, ok := e.analyzer.Await(ctx, tick.C)
+		if !ok {
 			return nil
-		case at := <-tick.C:
-			if err := e.step(ctx, at.UTC()); err != nil && ctx.Err() == nil {
-				w.log.Error("evaluation", "error", err)
-			}
+		}
+		if err := e.step(ctx, at.UTC()); err != nil && ctx.Err() == nil {
+			w.log.Error("evaluation", "error", err)
 		}
 	}
 }

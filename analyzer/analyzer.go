@@ -52,6 +52,7 @@ type Config struct {
 	Clock    func() time.Time      // to measure how long evaluations take, and nothing else; nil: not measured
 
 	explain *Explanation // filled by Explain
+	piece   int          // of learning; pieceOfLearning when zero
 }
 
 // Held says that a rule's condition held for a scope at an instant.
@@ -83,12 +84,23 @@ type Analyzer struct {
 	outbox []telemetry.Finding // to be emitted
 	dirty  []State             // to be saved, after that
 
-	learnt  map[int32]*learnt // by calendar: what its devices' baselines are, until its next midnight
+	lessons lessons           // what any rule looks at of what is learned
+	known   *knowledge        // what is learned; nil: nothing yet
+	learnt  map[int32]*learnt // by calendar: as of when, until its next midnight, and how much of it
+	theirs  []bool            // by site: other analyzers evaluate whatever looks at what is learned there; nil: none
 	workers []*worker
-	usuals  map[columnKey]usual
-	health  map[string]health // by rule: what ails it
-	upto    time.Time         // of the evaluation under way
-	ledger  ledger            // what fired for devices, and no longer does
+
+	evaluated  bool      // everything up to progress.At was, but for what is left
+	patient    bool      // of the evaluation under way: what needs much learned is left
+	left       []*task   // tasks that look at what is learned, and were left or failed
+	waiting    time.Time // since when some are left; zero: none are
+	ahead      time.Time // up to here nothing can be learned ahead
+	unprepared bool      // the last time that it was tried it failed
+
+	usuals map[columnKey]usual
+	health map[string]health // by rule: what ails it
+	upto   time.Time         // of the evaluation under way
+	ledger ledger            // what fired for devices, and no longer does
 
 	buffers
 	registers
@@ -104,7 +116,7 @@ type orphan struct {
 
 // New makes an analyzer that goes on from the states that are kept.
 func New(ctx context.Context, cfg Config) (*Analyzer, error) {
-	cfg.MaxLag = cmp.Or(cfg.MaxLag, 2*time.Minute)
+	cfg.MaxLag, cfg.piece = cmp.Or(cfg.MaxLag, 2*time.Minute), cmp.Or(cfg.piece, pieceOfLearning)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -171,11 +183,13 @@ func (a *Analyzer) states() []State {
 func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 	a.cfg.Rules, a.fleet = rules, f
 	a.bounds = a.bounds[:0:0]
-	a.buffers, a.learnt, a.usuals = buffers{}, nil, nil
+	a.buffers, a.known, a.learnt, a.usuals = buffers{}, nil, nil, nil
+	a.evaluated, a.left, a.ahead, a.lessons = false, nil, time.Time{}, lessons{}
 	a.metrics.scopes.Reset()
 	byName := map[string]*bound{}
 	for _, r := range rules.Rules {
 		b := bind(r, f)
+		a.lessons = a.lessons.and(b.lessons)
 		b.shard = a.portion.shards(b, f)
 		if i := slices.IndexFunc(a.bounds, func(o *bound) bool { return slices.Equal(o.covered, b.covered) }); i >= 0 {
 			b.covered = a.bounds[i].covered // most rules have the same filter
@@ -184,6 +198,7 @@ func (a *Analyzer) rebind(rules *RuleSet, f *Fleet, states []State) {
 		byName[r.Name] = b
 	}
 	a.rank(byName)
+	a.theirs = a.portion.theirs(a.bounds, f)
 	changed := map[string]bool{}
 	for _, s := range states {
 		if s.Rule == RuleHealth && a.recallHealth(s) {
@@ -234,10 +249,11 @@ func (a *Analyzer) orphan(s State, reason string) {
 func (a *Analyzer) Evaluate(ctx context.Context, at time.Time) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.evaluate(ctx, at)
+	return a.evaluate(ctx, at, false)
 }
 
-func (a *Analyzer) evaluate(ctx context.Context, at time.Time) error {
+func (a *Analyzer) evaluate(ctx context.Context, at time.Time, patient bool) error {
+	a.evaluated, a.patient, a.left = false, patient, nil
 	if err := a.deliver(ctx); err != nil {
 		return err
 	}
@@ -267,6 +283,12 @@ func (a *Analyzer) evaluate(ctx context.Context, at time.Time) error {
 	}
 	if at.After(a.progress.At) {
 		a.progress.At = at
+	}
+	switch a.evaluated = true; {
+	case !slices.ContainsFunc(a.left, func(t *task) bool { return t.left }):
+		a.waiting = time.Time{}
+	case a.waiting.IsZero():
+		a.waiting = at
 	}
 	a.tellHealth(at)
 	a.report()
@@ -374,9 +396,12 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 	if len(tasks) == 0 {
 		return nil
 	}
-	a.setAlive(tasks[0].at)
 	p := &pass{Analyzer: a, at: tasks[0].at, columns: map[columnKey]*deviceColumn{}, raw: map[*task]*rawAnswer{}, untrue: map[*bound]map[int]bool{}, counts: map[*task]map[string]counted{}}
 	defer a.giveBack()
+	if tasks = p.leave(tasks, failed); len(tasks) == 0 {
+		return nil
+	}
+	a.setAlive(p.at)
 	p.plan(tasks)
 	p.reconsider(ctx, tasks)
 	p.read(ctx)
@@ -391,6 +416,9 @@ func (a *Analyzer) instant(ctx context.Context, tasks []*task, failed map[int]bo
 				return ctx.Err()
 			}
 			failed[t.index] = true
+			if t.bound.lessons.any() {
+				a.left = append(a.left, t)
+			}
 			a.metrics.errors.WithLabelValues(t.bound.rule.Name).Inc()
 			a.log.Warn("rule not evaluated", "rule", t.bound.rule.Name, "at", t.at, "error", err)
 			continue

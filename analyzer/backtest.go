@@ -180,7 +180,7 @@ func (c BacktestConfig) lookback() time.Duration {
 	longest := cmp.Or(c.Lookback, 35*24*time.Hour)
 	for _, r := range c.Rules.Rules {
 		for _, u := range r.read() {
-			longest = max(longest, u.window.length+72*time.Hour, u.sig.reach+72*time.Hour)
+			longest = max(longest, u.window.length+72*time.Hour, u.sig.reach+72*time.Hour, time.Duration(u.sig.days+1)*25*time.Hour+72*time.Hour)
 			if len(u.sig.learns) > 0 {
 				longest = max(longest, learnBack+72*time.Hour)
 			}

@@ -17,6 +17,7 @@ type bound struct {
 	closing  []use              // those of them that only `recover` of a device looks at
 	dividing []use              // those of them that are only divided by; see divisors
 	conds    map[*node]*program // of share
+	lessons  lessons            // that any of them looks at
 	timing   timing
 	absent   bool // a rule of absence
 	anyone   bool // judges devices out of service too
@@ -42,7 +43,7 @@ type bound struct {
 
 // bind lays a rule over a fleet.
 func bind(r *Rule, f *Fleet) *bound {
-	b := &bound{rule: r, timing: timing{r.For, r.KeepFiringFor}, absent: r.absence(), anyone: r.anyone()}
+	b := &bound{rule: r, timing: timing{r.For, r.KeepFiringFor}, absent: r.absence(), anyone: r.anyone(), lessons: r.lessons()}
 	switch r.Scope {
 	case telemetry.LevelDevice:
 		b.scopes = len(f.Devices)

@@ -17,16 +17,6 @@ import (
 	"belfry/telemetry"
 )
 
-// learnt is what is known of the devices of one calendar, as of the midnight that
-// its local day began with. It is learned once a day, as of then, so that it does
-// not matter when in the day the analyzer was started. The calendars of a fleet
-// share one knowledge, each in the rows of its devices.
-type learnt struct {
-	since time.Time
-	flows [3]bool
-	*knowledge
-}
-
 // binsAtOnce bounds how many bins a series may bring, hence the memory it takes.
 const binsAtOnce = 4 << 20
 
@@ -81,31 +71,27 @@ func (p *pass) binGroups(ctx context.Context) error {
 }
 
 func (p *pass) binGroup(ctx context.Context, end time.Time, calendars []int32) error {
-	reach, flows := binStep, [3]bool{}
+	reach, days, need := binStep, 0, lessons{}
 	for _, d := range p.binned {
-		reach = max(reach, d.use.sig.reach)
-		for _, word := range d.use.sig.learns {
-			flows[flowTotal] = true
-			if word == "" {
-				word = d.use.word
-			}
-			flows[flowOf(word)] = true
-		}
+		reach, days = max(reach, d.use.sig.reach), max(days, d.use.sig.days)
+		need = need.and(d.use.lessons())
 	}
-	if flows[flowTotal] {
-		if err := p.learnAll(ctx, calendars, flows); err != nil {
+	if need.any() {
+		if err := p.learnAll(ctx, calendars, need); err != nil {
 			return err
 		}
 	}
 	from := end.Add(-reach)
-	if flows[flowTotal] {
-		for _, c := range calendars { // to the midnight up to which runs are carried
-			if since := p.learnt[c].since.UTC(); since.Before(from) {
-				from = since
-			}
+	for _, c := range calendars {
+		if need[flowTotal] { // to the midnight up to which runs are carried
+			from = minTime(from, p.learnt[c].since)
+		}
+		if days > 0 {
+			bins := math.Ceil(float64(end.Sub(p.fleet.calendars[c].daysBefore(end, days))) / float64(binStep))
+			from = minTime(from, end.Add(-time.Duration(bins)*binStep))
 		}
 	}
-	return p.eachHistory(ctx, Series{AsOf: p.at, From: from, To: end, Step: binStep}, calendars, func(w *worker, calendar int32) {
+	err := p.eachHistory(ctx, Series{AsOf: p.at, From: from, To: end, Step: binStep}, calendars, func(w *worker, calendar int32) {
 		h := &w.past
 		h.known, h.today = nil, 0
 		if l := p.learnt[calendar]; l != nil {
@@ -128,96 +114,90 @@ func (p *pass) binGroup(ctx context.Context, end time.Time, calendars []int32) e
 			}
 		}
 	})
+	for _, d := range p.binned {
+		if err == nil && d.use.sig.closer != nil {
+			err = p.lookCloser(ctx, d, end, calendars)
+		}
+	}
+	return err
 }
 
-// learnAll learns what is not yet known of some calendars' local days.
-func (p *pass) learnAll(ctx context.Context, calendars []int32, flows [3]bool) error {
-	due := map[int64][]int32{}
-	for _, c := range calendars {
-		since := p.fleet.calendars[c].day(p.at.Add(-settle)).Start
-		if l := p.learnt[c]; l == nil || !l.since.Equal(since) || !covers(l.flows, flows) {
-			due[since.UnixMilli()] = append(due[since.UnixMilli()], c)
+// unsure is what a signal says of bins that do not tell: others are looked at closer.
+var unsure = math.Inf(1)
+
+// lookCloser makes a column anew for the devices that it is unsure of.
+func (p *pass) lookCloser(ctx context.Context, d *deviceColumn, end time.Time, calendars []int32) error {
+	var list []int
+	for row, v := range d.value {
+		if v == unsure {
+			list = append(list, row)
 		}
 	}
-	if len(due) == 0 {
+	if len(list) == 0 {
 		return nil
 	}
-	k, flows := p.knowledgeFor(flows)
-	for ms, those := range due {
-		since := time.UnixMilli(ms).UTC()
-		s := Series{AsOf: since, From: since.Add(-learnBack), To: since, Step: binStep}
-		err := p.eachHistory(ctx, s, those, func(w *worker, _ int32) {
-			w.past.known, w.past.today = k, 0
-			w.study.hidden = p.hidden(w.past.row, since, w.study.hidden[:0])
-			w.study.learn(&w.past, k)
+	s := Series{AsOf: p.at, From: end.Add(-d.use.sig.closerReach), To: end, Step: binStep}
+	faces := p.faces(s, calendars)
+	for some := range slices.Chunk(list, listedAtOnce) {
+		err := p.pieceOf(ctx, s, listed(some), faces, func(w *worker, _ int32) {
+			h := &w.past
+			h.known, h.today = nil, 0
+			value, began := d.use.sig.closer(h, d.use)
+			d.value[h.row] = value
+			if began != never {
+				d.begins[h.row] = h.begin(began)
+			}
 		})
 		if err != nil {
-			return fmt.Errorf("learn as of %s: %w", since.Format(time.RFC3339), err)
-		}
-		for _, c := range those {
-			p.learnt[c] = &learnt{since, flows, k}
+			return err
 		}
 	}
 	return nil
-}
-
-// knowledgeFor returns the fleet's knowledge, made anew when it lacks a flow.
-func (p *pass) knowledgeFor(flows [3]bool) (*knowledge, [3]bool) {
-	for _, l := range p.learnt {
-		if covers(l.flows, flows) {
-			return l.knowledge, l.flows
-		}
-		for i, has := range l.flows {
-			flows[i] = flows[i] || has
-		}
-	}
-	p.Analyzer.learnt = map[int32]*learnt{}
-	return newKnowledge(len(p.fleet.Devices), flows), flows
-}
-
-func covers(has, want [3]bool) bool {
-	for i := range want {
-		if want[i] && !has[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // eachHistory reads a series in pieces of the fleet and visits each device of some
 // calendars that the registry knows, with its bins. The history is valid for the
 // visit only.
 func (p *pass) eachHistory(ctx context.Context, s Series, calendars []int32, visit func(w *worker, calendar int32)) error {
-	faces := make([]*clockface, len(p.fleet.calendars))
-	for _, c := range calendars {
-		faces[c] = newClockface(p.fleet.calendars[c], s.From, s.Bins())
-	}
-	ids := p.fleet.ids
+	faces := p.faces(s, calendars)
+	n := len(p.fleet.ids)
 	piece := max(1000, binsAtOnce/s.Bins())
-	for lo := 0; lo < len(ids); lo += piece {
-		hi := min(lo+piece, len(ids))
-		s.First, s.Last = ids[lo], ids[hi-1]
-		if err := p.pieceOf(ctx, s, lo, hi, faces, visit); err != nil {
-			return fmt.Errorf("read %d bins as of %s: %w", s.Bins(), s.AsOf.Format(time.RFC3339), err)
+	for lo := 0; lo < n; lo += piece {
+		if err := p.pieceOf(ctx, s, rowList{lo: lo, n: min(piece, n-lo)}, faces, visit); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (p *pass) pieceOf(ctx context.Context, s Series, lo, hi int, faces []*clockface, visit func(w *worker, calendar int32)) error {
+// faces lays the bins of a series on some calendars.
+func (p *pass) faces(s Series, calendars []int32) []*clockface {
+	faces := make([]*clockface, len(p.fleet.calendars))
+	for _, c := range calendars {
+		faces[c] = newClockface(p.fleet.calendars[c], s.From, s.Bins())
+	}
+	return faces
+}
+
+// pieceOf reads a series of some devices, and visits those whose calendars have a face.
+func (p *pass) pieceOf(ctx context.Context, s Series, some rowList, faces []*clockface, visit func(w *worker, calendar int32)) error {
+	s.First, s.Last = p.fleet.ids[some.at(0)], p.fleet.ids[some.at(some.n-1)]
+	for _, row := range some.list {
+		s.Devices = append(s.Devices, p.fleet.ids[row])
+	}
 	begin := p.now()
 	record, err := p.cfg.Series(ctx, s)
 	p.scanned(p.explainedSeries(s, record), begin, err)
 	if err != nil {
-		return err
+		return fmt.Errorf("read %d bins as of %s: %w", s.Bins(), s.AsOf.Format(time.RFC3339), err)
 	}
 	defer record.Release()
 	if !sameTypes(record.Schema().Fields()) {
 		return fmt.Errorf("the record has the columns %v; want %v", record.Schema(), seriesSchema)
 	}
 	t := tableOf(record)
-	return p.share(hi-lo, func(w *worker, from, to int) error {
-		return p.visitRows(w, &t, lo+from, lo+to, s.Bins(), faces, visit)
+	return p.share(some.n, func(w *worker, from, to int) error {
+		return p.visitRows(w, &t, some, from, to, s.Bins(), faces, visit)
 	})
 }
 
@@ -245,11 +225,12 @@ func (p *pass) share(n int, work func(w *worker, from, to int) error) error {
 	return group.Wait()
 }
 
-// visitRows visits the devices of some rows with their bins.
-func (p *pass) visitRows(w *worker, t *binTable, lo, hi, bins int, faces []*clockface, visit func(w *worker, calendar int32)) (err error) {
+// visitRows visits the devices from a place of some rowList up to another with their bins.
+func (p *pass) visitRows(w *worker, t *binTable, some rowList, lo, hi, bins int, faces []*clockface, visit func(w *worker, calendar int32)) (err error) {
 	h := &w.past
-	at := sort.Search(len(t.device), func(i int) bool { return t.device[i] >= uint64(p.fleet.ids[lo]) })
-	for row := lo; row < hi; row++ {
+	at := sort.Search(len(t.device), func(i int) bool { return t.device[i] >= uint64(p.fleet.ids[some.at(lo)]) })
+	for i := lo; i < hi; i++ {
+		row := some.at(i)
 		calendar := p.fleet.calendarOfDevice(row)
 		for at < len(t.device) && t.device[at] < uint64(p.fleet.ids[row]) {
 			at++

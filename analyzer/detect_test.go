@@ -29,7 +29,7 @@ func past(t *testing.T, zone string, from string, in, out []float64) *history {
 
 // usual gives the history a baseline that is the same in each slot.
 func (h *history) usual(in, out, phi, share, peak float64) *history {
-	k := newKnowledge(1, [3]bool{true, true, true})
+	k := newKnowledge(1, lessons{true, true, true})
 	for s := range slots {
 		for flow, b := range []float64{in, out, in + out} {
 			k.base[flow][s], k.excess[flow][s] = compactOf(b), excessOf(spreadOf(b, 0), b)
@@ -135,7 +135,7 @@ func TestAShiftOfLevelBeganWhereItClimbed(t *testing.T) {
 }
 
 func learnFrom(h *history) *knowledge {
-	k := newKnowledge(1, [3]bool{true, true, true})
+	k := newKnowledge(1, lessons{true, true, true})
 	h.known = k
 	(&learner{}).learn(h, k)
 	return k

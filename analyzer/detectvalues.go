@@ -1,6 +1,9 @@
 package analyzer
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // surprise is how improbable it is to count exactly x twice: about
 // 1/√(2π·x), which gives ½·ln(2π·max(x, 1)) (RULES, rule 11).
@@ -64,6 +67,48 @@ func scoreCopiedDay(h *history, _ use) (score float64, began int) {
 	return 0, never
 }
 
+// scoreMayBeCopied is scoreCopiedDay of the last whole local day alone: it is sure where
+// nothing that was learned of that day as of its end spoke for a copy.
+func scoreMayBeCopied(h *history, _ use) (score float64, began int) {
+	if last, ok := h.lastDay(0); !ok || !h.completeDay(last) {
+		return missing, never
+	}
+	if h.known == nil || !h.known.copied[h.row] {
+		return 0, never
+	}
+	return unsure, never
+}
+
+// mayBeCopied reports whether the last day of a history, which ends with it, may turn out
+// to be a copy of another one when its last readings have come: whether that equals it in
+// the bins that are complete by now, people among them. The last bin never is.
+func (h *history) mayBeCopied() bool {
+	last, most := h.days[len(h.days)-1], 0.0
+	busiest := last.lo // tells nearly all days apart at once
+	for i := last.lo; i < last.hi-1; i++ {
+		if x := h.x(flowTotal, i); x > most && h.complete(i) {
+			busiest, most = i, x
+		}
+	}
+	return most > 0 && slices.ContainsFunc(h.days[:len(h.days)-1], func(d dayBins) bool {
+		return d.whole && d.hi-d.lo == last.hi-last.lo && h.equalBins(d.lo+busiest-last.lo, busiest) && h.equalSoFar(d, last)
+	})
+}
+
+// equalSoFar is equalDays in the bins of b that are complete, but for the last one.
+func (h *history) equalSoFar(a, b dayBins) bool {
+	for i := range b.hi - b.lo - 1 {
+		if h.complete(b.lo+i) && !h.equalBins(a.lo+i, b.lo+i) {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *history) equalBins(i, j int) bool {
+	return h.in[i] == h.in[j] && h.out[i] == h.out[j] && (h.rows[i] > 0) == (h.rows[j] > 0)
+}
+
 // fingerprint is a number that equal days have in common.
 func (h *history) fingerprint(d dayBins) (hash uint64) {
 	for i := d.lo; i < d.hi; i++ {
@@ -88,7 +133,7 @@ func (h *history) equalDays(a, b dayBins) bool {
 		return false
 	}
 	for i := range a.hi - a.lo {
-		if h.in[a.lo+i] != h.in[b.lo+i] || h.out[a.lo+i] != h.out[b.lo+i] || (h.rows[a.lo+i] > 0) != (h.rows[b.lo+i] > 0) {
+		if !h.equalBins(a.lo+i, b.lo+i) {
 			return false
 		}
 	}

@@ -10,7 +10,7 @@ const (
 )
 
 func flowOf(word string) int {
-	return map[string]int{"in": flowIn, "out": flowOut, "total": flowTotal}[word]
+	return map[string]int{"in": flowIn, "out": flowOut, "total": flowTotal, "copies": copies}[word]
 }
 
 // history is what a device counted in bins, up to the bin that is judged. It is

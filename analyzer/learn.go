@@ -17,6 +17,7 @@ const (
 // knowledge is what is learned of each device of a fleet, by row: columns, so
 // that a million devices are a handful of allocations.
 type knowledge struct {
+	asked      lessons      // the rest of the columns is empty
 	base       [3][]compact // by flow: row · slots + slot; NaN: not enough samples. Empty: nobody asked
 	excess     [3][]excess  // likewise: of the spread
 	phi        []float32    // overdispersion of the total
@@ -27,6 +28,7 @@ type knowledge struct {
 	lean, sway []float32    // of these, IN − OUT by the habitual share, and how far it usually lies from that; shares of daily
 	closed     []float32    // 99.5th percentile of the people of a closed span; NaN: not known
 	carried    []carries    // what runs had come to by the midnight of learning
+	copied     []bool       // the last whole day may be a copy of another one
 }
 
 // The runs that are carried over midnight, so that an instant of the day needs the
@@ -56,24 +58,23 @@ func (c *carries) set(run int, v carry) {
 	}
 }
 
-func newKnowledge(devices int, flows [3]bool) *knowledge {
-	k := &knowledge{phi: make([]float32, devices), rough: make([]float32, devices), peak: make([]float32, devices), share: make([]float32, devices), closed: make([]float32, devices),
-		daily: make([]float32, devices), lean: make([]float32, devices), sway: make([]float32, devices)}
-	for flow, asked := range flows {
-		if asked {
+func newKnowledge(devices int, asked lessons) *knowledge {
+	k := &knowledge{asked: asked}
+	if asked[copies] {
+		k.copied = make([]bool, devices)
+	}
+	if !asked[flowTotal] {
+		return k
+	}
+	for flow := range k.base {
+		if asked[flow] {
 			k.base[flow], k.excess[flow] = slices.Repeat([]compact{unknownCount}, devices*slots), make([]excess, devices*slots)
 		}
 	}
-	nan := float32(math.NaN())
-	for _, column := range [][]float32{k.peak, k.share, k.closed} {
-		for i := range column {
-			column[i] = nan
-		}
+	for column, empty := range map[*[]float32]float64{&k.phi: phiStart, &k.rough: 0, &k.peak: missing, &k.share: missing, &k.closed: missing, &k.daily: 0, &k.lean: 0, &k.sway: 0} {
+		*column = slices.Repeat([]float32{float32(empty)}, devices)
 	}
 	k.carried = make([]carries, devices)
-	for i := range k.phi {
-		k.phi[i] = phiStart
-	}
 	return k
 }
 
@@ -97,6 +98,12 @@ type learner struct {
 // learn fills a device's rows of k from its history, which ends where the local
 // day begins.
 func (l *learner) learn(h *history, k *knowledge) {
+	if k.asked[copies] {
+		k.copied[h.row] = h.mayBeCopied()
+	}
+	if !k.asked[flowTotal] {
+		return
+	}
 	l.mark(h)
 	k.peak[h.row] = float32(l.peakOf(peakWeeks))
 	l.habits(h, k)

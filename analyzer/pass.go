@@ -16,6 +16,7 @@ type task struct {
 	index int // of the rule
 	bound *bound
 	days  map[int32]telemetry.Day // by calendar, of a daily rule: who is due, and the day judged; nil: everyone
+	left  bool                    // until what it needs is learned
 }
 
 // pass evaluates the tasks of one instant: what they need from the warehouse,

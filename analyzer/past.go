@@ -17,6 +17,7 @@ type Spell struct {
 	Began time.Time       `json:"began"` // when what it is about began, at the earliest
 	Fired time.Time       `json:"fired"` // when that was found
 	Ended time.Time       `json:"ended"` // zero: it fires still
+	Known time.Time       `json:"-"`     // when that it ended was found; zero: that is not kept
 }
 
 // spellsKept is how long a spell that has ended matters.
@@ -57,6 +58,7 @@ func (s *State) Spell() (Spell, bool) {
 		out.Began = s.Began
 	}
 	if s.Phase == Inactive {
+		out.Known = s.At
 		if out.Ended = s.At; !s.Calm.IsZero() {
 			out.Ended = s.Calm
 		}
@@ -103,16 +105,20 @@ func (a *Analyzer) spells(b *bound, row int) []Spell {
 const hideAtMost = 8 * 7 * 24 * time.Hour
 
 // hidden lists the incidents of a device that were found before an instant, and are
-// not to be learned from.
+// not to be learned from. What has been found to have ended since then fired still.
 func (a *Analyzer) hidden(row int, before time.Time, into []Spell) []Spell {
 	for _, b := range a.bounds {
 		if b.rule.Scope != telemetry.LevelDevice || b.rule.Learned {
 			continue
 		}
 		for _, s := range a.spells(b, row) {
-			if s.Fired.Before(before) {
-				into = append(into, s)
+			if !s.Fired.Before(before) {
+				continue
 			}
+			if !s.Known.Before(before) {
+				s.Ended = time.Time{}
+			}
+			into = append(into, s)
 		}
 	}
 	return into

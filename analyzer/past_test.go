@@ -35,7 +35,7 @@ rules:
 		w.restart() // and again from what is kept: as of the same midnight it is the same
 		for _, is := range []string{"as it went", "after a restart"} {
 			p := &pass{Analyzer: w.analyzer, at: at}
-			if err := p.learnAll(t.Context(), []int32{0}, [3]bool{flowTotal: true}); err != nil {
+			if err := p.learnAll(t.Context(), []int32{0}, lessons{flowTotal: true}); err != nil {
 				t.Fatal(err)
 			}
 			if got := p.learnt[0].base[flowTotal][24+10].float(); got < want*0.8 || got > want*1.2 {

@@ -52,7 +52,7 @@ func NewPicture(ctx context.Context, f telemetry.Finding, site telemetry.Site, d
 	}
 	p := &pass{Analyzer: a, at: f.At}
 	calendar := []int32{fleet.calendarOfDevice(0)}
-	if err := p.learnAll(ctx, calendar, [3]bool{flowTotal: true}); err != nil {
+	if err := p.learnAll(ctx, calendar, lessons{flowTotal: true}); err != nil {
 		return nil, err
 	}
 	picture := &Picture{Finding: f, Zone: site.Zone}

@@ -14,17 +14,36 @@ const maxHold = time.Hour
 // next tick tries again.
 func (a *Analyzer) Run(ctx context.Context, tick <-chan time.Time, watermark func(now time.Time) time.Time) error {
 	for {
-		select {
-		case <-ctx.Done():
+		now, ok := a.Await(ctx, tick)
+		if !ok {
 			return nil
-		case now, ok := <-tick:
-			if !ok {
-				return nil
-			}
-			if err := a.Advance(ctx, now, watermark(now)); err != nil && ctx.Err() == nil {
-				a.log.Error("evaluation", "error", err)
-			}
 		}
+		if err := a.Advance(ctx, now, watermark(now)); err != nil && ctx.Err() == nil {
+			a.log.Error("evaluation", "error", err)
+		}
+	}
+}
+
+// Await returns the next tick; false when there is none any more. Until it comes, what
+// the next instants need is learned ahead, so that a tick waits for one piece of that
+// (see Prepare) at most.
+func (a *Analyzer) Await(ctx context.Context, tick <-chan time.Time) (now time.Time, ok bool) {
+	for more := true; more; {
+		select {
+		case now, ok = <-tick:
+			return now, ok
+		default:
+		}
+		var err error
+		if more, err = a.Prepare(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("nothing is learned ahead yet", "error", err)
+		}
+	}
+	select {
+	case now, ok = <-tick:
+		return now, ok
+	case <-ctx.Done():
+		return now, false
 	}
 }
 
@@ -35,6 +54,9 @@ func (a *Analyzer) Run(ctx context.Context, tick <-chan time.Time, watermark fun
 // fleet's, from 15 minutes to an hour): devices that could not reach us are not
 // called silent. Instants of such rules within that time are left out. A start
 // long after the last progress counts as such an outage.
+//
+// Rules that need something learned of more devices than one piece wait while Prepare
+// learns it, ten minutes at most, and the others go on.
 //
 // A zero watermark means that nothing is known of the pipeline yet, as in the
 // first moments of a process: nothing happens.
@@ -57,7 +79,7 @@ func (a *Analyzer) Advance(ctx context.Context, now, watermark time.Time) error 
 		a.log.Info("pipeline is back, rules of absence wait", "until", a.progress.Hold)
 	}
 	a.lagging = false
-	return a.evaluate(ctx, watermark)
+	return a.evaluate(ctx, watermark, true)
 }
 
 // lag turns what fires into unknown, once.

@@ -178,3 +178,13 @@ func (c *calendar) day(at time.Time) telemetry.Day {
 func (c *calendar) complete(at time.Time) telemetry.Day {
 	return c.day(c.day(at).Start.Add(-time.Nanosecond))
 }
+
+// daysBefore returns the beginning of the local day that lies so many before the one that
+// holds the instant, which is not counted.
+func (c *calendar) daysBefore(at time.Time, days int) time.Time {
+	day := c.day(at)
+	for range days {
+		day = c.day(day.Start.Add(-time.Nanosecond))
+	}
+	return day.Start.UTC()
+}

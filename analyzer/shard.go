@@ -150,6 +150,19 @@ func (p portion) shards(b *bound, f *Fleet) []uint8 {
 	return all
 }
 
+// theirs returns by site whether none of its devices matter here to rules that look at what
+// is learned; nil where all may.
+func (p portion) theirs(bounds []*bound, f *Fleet) []bool {
+	if p.held == nil || slices.ContainsFunc(bounds, func(b *bound) bool { return b.lessons.any() && b.shard == nil }) {
+		return nil
+	}
+	all := make([]bool, len(f.Sites))
+	for i := range f.Sites {
+		all[i] = !p.held[shardOf(f.Sites[i].ID)]
+	}
+	return all
+}
+
 // mine reports whether a rule's scope is told of by this analyzer.
 func (p portion) mine(b *bound, row int) bool {
 	switch {

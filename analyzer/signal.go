@@ -24,16 +24,19 @@ type signal struct {
 	empty  float64                  // the value without any reading
 	finish finish
 
-	fill   func(p *pass, c *deviceColumn)                     // computes it from the registry and the calendars alone
-	share  func(yes, known int, habit float64) float64        // computes it of how many devices of a scope fulfil a condition
-	bins   func(h *history, u use) (value float64, began int) // computes it from bins; began is the bin where it begins, or never
-	reach  time.Duration                                      // how far back the bins must go
-	recent int                                                // computed from so many bins, each held against the same bin of the site's devices
-	learns []string                                           // flows whose baselines it looks at; "" is its own argument
-	peers  func(values []float64) (middle, width float64)     // then holds it against the devices of its site
-	hint   func(value float64) string                         // what such a value points to; "" for nothing
-	raw    bool                                               // what the rule's query says
-	rare   bool                                               // never missing, and 0 for nearly every device
+	fill        func(p *pass, c *deviceColumn)                     // computes it from the registry and the calendars alone
+	share       func(yes, known int, habit float64) float64        // computes it of how many devices of a scope fulfil a condition
+	bins        func(h *history, u use) (value float64, began int) // computes it from bins; began is the bin where it begins, or never
+	reach       time.Duration                                      // how far back the bins must go
+	days        int                                                // and over how many whole local days
+	recent      int                                                // computed from so many bins, each held against the same bin of the site's devices
+	learns      []string                                           // flows whose baselines it looks at, "" is its own argument; or copies
+	closer      func(h *history, u use) (value float64, began int) // where bins is unsure, it is this, and needs bins
+	closerReach time.Duration                                      // that go so far back
+	peers       func(values []float64) (middle, width float64)     // then holds it against the devices of its site
+	hint        func(value float64) string                         // what such a value points to; "" for nothing
+	raw         bool                                               // what the rule's query says
+	rare        bool                                               // never missing, and 0 for nearly every device
 }
 
 // argument is one place in a signal's parentheses.
@@ -194,17 +197,17 @@ var signals = []*signal{
 		about: "a run of zero in complete opening hours: what its local days make improbable, over 13.8; a day the lesser of ΣB/φ and of ΣB·ln(1 + w)/w, where w = (Σ√(spread² − B))²/ΣB is what its hours vary by together"},
 	{name: "dead_direction", unit: Number, bins: scoreDeadDirection, reach: binStep, learns: []string{"total"},
 		about: "one flow zero while the other counts N ≥ 50 in opening hours: −N·ln(1 − habitual share) over 13.8"},
-	{name: "swapped", unit: Number, bins: scoreSwapped, reach: 3 * 25 * binStep, learns: []string{"in", "out", "total"},
+	{name: "swapped", unit: Number, bins: scoreSwapped, days: 2, learns: []string{"in", "out", "total"},
 		about: "IN and OUT fit each other's baselines better than their own, on two whole days in a row: log likelihood ratio over 10"},
 	{name: "flatline", unit: Number, bins: scoreFlatline, reach: 7 * 24 * binStep,
 		about: "a run of one and the same total: Σ½·ln(2π·max(x, 1)) over 13.8"},
 	{name: "runaway", unit: Number, bins: scoreRunaway, reach: 2 * binStep, learns: []string{"total"},
 		about: "two hours over max(10 × 99.5th percentile of 28 days, 200)"},
-	{name: "copied_day", unit: Number, bins: scoreCopiedDay, reach: learnBack + 48*binStep,
+	{name: "copied_day", unit: Number, bins: scoreMayBeCopied, days: 1, learns: []string{"copies"}, closer: scoreCopiedDay, closerReach: learnBack + 48*binStep,
 		about: "the last whole local day equals another one of the last twelve weeks, hour by hour"},
 	{name: "shift", unit: Number, bins: scoreShift, reach: learnBack + 48*binStep,
 		about: "the level of the last 28 days left that of the weeks before: two-sided CUSUM of the daily log ratio, in deviations that take in how days follow each other, over 8"},
-	{name: "drift", unit: Number, bins: scoreDrift, reach: 50 * binStep,
+	{name: "drift", unit: Number, bins: scoreDrift, days: 1,
 		about: "IN − OUT cumulated over the last whole local day falls below zero, or does not come back to it"},
 
 	{name: "usual_day", args: []argument{direction}, unit: Quantity, bins: scoreUsualDay, reach: binStep, learns: []string{"total"}, merge: mergeSum,
