@@ -177,7 +177,7 @@ var defaultRules = []string{"copied-day", "feed-outage", "in-out-discrepancy", "
 	"one-direction-dead", "runaway", "suspected-offline", "zero-in-opening-hours", "clock-skew", "resent-readings"}
 
 // TestEvidence prints the numbers of EVIDENCE.md, all of them or a part:
-// go test ./analyzer -run Evidence -evidence -v
+// go test ./analyzer -run Evidence -evidence -v -timeout 60m
 // go test ./analyzer -run Evidence/default/seattle -evidence -v
 // The sets are the default one, the same where the registry does not say that streets are
 // outdoors, the same where it knows the public holidays of the United States, that with those that run after four weeks of history, and the whole catalogue.
@@ -292,7 +292,7 @@ func (p *pool) log(t *testing.T, set string) {
 		for _, what := range shownTrue {
 			left -= p.shown[what]
 		}
-		t.Logf("  what the files show of them: %v; without what is shown to be wrong %s", p.shown, rate(left))
+		t.Logf("  what the files show of them: %v; false as far as they show %s; without what they show to be true %s", p.shown, rate(p.shown[common]), rate(left))
 	}
 }
 

@@ -146,6 +146,7 @@ type showing struct {
 	what, how string
 	twice     bool // another source has its hours too
 	moved     bool // one direction is dead, and the other counts no fewer than usual
+	lone      bool // in none of the other weeks is nobody there, and the others are not low
 }
 
 func (f files) shows(i RolledUp) (w showing) {
@@ -187,12 +188,14 @@ func (f files) shows(i RolledUp) (w showing) {
 	sum, usual := f.others(name, s, other)
 	w.how += fmt.Sprintf(", where %.0f are usual (%.0f at the least in %d weeks, z %.1f); the others count %.0f, where %.0f are usual", b, slices.Min(own), len(own), z, sum, usual)
 	w.moved = other != nil && sum >= usual
-	switch {
+	switch low := math.Log((sum+5)/(usual+5)) < -0.35; {
 	case !(usual >= 20): // nor when it is missing
-	case math.Log((sum+5)/(usual+5)) < -0.35:
+	case low:
 		w.what = common
 	case b >= 20 && z < -4:
 		w.what = byOthers
+	default:
+		w.lone = slices.Min(own) > 0
 	}
 	return w
 }
@@ -248,7 +251,7 @@ func (f files) others(name string, s hourSpan, other whom) (sum, usual float64) 
 func shownBy(t *testing.T, r *Report, f files) map[string]int {
 	t.Helper()
 	n, by := map[string]int{}, map[string]map[string]int{}
-	twice, moved := 0, 0
+	twice, moved, lone := 0, 0, 0
 	for _, i := range r.Unlabelled {
 		w := f.shows(i)
 		if n[w.what]++; by[w.what] == nil {
@@ -257,6 +260,7 @@ func shownBy(t *testing.T, r *Report, f files) map[string]int {
 		by[w.what][i.Rule]++
 		twice += count(w.twice)
 		moved += count(w.moved && w.what == unshown)
+		lone += count(w.lone)
 		t.Logf("  unlabelled: %s %s %s, fired %d times: %s: %s", i.From.In(f.zone).Format("2006-01-02 15:04"), i.Rule, scopeNames(i), i.Fired, w.what, w.how)
 	}
 	for _, what := range slices.Sorted(maps.Keys(by)) {
@@ -265,8 +269,8 @@ func shownBy(t *testing.T, r *Report, f files) map[string]int {
 	if f.second != nil {
 		t.Logf("  the second source has the hours of %d, and counts people in those of %d", twice, n[bySecond])
 	}
-	if moved > 0 {
-		t.Logf("  of what is not shown, in %d one direction is empty and the other counts no fewer than usual", moved)
+	if n[unshown] > 0 {
+		t.Logf("  of what is not shown, in %d one direction is empty and the other counts no fewer than usual; in %d the others are as usual and no other week is empty", moved, lone)
 	}
 	return n
 }
