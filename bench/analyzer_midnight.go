@@ -21,7 +21,14 @@ type MidnightPace struct {
 
 	Half    InstantPace `json:"half_past"`      // rules at midnight+30m, with those that are due then anyway
 	Learned InstantPace `json:"an_hour_past"`   // rules at close+60m and on the hour; what is usual is learned
+	Next    NightPace   `json:"next_night"`     // the same a day later: what the warehouse keeps of the weeks before is there
 	Memory  int64       `json:"analyzer_bytes"` // as in FleetPace
+}
+
+// NightPace is the two instants of a midnight.
+type NightPace struct {
+	Half    InstantPace `json:"half_past"`
+	Learned InstantPace `json:"an_hour_past"`
 }
 
 // midnightAt is a local midnight of the devices, and midnightHours what a day's learning
@@ -52,17 +59,20 @@ func (o *AnalyzerOptions) midnight(ctx context.Context) (*MidnightPace, error) {
 	if err := m.open(ctx, open, fleet); err != nil {
 		return nil, err
 	}
-	for _, at := range []time.Time{midnightAt.Add(-time.Hour), midnightAt.Add(30 * time.Minute), midnightAt.Add(time.Hour)} {
-		if err := b.hoursTo(ctx, m.warehouse.Insert, at, o.Progress); err != nil {
-			return nil, err
-		}
-		o.Progress("midnight", len(m.rounds), 2)
-		if err := m.next(ctx, at, at.After(midnightAt)); err != nil {
-			return nil, err
+	for night := range 2 {
+		midnight := midnightAt.AddDate(0, 0, night)
+		for _, at := range []time.Time{midnight.Add(-time.Hour), midnight.Add(30 * time.Minute), midnight.Add(time.Hour)} {
+			if err := b.hoursTo(ctx, m.warehouse.Insert, at, o.Progress); err != nil {
+				return nil, err
+			}
+			o.Progress("midnight", len(m.rounds), 4)
+			if err := m.next(ctx, at, at.After(midnight)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	b.sites, b.devices, b.ids = nil, nil, nil
-	p := &MidnightPace{Devices: m.devices, Readings: b.readings, Half: m.rounds[0], Learned: m.rounds[1], Memory: max(0, heap()-before)}
+	p := &MidnightPace{Devices: m.devices, Readings: b.readings, Half: m.rounds[0], Learned: m.rounds[1], Next: NightPace{m.rounds[2], m.rounds[3]}, Memory: max(0, heap()-before)}
 	runtime.KeepAlive(fleet)
 	runtime.KeepAlive(m)
 	return p, nil
@@ -108,7 +118,7 @@ func (p *MidnightPace) print(out io.Writer) {
 	for _, line := range []struct {
 		name string
 		p    InstantPace
-	}{{"midnight+30m", p.Half}, {"midnight+60m", p.Learned}} {
+	}{{"midnight+30m", p.Half}, {"midnight+60m", p.Learned}, {"next night+30m", p.Next.Half}, {"next night+60m", p.Next.Learned}} {
 		fmt.Fprintf(out, "%-16s %10d %10s %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, p.Devices, "", line.p.Millis, line.p.Scans,
 			line.p.Columns, line.p.Programs, line.p.Rows, line.p.Findings, line.p.CPUPerUnit, p.Memory>>20)
 		for _, s := range line.p.Dearest[:min(2, len(line.p.Dearest))] {

@@ -34,7 +34,7 @@ func (w *Warehouse) CopyTo(ctx context.Context, to *Warehouse, copied func(table
 // written returns the tables that are inserted into.
 func (w *Warehouse) written(ctx context.Context) ([]string, error) {
 	out, err := w.Query(ctx, "tables", `SELECT name FROM system.tables
-		WHERE database = '{db}' AND name LIKE 'raw_%' AND name <> 'raw_migrations' AND engine LIKE '%MergeTree'
+		WHERE database = '{db}' AND name LIKE 'raw_%' AND name NOT IN ('raw_migrations', 'raw_days', 'raw_looks') AND engine LIKE '%MergeTree'
 		ORDER BY name`, "TSV", nil)
 	return strings.Fields(string(out)), err
 }

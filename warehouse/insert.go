@@ -61,7 +61,10 @@ func (w *Warehouse) Insert(ctx context.Context, b *telemetry.Batch) error {
 	if err := w.insertHeartbeats(ctx, e, &b.Heartbeats); err != nil {
 		return err
 	}
-	return w.note(ctx, e, b.More)
+	if err := w.note(ctx, e, b.More); err != nil {
+		return err
+	}
+	return w.forgetBehind(ctx, b)
 }
 
 // noteArrivals tells those who keep what they know of arrivals that a batch is there.

@@ -19,8 +19,12 @@ type Retention struct {
 
 // tables returns the tables that are partitioned by month, with their days.
 func (r Retention) tables() map[string]int {
-	return map[string]int{"raw_counts": r.Readings, "raw_totals": r.Readings, "raw_late": r.Readings, "raw_heartbeats": r.Heartbeats, "raw_hours": r.Hours}
+	return map[string]int{"raw_counts": r.Readings, "raw_totals": r.Readings, "raw_late": r.Readings, "raw_heartbeats": r.Heartbeats, "raw_hours": r.Hours, "raw_days": daysKept}
 }
+
+// daysKept is how many days raw_days keeps: learning looks back twelve weeks and a day or
+// two. What is asked for of earlier ones is made again.
+const daysKept = 100
 
 // monthOf returns the beginning of the month of an instant.
 func monthOf(at time.Time) time.Time {
@@ -45,9 +49,6 @@ func (r Retention) horizon(now time.Time) (first time.Time) {
 // or heartbeats of its time, of those that it is about.
 func (w *Warehouse) Sweep(ctx context.Context, now time.Time) error {
 	days := w.retention.tables()
-	if w.retention == (Retention{}) {
-		return nil
-	}
 	out, err := w.Query(ctx, "months", "SELECT table, partition_id, sum(rows) FROM system.parts WHERE active AND database = '{db}'"+
 		" AND match(partition_id, '^[0-9]{6}$') GROUP BY table, partition_id ORDER BY partition_id, table", "TSV", nil)
 	if err != nil {
@@ -70,6 +71,34 @@ func (w *Warehouse) Sweep(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// dropPartition deletes a month of a table. Days that were made of it, or that are in it,
+// are not known any more: the readings at the end of its last one may be left, in the next.
+func (w *Warehouse) dropPartition(ctx context.Context, table string, month time.Time) error {
+	drop := func() error {
+		return w.exec(ctx, "ALTER TABLE {db}."+table+" DROP PARTITION ID '"+month.Format("200601")+"'", nil)
+	}
+	if table != "raw_days" && table != "raw_counts" {
+		return drop()
+	}
+	select {
+	case w.days.turn <- struct{}{}: // nobody makes some meanwhile
+		defer func() { <-w.days.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	before := month.AddDate(0, 1, 0).UnixMilli() / dayMillis
+	if table == "raw_days" { // rows of a day that is not known don't count
+		if err := w.dropDays(ctx, before); err != nil {
+			return err
+		}
+		return drop()
+	}
+	if err := drop(); err != nil {
+		return err
+	}
+	return w.dropDays(ctx, before)
+}
+
 // awaited count, by table, what a month's rows are still needed for. What came late in a
 // month is older than it.
 var awaited = map[string]string{
@@ -88,7 +117,7 @@ func (w *Warehouse) dropMonth(ctx context.Context, table string, month time.Time
 			return err
 		}
 	}
-	if err := w.exec(ctx, "ALTER TABLE {db}."+table+" DROP PARTITION ID '"+month.Format("200601")+"'", nil); err != nil {
+	if err := w.dropPartition(ctx, table, month); err != nil {
 		return err
 	}
 	w.log.Info("deleted for its age", "database", w.db, "table", table, "month", month.Format("2006-01"))

@@ -23,6 +23,11 @@ func (w *Warehouse) Series(ctx context.Context, s analyzer.Series) (arrow.Record
 	if r, err := w.keptSeries(ctx, s); r != nil || err != nil {
 		return r, err
 	}
+	if sh, err := w.sheetOf(ctx, s); err != nil {
+		return nil, err
+	} else if sh != nil {
+		return sh.record(), nil
+	}
 	b, err := w.binsOf(ctx, s)
 	if err != nil {
 		return nil, err

@@ -74,6 +74,9 @@ func (w *Warehouse) TouchAll(ctx context.Context) error {
 	w.latest.came.note(1) // whenever they arrived
 	w.again.came.note(1)
 	w.bins.came.note(1)
+	if err := w.forgetLooks(ctx, 0); err != nil {
+		return err
+	}
 	_, err := w.Query(ctx, "touch_all", "INSERT INTO {db}.raw_dirty (hour, stripe, weight)"+
 		" SELECT toStartOfHour(ts - toIntervalMillisecond(1)) AS hour, bitShiftRight(device, "+strconv.Itoa(64-stripeBits)+") AS stripe, bitOr(rand64(), 1)"+
 		" FROM {db}.raw_counts GROUP BY hour, stripe", "Null", nil)

@@ -128,6 +128,7 @@ type Warehouse struct {
 	latest  latest
 	again   again
 	bins    keptBins
+	days    keptDays
 }
 
 var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
@@ -142,6 +143,11 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 	if err := w.migrate(ctx); err != nil {
 		return nil, fmt.Errorf("bring database %s up to date: %w", name, err)
 	}
+	if w.alone() {
+		if err := w.loadLooks(ctx); err != nil {
+			return nil, fmt.Errorf("open database %s: %w", name, err)
+		}
+	}
 	if s.registry != nil {
 		w.Measure(s.registry)
 	}
@@ -149,7 +155,8 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 }
 
 func (s *Server) warehouse(name string) *Warehouse {
-	return &Warehouse{Server: s, db: name, metrics: newMetrics(), notes: notes{turn: make(chan struct{}, 1)}, insert: sync.Pool{New: func() any { return newEncoder() }}}
+	return &Warehouse{Server: s, db: name, metrics: newMetrics(), notes: notes{turn: make(chan struct{}, 1)}, days: keptDays{turn: make(chan struct{}, 1)},
+		insert: sync.Pool{New: func() any { return newEncoder() }}}
 }
 
 // Measure registers what is measured of this database. The registerer of each of
