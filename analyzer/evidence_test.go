@@ -180,7 +180,7 @@ var defaultRules = []string{"copied-day", "feed-outage", "in-out-discrepancy", "
 // go test ./analyzer -run Evidence -evidence -v -timeout 60m
 // go test ./analyzer -run Evidence/default/seattle -evidence -v
 // The sets are the default one, the same where the registry does not say that streets are
-// outdoors, the same where it knows the public holidays of the United States, that with those that run after four weeks of history, and the whole catalogue.
+// outdoors, the same where it knows the public holidays of the United States and of Victoria, that with those that run after four weeks of history, and the whole catalogue.
 func TestEvidence(t *testing.T) {
 	if !*evidence {
 		t.Skip("the whole of the public data is run with -evidence")
@@ -195,7 +195,7 @@ func TestEvidence(t *testing.T) {
 				case "unsaid":
 					fleet = changed(t, fleet, func(s *telemetry.Site) { s.Labels = nil })
 				case "holidays":
-					fleet = changed(t, fleet, func(s *telemetry.Site) { s.Exceptions = federalHolidays(s.Zone) })
+					fleet = changed(t, fleet, func(s *telemetry.Site) { s.Holidays.Of = publicHolidays[s.Zone] })
 				}
 				report, each := judged(t, dataset, shipped(t, names...), fleet, batch, from, to)
 				var showing map[string]int
@@ -234,37 +234,15 @@ func changed(t *testing.T, f *Fleet, change func(*telemetry.Site)) *Fleet {
 	t.Helper()
 	for i := range f.Sites {
 		change(&f.Sites[i])
+		if err := f.Sites[i].Check(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return mustFleet(t, f.Sites, f.Devices)
 }
 
-// federalHolidays are those of the United States from 2005 to 2018, as like Sundays; none
-// in other zones.
-func federalHolidays(zone string) (all []telemetry.Exception) {
-	if zone != "America/Los_Angeles" {
-		return nil
-	}
-	add := func(day time.Time) {
-		all = append(all, telemetry.Exception{Date: day.Format(time.DateOnly), As: "sun"})
-	}
-	nth := func(year int, month time.Month, n int, weekday time.Weekday) {
-		first := time.Date(year, month, 1, 0, 0, 0, 0, time.UTC)
-		add(first.AddDate(0, 0, (int(weekday-first.Weekday())+7)%7+7*(n-1)))
-	}
-	for year := 2005; year <= 2018; year++ {
-		for _, fixed := range []string{"01-01", "07-04", "11-11", "12-25"} {
-			day, _ := time.Parse(time.DateOnly, fmt.Sprintf("%d-%s", year, fixed))
-			add(day)
-		}
-		nth(year, time.January, 3, time.Monday)
-		nth(year, time.February, 3, time.Monday)
-		nth(year, time.June, 0, time.Monday) // the last of May
-		nth(year, time.September, 1, time.Monday)
-		nth(year, time.October, 2, time.Monday)
-		nth(year, time.November, 4, time.Thursday)
-	}
-	return all
-}
+// publicHolidays are the places whose holidays are those of the data, by zone.
+var publicHolidays = map[string]string{"America/Los_Angeles": "US", "Australia/Melbourne": "AU-VIC"}
 
 // pool is the noise of several data sets together.
 type pool struct {
