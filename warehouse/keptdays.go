@@ -29,8 +29,8 @@ const (
 	dayBins = 24
 	daySize = 2 * dayBins // bytes of a day's bins, packed
 
-	daysAtOnce = 7 // that are made in one go
-	pastMost   = 3 // days that are known as of later instants only, and read of their readings
+	daysAtOnce  = 7 // that are made in one go
+	unknownMost = 3 // days of a series that are read of their readings, beside others that are known
 )
 
 // daysWithin returns the whole days of a series that can be kept.
@@ -49,13 +49,14 @@ func (d daySpan) begin(day int64) time.Time {
 	return time.UnixMilli(day * dayMillis).Add(time.Duration(d.grid) * quarter)
 }
 
-// series asks for whole days of every device.
-func (d daySpan) series(first, end int64) analyzer.Series {
-	return analyzer.Series{AsOf: time.UnixMilli(d.asOf), From: d.begin(first), To: d.begin(end), Step: time.Hour, Last: math.MaxUint64}
+// series asks for the days of every device.
+func (d daySpan) series() analyzer.Series {
+	return analyzer.Series{AsOf: time.UnixMilli(d.asOf), From: d.begin(d.first), To: d.begin(d.end), Step: time.Hour, Last: math.MaxUint64}
 }
 
-// sheetOf reads the bins of a series of weeks: of whole days by what is kept of them, which
-// is made when it is missing, of the rest by its readings. nil: it is none to keep.
+// sheetOf reads the bins of a series of weeks: of whole days by what is kept of them, of the
+// rest by its readings. What is missing is made piece by piece, one at each question, so
+// that none waits long. nil: there is too little of it.
 func (w *Warehouse) sheetOf(ctx context.Context, s analyzer.Series) (*sheet, error) {
 	d, any := daysWithin(s)
 	if !w.alone() || !any || s.Devices != nil || s.Bins() <= keptMost {
@@ -74,7 +75,7 @@ func (w *Warehouse) sheetOf(ctx context.Context, s analyzer.Series) (*sheet, err
 		to, next := s.To, s.To
 		if day < d.end {
 			to, next = d.begin(day), d.begin(day+1)
-			if known[day-d.first] <= 0 {
+			if known[day-d.first] != d.asOf {
 				continue
 			}
 		}
@@ -171,108 +172,149 @@ func (r *dayReader) take(rec arrow.Record) error {
 // greatSize is how many numbers a bin takes in raw_days.great.
 const greatSize = 4
 
-// lookAt makes sure that days are known as of the instant, as far as they can be, and
-// returns the looks that tell; nil when they are not to be relied upon.
+// lookAt makes sure that days are known as of the instant, as far as that goes with a
+// piece of work, and returns the looks that tell; nil when they tell of too few of them.
 func (w *Warehouse) lookAt(ctx context.Context, d daySpan) (looks, error) {
 	k := &w.days
-	if have, _ := k.ask(d.asOf); have.complete(d) {
-		return have, nil
-	}
-	select {
-	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 	have, torn := k.ask(d.asOf)
-	missing, behind, past := have.lacking(d)
-	if len(past) > pastMost {
-		return nil, nil
-	}
-	if len(missing)+len(behind) > 0 {
-		n, err := w.devicesHeard(ctx)
-		if err != nil {
+	if missing, behind, past := have.lacking(d); len(missing)+len(behind) > 0 {
+		select {
+		case k.turn <- struct{}{}:
+			defer func() { <-k.turn }()
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if err := w.workOff(ctx, d, torn, len(past)); err != nil {
 			return nil, err
 		}
-		for len(missing) > 0 {
-			some := 1
-			for some < min(len(missing), daysAtOnce) && missing[some] == missing[0]+int64(some) {
-				some++
-			}
-			err := w.newLook(ctx, d, missing[:some], torn, func(look uint64) error {
-				return w.packAll(ctx, look, d, d.series(missing[0], missing[0]+int64(some)), n)
-			})
-			if err != nil {
-				return nil, err
-			}
-			missing = missing[some:]
-		}
-		if len(behind) > 0 {
-			err := w.newLook(ctx, d, behind, torn, func(look uint64) error { return w.packLate(ctx, look, d, behind, have.oldest(d), n) })
-			if err != nil {
-				return nil, err
-			}
-		}
+		have, _ = k.ask(d.asOf)
 	}
-	now, still := k.ask(d.asOf)
-	if still != torn {
+	missing, behind, past := have.lacking(d)
+	if k.tornSince(torn) || len(missing)+len(behind)+len(past) > unknownMost {
 		return nil, nil
 	}
-	return now, nil
+	return have, nil
 }
 
-// newLook makes the rows of a look and notes it.
-func (w *Warehouse) newLook(ctx context.Context, d daySpan, days []int64, torn int, make func(look uint64) error) error {
-	l := look{id: rand.Uint64(), asOf: d.asOf, grid: d.grid, days: slices.Clone(days)}
-	if err := make(l.id); err != nil {
-		return fmt.Errorf("make %d days of all devices as of %s: %w", len(days), time.UnixMilli(d.asOf).UTC().Format(time.RFC3339), err)
+// workOff makes a piece of the days that are missing, and notes what came late for the
+// others. The turn is its caller's.
+func (w *Warehouse) workOff(ctx context.Context, d daySpan, torn, past int) error {
+	if past > unknownMost {
+		return nil
+	}
+	k := &w.days
+	devices, err := w.devicesHeard(ctx)
+	if err != nil {
+		return err
+	}
+	have, _ := k.ask(d.asOf)
+	missing, behind, _ := have.lacking(d)
+	for _, day := range behind {
+		if k.many[dayOfGrid{d.grid, day}] {
+			missing = append(missing, day)
+		}
+	}
+	if err := w.makeSome(ctx, d, missing, torn, devices); err != nil {
+		return fmt.Errorf("make days of all devices as of %s: %w", time.UnixMilli(d.asOf).UTC().Format(time.RFC3339), err)
+	}
+	have, _ = k.ask(d.asOf)
+	missing, behind, _ = have.lacking(d)
+	if len(behind) == 0 || len(missing)+past > unknownMost {
+		return nil
+	}
+	l := look{id: rand.Uint64(), asOf: d.asOf, grid: d.grid}
+	for _, day := range behind {
+		all, err := w.packLate(ctx, l.id, d, day, have.oldest(d), devices)
+		if err != nil {
+			return fmt.Errorf("make what was late by %s: %w", time.UnixMilli(d.asOf).UTC().Format(time.RFC3339), err)
+		}
+		if all {
+			l.days = append(l.days, day)
+		}
+	}
+	if len(l.days) == 0 {
+		return nil
 	}
 	return w.noteLook(ctx, l, torn)
 }
 
-// packAll makes rows of whole days of every device, stripe by stripe of the fleet.
-func (w *Warehouse) packAll(ctx context.Context, look uint64, d daySpan, s analyzer.Series, devices int) error {
-	next := uint64(0)
-	for _, last := range stripeEnds(devices) {
-		s.First, s.Last = telemetry.DeviceID(next), telemetry.DeviceID(last)
-		if err := w.pack(ctx, look, d, s); err != nil {
+// makeSome goes on with the days that are being made, and then with missing ones.
+func (w *Warehouse) makeSome(ctx context.Context, d daySpan, missing []int64, torn, devices int) error {
+	k := &w.days
+	for left := k.atOnce; left > 0; {
+		if k.making == nil || k.making.torn != torn {
+			some := nextDays(missing)
+			if len(some) == 0 {
+				return nil
+			}
+			missing = missing[len(some):]
+			k.making = &making{look: look{id: rand.Uint64(), asOf: d.asOf, grid: d.grid, days: slices.Clone(some)}, torn: torn}
+		}
+		m := k.making
+		missing = slices.DeleteFunc(missing, func(day int64) bool { return m.grid == d.grid && slices.Contains(m.days, day) })
+		stripes := uint64(devices*daysAtOnce/k.atOnce + 1)
+		last := m.next + math.MaxUint64/stripes
+		if last < m.next || stripes == 1 {
+			last = math.MaxUint64
+		}
+		span := daySpan{grid: m.grid, first: m.days[0], end: m.days[len(m.days)-1] + 1, asOf: m.asOf}
+		s := span.series()
+		s.First, s.Last = telemetry.DeviceID(m.next), telemetry.DeviceID(last)
+		if err := w.pack(ctx, m.id, span, s); err != nil {
 			return err
 		}
-		next = last + 1
+		left -= max(1, devices/int(stripes)) * len(m.days)
+		if m.next = last + 1; last < math.MaxUint64 {
+			continue
+		}
+		k.making = nil
+		if err := w.noteLook(ctx, m.look, m.torn); err != nil {
+			return err
+		}
+		for _, day := range m.days {
+			delete(k.many, dayOfGrid{m.grid, day})
+		}
 	}
 	return nil
 }
 
-// packLate makes those of some days anew of which something came late after an instant.
-func (w *Warehouse) packLate(ctx context.Context, look uint64, d daySpan, days []int64, after int64, devices int) error {
-	for _, day := range days {
-		s := d.series(day, day+1)
-		var ids []telemetry.DeviceID
-		sql := fmt.Sprintf("SELECT DISTINCT device FROM {db}.raw_late WHERE kind = %d AND arrival > fromUnixTimestamp64Milli(%d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%d, 'UTC') AND %s"+
-			" ORDER BY device SETTINGS output_format_arrow_compression_method = 'none'", counts.kind, after, d.asOf, between(s.From, s.To))
-		err := w.stream(ctx, sql, func(r arrow.Record) error {
-			for _, id := range r.Column(0).(*array.Uint64).Uint64Values() {
-				ids = append(ids, telemetry.DeviceID(id))
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("read which devices were late: %w", err)
+// nextDays returns the first of some days that follow each other.
+func nextDays(days []int64) []int64 {
+	n := min(1, len(days))
+	for n > 0 && n < min(len(days), daysAtOnce) && days[n] == days[0]+int64(n) {
+		n++
+	}
+	return days[:n]
+}
+
+// packLate makes the cells of a day anew of which something came late after an instant.
+// When these are very many it makes none of them, and the day is to be made as a whole.
+func (w *Warehouse) packLate(ctx context.Context, look uint64, d daySpan, day, after int64, devices int) (all bool, err error) {
+	d.first, d.end = day, day+1
+	s := d.series()
+	var ids []telemetry.DeviceID
+	sql := fmt.Sprintf("SELECT DISTINCT device FROM {db}.raw_late WHERE kind = %d AND arrival > fromUnixTimestamp64Milli(%d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%d, 'UTC') AND %s"+
+		" ORDER BY device SETTINGS output_format_arrow_compression_method = 'none'", counts.kind, after, d.asOf, between(s.From, s.To))
+	err = w.stream(ctx, sql, func(r arrow.Record) error {
+		for _, id := range r.Column(0).(*array.Uint64).Uint64Values() {
+			ids = append(ids, telemetry.DeviceID(id))
 		}
-		if len(ids) > max(maxListed, devices/10) {
-			if err := w.packAll(ctx, look, d, s, devices); err != nil {
-				return err
-			}
-			continue
-		}
-		for some := range slices.Chunk(ids, listMost) {
-			s.First, s.Last, s.Devices = some[0], some[len(some)-1], some
-			if err := w.pack(ctx, look, d, s); err != nil {
-				return err
-			}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("read which devices were late: %w", err)
+	}
+	if len(ids) > max(w.days.atOnce/80, devices/10) {
+		w.days.many[dayOfGrid{d.grid, day}] = true
+		return false, nil
+	}
+	for some := range slices.Chunk(ids, listMost) {
+		s.First, s.Last, s.Devices = some[0], some[len(some)-1], some
+		if err := w.pack(ctx, look, d, s); err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // pack reads whole days of some devices and puts their rows into raw_days.
@@ -282,11 +324,10 @@ func (w *Warehouse) pack(ctx context.Context, look uint64, d daySpan, s analyzer
 		return err
 	}
 	rows := dayRows{in: proto.ColFixedStr{Size: daySize}, out: proto.ColFixedStr{Size: daySize}, readings: proto.ColFixedStr{Size: daySize}}
-	first := s.From.UnixMilli() / dayMillis
 	for _, id := range sh.ordered() {
 		begin := sh.places[id]
 		for day := range s.Bins() / dayBins {
-			rows.add(sh, id, uint16(first+int64(day)), begin+day*dayBins)
+			rows.add(sh, id, uint16(d.first+int64(day)), begin+day*dayBins)
 		}
 	}
 	n := len(rows.device)

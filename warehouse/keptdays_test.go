@@ -31,7 +31,7 @@ func (x *daysWorld) send(from, to time.Time, devices int) {
 		count(&b, name, ts, arrival, x.offset, in, out)
 		count(&x.all, name, ts, arrival, x.offset, in, out)
 	}
-	for range int(to.Sub(from)/time.Hour) * devices / 3 {
+	for range 60 + int(to.Sub(from)/time.Hour)*devices/3 {
 		arrival := from.Add(time.Duration(1 + x.random.Int64N(int64(to.Sub(from))))).Truncate(time.Millisecond)
 		delay := []time.Duration{0, 0, 0, 0, time.Minute, 5 * time.Minute, 5*time.Minute - time.Millisecond, 90 * time.Minute, 30 * time.Hour, 6 * 24 * time.Hour, -time.Hour}[x.random.IntN(11)]
 		n := x.random.Uint32N(60)
@@ -72,6 +72,7 @@ func TestDaysThatAreKeptAreRightWhateverComesAndIsAsked(t *testing.T) {
 	x := &daysWorld{t: t, w: open(t), random: rand.New(rand.NewPCG(9, 80))}
 	at, sent := noon, noon.AddDate(0, 0, -8)
 	for i := range 8 {
+		x.w.days.atOnce = []int{madeAtOnce, 8}[i%2] // so little that days are made in several questions
 		to := at.Add(30 * time.Second)
 		x.send(sent, to, 5+i/2)
 		sent = to
@@ -107,9 +108,8 @@ func TestRowsOfALookThatWasCutOffDoNotCount(t *testing.T) {
 	x.send(noon.AddDate(0, 0, -8), noon, 5)
 	s := analyzer.Series{AsOf: noon, From: noon.AddDate(0, 0, -6), To: noon, Step: time.Hour, Last: math.MaxUint64}
 	d, _ := daysWithin(s)
-	early := d
-	early.asOf -= 40 * time.Hour.Milliseconds()
-	if err := x.w.packAll(t.Context(), 7, d, early.series(d.first, d.end), 5); err != nil { // and the process is killed
+	d.asOf -= 40 * time.Hour.Milliseconds()
+	if err := x.w.pack(t.Context(), 7, d, d.series()); err != nil { // and the process is killed
 		t.Fatal(err)
 	}
 	x.ask(noon, 6, 0)

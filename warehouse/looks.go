@@ -17,7 +17,7 @@ import (
 // answered with the engine inside the process: at a midnight learning asks for twelve of
 // them, of every device.
 //
-// A day is made of its readings when it is asked for first, of all devices, and from then
+// A day is made of its readings when it is asked for, of all devices, and from then
 // on only those cells (a device's day) are made anew of which something came late. As of
 // which instants days are known, raw_looks says. To a question as of an instant those looks
 // count that are not of a later one, and of the rows of a cell the one of the last of them:
@@ -27,8 +27,12 @@ import (
 // inserts what arrived before, Insert forgets the looks from its arrival on, in the table
 // too, before it says that it is there.
 type keptDays struct {
-	turn   chan struct{} // of capacity 1: one makes days at a time
-	newest atomic.Int64  // instant that was asked for, milliseconds; 0: none
+	turn   chan struct{}      // of capacity 1: one makes days at a time
+	atOnce int                // days of devices that are made for one question
+	making *making            // nil: none are; it is whose turn it is
+	many   map[dayOfGrid]bool // likewise: days that are to be made anew, so much came late
+
+	newest atomic.Int64 // instant that was asked for, milliseconds; 0: none
 
 	mu    sync.Mutex // also while raw_looks is written
 	looks looks      // the slice is never changed
@@ -44,6 +48,21 @@ type look struct {
 }
 
 type looks []look
+
+// making is a look whose rows are made stripe by stripe of the fleet.
+type making struct {
+	look
+	torn int
+	next uint64 // device
+}
+
+// madeAtOnce is keptDays.atOnce: what a piece of learning reads, too.
+const madeAtOnce = 2000 * 84
+
+type dayOfGrid struct {
+	grid uint8
+	day  int64
+}
 
 // ask returns the looks that count as of an instant, and how often some were forgotten.
 // From now on nobody inserts what arrived by then without forgetting looks.
@@ -94,10 +113,11 @@ func (l looks) lacking(d daySpan) (missing, behind, past []int64) {
 	return missing, behind, past
 }
 
-// complete reports whether there is nothing to be done for a question.
-func (l looks) complete(d daySpan) bool {
-	missing, behind, past := l.lacking(d)
-	return len(missing)+len(behind) == 0 && len(past) <= pastMost
+// tornSince reports whether some looks were forgotten since.
+func (k *keptDays) tornSince(torn int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.torn != torn
 }
 
 // oldest returns the earliest instant as of which one of the days is known.
@@ -111,9 +131,10 @@ func (l looks) oldest(d daySpan) int64 {
 	return least
 }
 
-// byID returns the looks that count for a question.
+// byID returns the looks that count for a question, and those of their days that are known
+// as of its instant.
 func (l looks) byID(d daySpan) map[uint64]lookOfDays {
-	all := map[uint64]lookOfDays{}
+	all, known := map[uint64]lookOfDays{}, l.known(d)
 	for _, look := range l {
 		if look.grid != d.grid || look.asOf > d.asOf {
 			continue
@@ -121,7 +142,7 @@ func (l looks) byID(d daySpan) map[uint64]lookOfDays {
 		days := make([]bool, d.end-d.first)
 		for _, day := range look.days {
 			if day >= d.first && day < d.end {
-				days[day-d.first] = true
+				days[day-d.first] = known[day-d.first] == d.asOf
 			}
 		}
 		all[look.id] = lookOfDays{look.asOf, days}
