@@ -18,7 +18,7 @@ type tokensCommand struct {
 type tokensCreateCommand struct {
 	Role   string `required:"" help:"admin, manager, second_line, first_line, third_line, noc, site_manager or device."`
 	Name   string `help:"Who uses it; stands on timelines. Default: the role."`
-	Site   string `help:"The one site that it sees." placeholder:"ID"`
+	Site   string `help:"The one site that it sees. A device may send for any: readings say no site." placeholder:"ID"`
 	Tenant string `help:"The tenant that it is of; default: your own." placeholder:"T"`
 
 	Supplier string `help:"third_line: sees the incidents that are with this supplier, and no others." placeholder:"NAME"`

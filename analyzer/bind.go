@@ -1,7 +1,6 @@
 package analyzer
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -24,6 +23,7 @@ type bound struct {
 	yields   []*bound
 	rank     int // after the rules that it yields to
 
+	peers   grouping // whom its devices are held against, where that is not their site
 	scopes  int
 	scopeOf []int32     // by device: its scope; nil when scopes are devices
 	names   []string    // of groups; nil for other levels
@@ -54,39 +54,19 @@ func bind(r *Rule, f *Fleet) *bound {
 	case telemetry.LevelTenant:
 		b.scopes, b.scopeOf = 1, make([]int32, len(f.Devices))
 	}
+	if r.Peers != "" {
+		b.peers = f.grouped(r.Peers)
+	}
 	b.bindFilter(f)
 	b.bindParams(f)
 	b.slot, b.tells = make([]int32, b.scopes), make([]uint8, b.scopes)
 	return b
 }
 
-// bindGroups makes one scope of each value of the label, in their order. A
-// device without the label, on itself or on its site, is in none.
+// bindGroups makes one scope of each value of the label, in their order.
 func (b *bound) bindGroups(f *Fleet) {
-	valueOf := func(i int) string {
-		if v := f.Devices[i].Labels[b.rule.Group]; v != "" {
-			return v
-		}
-		return f.Sites[f.siteOf[i]].Labels[b.rule.Group]
-	}
-	rows := map[string]int32{}
-	for i := range f.Devices {
-		if v := valueOf(i); v != "" {
-			rows[v] = 0
-		}
-	}
-	b.names = slices.Sorted(maps.Keys(rows))
-	for i, name := range b.names {
-		rows[name] = int32(i)
-	}
-	b.scopes, b.scopeOf = len(b.names), make([]int32, len(f.Devices))
-	for i := range f.Devices {
-		row, ok := rows[valueOf(i)]
-		if !ok {
-			row = -1
-		}
-		b.scopeOf[i] = row
-	}
+	g := f.grouped(b.rule.Group)
+	b.names, b.scopes, b.scopeOf = g.names, len(g.names), g.of
 }
 
 func (b *bound) bindFilter(f *Fleet) {

@@ -46,7 +46,7 @@ func (p *pass) fillBinned(ctx context.Context) {
 		switch c.err = err; {
 		case err != nil:
 		case c.use.sig.peers != nil:
-			p.holdAgainstPeers(c.value, nil, c.use.sig.peers)
+			p.holdAgainstPeers(c.use, c.value, nil, c.use.sig.peers)
 		case c.recent != nil:
 			p.findOutliers(c)
 		}

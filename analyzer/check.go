@@ -16,7 +16,8 @@ type checker struct {
 	params []Param
 	varies []bool // by parameter: an override changes it
 	level  telemetry.Level
-	query  bool // the rule has one, which gives value()
+	query  bool   // the rule has one, which gives value()
+	among  string // the rule's peers
 	fault  func(pos int, what, want string)
 }
 
@@ -242,6 +243,9 @@ func (c *checker) signal(n *node, s *signal) Unit {
 			return 0
 		}
 	}
+	if s.compares() {
+		u.among = c.among
+	}
 	n.signal, n.use = s, u
 	return s.unit
 }
@@ -304,7 +308,7 @@ func (c *checker) argument(u *use, s *signal, spec argument, arg *node) bool {
 // deviceCondition reads the condition of share: it is asked of each device, so its
 // parameters can't differ by scope.
 func (c *checker) deviceCondition(u *use, arg *node) bool {
-	inner := checker{params: c.params, varies: make([]bool, len(c.params)), level: telemetry.LevelDevice}
+	inner := checker{params: c.params, varies: make([]bool, len(c.params)), level: telemetry.LevelDevice, among: c.among}
 	faults := 0
 	inner.fault = func(pos int, what, want string) {
 		faults++

@@ -131,7 +131,7 @@ func (d *draft) readExpr(e entry) {
 func (d *draft) checkExprs() {
 	r := d.rule
 	_, query := d.at["query"]
-	c := &checker{params: r.Params, varies: make([]bool, len(r.Params)), level: r.Scope, query: query}
+	c := &checker{params: r.Params, varies: make([]bool, len(r.Params)), level: r.Scope, query: query, among: r.Peers}
 	for i, p := range r.Params {
 		for _, o := range r.Overrides {
 			c.varies[i] = c.varies[i] || slices.ContainsFunc(o.Params, func(q Param) bool { return q.Name == p.Name })
@@ -144,6 +144,9 @@ func (d *draft) checkExprs() {
 	r.unless, r.Unless = d.checkExpr(c, "unless")
 	if len(d.faults) == before {
 		d.unusedParams()
+		if e, ok := d.at["peers"]; ok && !slices.ContainsFunc(r.read(), func(u use) bool { return u.sig.compares() }) {
+			d.fault(e.at, "no expression holds a device against its peers", "want outlier(), peers(...) or zpeers(...), or peers left out")
+		}
 	}
 	if len(d.faults) == before && r.when != nil && r.recover != nil {
 		if what := contradiction(r); what != "" {

@@ -165,10 +165,15 @@ func (j *judgement) evidence(row int) []telemetry.Evidence {
 	return all
 }
 
-// String writes the signal as a rule does: "sum(in, day)".
+// String writes the signal as a rule does: "sum(in, day)"; and what else than a site a
+// device is held against: "outlier() in group(region)".
 func (u use) String() string {
 	var args []string
 	switch {
+	case u.among != "":
+		within := u.among
+		u.among = ""
+		return u.String() + " in group(" + within + ")"
 	case u.cond != nil && u.habit > 0:
 		return u.sig.name + "(" + u.cond.String() + ", " + formatPercent(u.habit) + ")"
 	case u.cond != nil:

@@ -37,6 +37,7 @@ func init() {
 		{"about", false, "what the rule finds, and what to look at first, for the helpdesk", func(d *draft, e entry) { d.rule.About, _ = d.text(e) }},
 		{"scope", true, "what the rule is about: device, site, group(LABEL) or tenant", (*draft).readScope},
 		{"where", false, "which scopes: registry fields and labels", func(d *draft, e entry) {}}, // read once the scope is known
+		{"peers", false, "what outlier(), peers() and zpeers() hold a device against: the devices of its site (site), or those with the same value of a label, on themselves or on their site (group(LABEL))", (*draft).readPeers},
 		{"query", false, "SQL (ClickHouse) for what no signal covers: columns `scope` and `value`, a row for each scope; `when` looks at it as `value()`", (*draft).readQuery},
 		{"when", true, "the condition", (*draft).readExpr},
 		{"recover", false, "what must hold besides `when` being false before the rule recovers", (*draft).readExpr},
@@ -198,11 +199,26 @@ func (d *draft) readScope(e entry) {
 		d.rule.Scope = level
 		return
 	}
-	if label, ok := strings.CutPrefix(text, "group("); ok && strings.HasSuffix(label, ")") && len(label) > 1 {
-		d.rule.Scope, d.rule.Group = telemetry.LevelGroup, strings.TrimSuffix(label, ")")
+	if label := groupLabel(text); label != "" {
+		d.rule.Scope, d.rule.Group = telemetry.LevelGroup, label
 		return
 	}
 	d.fault(e.value, fmt.Sprintf("no scope %q", text), wantOneOf(text, []string{"device", "site", "group(LABEL)", "tenant"}))
+}
+
+// groupLabel returns the label of group(LABEL), or "".
+func groupLabel(text string) string {
+	if label, ok := strings.CutPrefix(text, "group("); ok && strings.HasSuffix(label, ")") {
+		return strings.TrimSuffix(label, ")")
+	}
+	return ""
+}
+
+func (d *draft) readPeers(e entry) {
+	text, ok := d.text(e)
+	if d.rule.Peers = groupLabel(text); ok && text != "site" && d.rule.Peers == "" {
+		d.fault(e.value, fmt.Sprintf("peers: no %q", text), wantOneOf(text, []string{"site", "group(LABEL)"}))
+	}
 }
 
 func (d *draft) readYields(e entry) {

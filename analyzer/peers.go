@@ -12,20 +12,21 @@ const peersLeast = 5
 // difference a large distance.
 const leastPeerWidth = 0.10
 
-// holdAgainstPeers replaces a device's value by its place among the devices of its
-// site that have one: the median of all, or its robust distance from it (RULES,
+// holdAgainstPeers replaces a device's value by its place among its peers that have
+// one, itself included: the median of all, or its robust distance from it (RULES,
 // rule 16). A width is at least the device's own, where that is given.
-func (p *pass) holdAgainstPeers(value []float64, own []float32, of func([]float64) (middle, width float64)) {
-	bySite := make([][]int32, len(p.fleet.Sites))
-	for row, site := range p.fleet.siteOf {
-		if value[row] == value[row] && p.alive[row] {
-			bySite[site] = append(bySite[site], int32(row))
+func (p *pass) holdAgainstPeers(u use, value []float64, own []float32, of func([]float64) (middle, width float64)) {
+	groupOf, groups := p.among(u.among)
+	byGroup := make([][]int32, groups)
+	for row, group := range groupOf {
+		if value[row] == value[row] && p.alive[row] && group >= 0 {
+			byGroup[group] = append(byGroup[group], int32(row))
 		} else {
 			value[row] = missing
 		}
 	}
 	var values []float64
-	for _, rows := range bySite {
+	for _, rows := range byGroup {
 		values = values[:0]
 		for _, row := range rows {
 			values = append(values, value[row])
@@ -56,7 +57,7 @@ func peerDistance(values []float64) (middle, width float64) {
 	return middle, math.Max(madToSigma*mad, leastPeerWidth)
 }
 
-// Of the last six bins three must be outliers, and of the site's devices fewer than
+// Of the last six bins three must be outliers, and of the peers fewer than
 // three in ten: more of them are an event, and none is out of line (RULES, rule 16).
 const (
 	outlierDistance = 5
@@ -73,11 +74,12 @@ func (p *pass) findOutliers(c *deviceColumn) {
 		own = l.rough // the calendars share one knowledge
 	}
 	for _, column := range c.recent {
-		p.holdAgainstPeers(column, own, peerDistance)
+		p.holdAgainstPeers(c.use, column, own, peerDistance)
 	}
-	peers, flagged := make([]int, len(p.fleet.Sites)), make([]int, len(p.fleet.Sites))
+	groupOf, groups := p.among(c.use.among)
+	peers, flagged := make([]int, groups), make([]int, groups)
 	distances := make([]float64, 0, len(c.recent))
-	for row, site := range p.fleet.siteOf {
+	for row, group := range groupOf {
 		distances = distances[:0]
 		for _, column := range c.recent {
 			if v := math.Abs(column[row]); v == v {
@@ -89,12 +91,12 @@ func (p *pass) findOutliers(c *deviceColumn) {
 		}
 		slices.Sort(distances)
 		c.value[row] = distances[len(distances)-outlierTimes] / outlierDistance
-		if peers[site]++; c.value[row] > 1 {
-			flagged[site]++
+		if peers[group]++; c.value[row] > 1 { // it has distances, so it has a group
+			flagged[group]++
 		}
 	}
-	for row, site := range p.fleet.siteOf {
-		if c.value[row] > 1 && float64(flagged[site]) >= outlierCrowd*float64(peers[site]) {
+	for row, group := range groupOf {
+		if c.value[row] > 1 && float64(flagged[group]) >= outlierCrowd*float64(peers[group]) {
 			c.value[row] = 0
 		}
 	}

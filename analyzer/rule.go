@@ -38,6 +38,7 @@ type Rule struct {
 	Scope telemetry.Level `json:"scope"`
 	Group string          `json:"group,omitempty"` // label whose values make the groups
 	Where Filter          `json:"where,omitempty"`
+	Peers string          `json:"peers,omitempty"` // label whose devices are held against each other; "": those of a site
 
 	Query   string `json:"query,omitempty"` // SQL that gives value() for each scope
 	When    string `json:"when"`

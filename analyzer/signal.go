@@ -29,11 +29,11 @@ type signal struct {
 	bins        func(h *history, u use) (value float64, began int) // computes it from bins; began is the bin where it begins, or never
 	reach       time.Duration                                      // how far back the bins must go
 	days        int                                                // and over how many whole local days
-	recent      int                                                // computed from so many bins, each held against the same bin of the site's devices
+	recent      int                                                // computed from so many bins, each held against the same bin of the peers
 	learns      []string                                           // flows whose baselines it looks at, "" is its own argument; or copies
 	closer      func(h *history, u use) (value float64, began int) // where bins is unsure, it is this, and needs bins
 	closerReach time.Duration                                      // that go so far back
-	peers       func(values []float64) (middle, width float64)     // then holds it against the devices of its site
+	peers       func(values []float64) (middle, width float64)     // then holds it against the peers
 	hint        func(value float64) string                         // what such a value points to; "" for nothing
 	raw         bool                                               // what the rule's query says
 	rare        bool                                               // never missing, and 0 for nearly every device
@@ -95,8 +95,12 @@ type use struct {
 	cond   *node   // the condition of share and surprise
 	habit  float64 // the ratio beside it
 	test   string  // the call that it stands in, such as the zero of run(zero(in)); "" for none
+	among  string  // label of the devices that it is held against; "": those of its site
 	window window
 }
+
+// compares reports whether the signal holds a device against its peers.
+func (s *signal) compares() bool { return s.peers != nil || s.recent > 0 }
 
 var (
 	missing   = math.NaN()
@@ -184,7 +188,7 @@ var signals = []*signal{
 	{name: "logratio", args: []argument{perHour}, unit: Number, bins: scoreLogRatio, reach: binStep, learns: []string{""}, merge: mergeMedian,
 		about: "ln((x + 5)/(B + 5)) of the last settled hour; of a site or group the median of its devices"},
 	{name: "peers", args: []argument{perHour}, unit: Number, bins: scoreLogRatio, reach: binStep, learns: []string{""}, peers: peerMedian,
-		about: "the median of logratio over the devices of the same site, at least 5 of them"},
+		about: "the median of logratio over the device and its peers (see the key `peers`), at least 5 together"},
 	{name: "zpeers", args: []argument{perHour}, unit: Number, bins: scoreLogRatio, reach: binStep, learns: []string{""}, peers: peerDistance,
 		about: "how many robust deviations logratio is from that median"},
 	{name: "run", args: []argument{runOf}, unit: Duration, bins: scoreRun, reach: 14 * 24 * binStep,
@@ -218,7 +222,7 @@ var signals = []*signal{
 	{name: "closed_activity", unit: Number, bins: scoreClosed, reach: binStep, learns: []string{"total"},
 		about: "people counted since the site closed, over max(5, 99.5th percentile of the last 90 closed spans of twelve weeks)"},
 	{name: "outlier", unit: Number, bins: scoreLogRatio, recent: 6, reach: 6 * binStep, learns: []string{"total"},
-		about: "in 3 of the last 6 hours further from the devices of its site than 5 robust deviations of logratio, theirs and its own, and less than 30 % of them are: the third greatest distance over 5"},
+		about: "in 3 of the last 6 hours further from its peers (see the key `peers`) than 5 robust deviations of logratio, theirs and its own, and less than 30 % of them are: the third greatest distance over 5"},
 	{name: "uninvited", args: []argument{}, unit: Duration, column: plainColumn(LastArrival), empty: missing, finish: finishUninvited, anyone: true,
 		about: "how long a device has been heard that the registry does not expect: since it was retired, or since it registered itself; 0 when it is expected or silent since"},
 	{name: "recurs", args: []argument{measure}, unit: Quantity, fill: fillRecurs,
