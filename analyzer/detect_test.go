@@ -70,10 +70,10 @@ func TestDetectorsOnCasesByHand(t *testing.T) {
 		{"two hours of each of two days: two chances", "quiet", "", "", "0x21 400 0x4", "0x26", []float64{400, 0, 1, 1, 20}, 2 * 800 * math.Log(7) / 6 / 13.8, 22},
 		{"people, and the run is over", "quiet", "", "", "0x8 1", "0x9", []float64{6, 0, 2, 1, 20}, 0, -1},
 		{"a missing row is not a zero", "quiet", "", "", "0x8 _", "0x8 _", []float64{6, 0, 2, 1, 20}, nan, -1},
-		{"IN dead over 60 people where half are IN: 60·ln 2/13.8, and 60/50 is less", "dead_direction", "", "", "9 0x6", "9 10x6", []float64{9, 9, 1, 0.5, 20}, 1.2, 1},
+		{"IN dead over 60 people where half are IN: 60·ln 2/13.8, and 60/50: to be looked at closer", "dead_direction", "", "", "9 0x6", "9 10x6", []float64{9, 9, 1, 0.5, 20}, unsure, 1},
 		{"IN dead, but it is seldom used: 60·−ln 0.9/13.8", "dead_direction", "", "", "9 0x6", "9 10x6", []float64{1, 9, 1, 0.1, 20}, -60 * math.Log(0.9) / 13.8, 1},
 		{"a sensor of one direction has no dead one", "dead_direction", "", "", "9 10x6", "0x7", []float64{9, 0, 1, 1, 20}, 0, -1},
-		{"OUT dead, and gaps do not end the run", "dead_direction", "", "", "9 10x3 _x3 10x3", "9 0x3 _x3 0x3", []float64{9, 9, 1, 0.5, 20}, 1.2, 1},
+		{"OUT dead, and gaps do not end the run", "dead_direction", "", "", "9 10x3 _x3 10x3", "9 0x3 _x3 0x3", []float64{9, 9, 1, 0.5, 20}, unsure, 1},
 		{"exchanged on two days: 48·... each (30 − 10)·ln(30/10) an hour, φ 4, over 10", "swapped", "", "", "30x48", "10x48", []float64{10, 30, 4, 0.25, 90}, 24 * 20 * math.Log(3) / 4 / 10, 0},
 		{"exchanged on one day only", "swapped", "", "", "10x24 30x24", "30x24 10x24", []float64{10, 30, 4, 0.25, 90}, -24 * 20 * math.Log(3) / 4 / 10, 0},
 		{"profiles that are alike", "swapped", "", "", "30x48", "10x48", []float64{20, 21, 4, 0.5, 90}, 0, 0},
@@ -256,4 +256,26 @@ rules:
 	w.restart()
 	w.expect(w.config.Start.Add(2*time.Hour), "firing d3")
 	w.expect(w.config.Start.Add(3*time.Hour), "clear d3", "firing shop")
+}
+
+// TestADeadDirectionIsHeldAgainstItsHours, those of four weeks. The people of an office
+// come from 8 to 11 and leave from 16 to 19, 30 an hour; a shop has 15 each way.
+func TestADeadDirectionIsHeldAgainstItsHours(t *testing.T) {
+	office := []string{"(0x8 30x3 0x13)x28 ", "(0x16 30x3 0x5)x28 "}
+	shop := []string{"(0x8 15x12 0x4)x28 ", "(0x8 15x12 0x4)x28 "}
+	for _, c := range []struct {
+		name, in, out string
+		want          float64
+		began         int
+	}{
+		{"a morning at the office: 90 people at hours of (0 + 10·½)/(28·30 + 10)", office[0] + "0x8 30x3", office[1] + "0x11", 90 * -math.Log(1-5.0/850) / 13.8, 28*24 + 8},
+		{"nobody leaves in the afternoon, and they still come", office[0] + "0x8 30x3 0x5 30x3", office[1] + "0x19", 180.0 / 50, 28*24 + 8},
+		{"a shop without OUT: 75·ln 2/13.8, and 75/50 is less", shop[0] + "0x8 15x5", shop[1] + "0x13", 1.5, 28*24 + 8},
+		{"nothing was before", "9x9", "0x9", math.NaN(), -1},
+	} {
+		got, began := scoreDeadByHour(past(t, "UTC", "2026-06-01 00:00", notation(t, c.in), notation(t, c.out)), use{})
+		if !(math.Abs(got-c.want) < 1e-9) && !(got != got && c.want != c.want) || got == got && began != c.began {
+			t.Errorf("%s: got %v from bin %d; want %v from %d", c.name, got, began, c.want, c.began)
+		}
+	}
 }

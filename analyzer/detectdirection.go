@@ -10,7 +10,7 @@ const deadLeast = 50
 // (after closing people only leave). When the flow
 // usually has the share s of all people, that N of them all took the other way has
 // the chance (1 − s)^N. The score is −N·ln(1 − s) over 13.8, and below 1 while N is
-// less than 50 (RULES, rule 7).
+// less than 50 (RULES, rule 7). Above 1 it is looked at closer, by local hours.
 func scoreDeadDirection(h *history, _ use) (score float64, began int) {
 	if h.known == nil {
 		return missing, never
@@ -22,9 +22,54 @@ func scoreDeadDirection(h *history, _ use) (score float64, began int) {
 	in, inBegan := h.dead(flowIn, flowOut, share, carryIn)
 	out, outBegan := h.dead(flowOut, flowIn, 1-share, carryOut)
 	if out > in {
+		in, inBegan = out, outBegan
+	}
+	if in >= 1 {
+		return unsure, inBegan
+	}
+	return in, inBegan
+}
+
+// scoreDeadByHour is scoreDeadDirection with what is habitual at the hours of the run, as
+// the weeks before it have it: in the morning people come into an office and none leaves.
+func scoreDeadByHour(h *history, _ use) (score float64, began int) {
+	in, inBegan := h.deadByHour(flowIn, flowOut)
+	out, outBegan := h.deadByHour(flowOut, flowIn)
+	if !(in >= out) {
 		return out, outBegan
 	}
 	return in, inBegan
+}
+
+// hourDoubt is for how many people of an hour of the day the share of all hours counts.
+const hourDoubt = 10
+
+func (h *history) deadByHour(silent, other int) (score float64, began int) {
+	last := h.bins() - 1 // in which the silent flow was seen
+	for last >= 0 && h.x(silent, last) == 0 {
+		last--
+	}
+	var of, all [24]float64 // by hour of the day: a week of them is known after days
+	ofAll, everyone := 0.0, 0.0
+	for i := range last + 1 {
+		if hour := h.slot[i] % 24; h.learn[i] {
+			of[hour], all[hour] = of[hour]+h.x(silent, i), all[hour]+h.x(flowTotal, i)
+			ofAll, everyone = ofAll+h.x(silent, i), everyone+h.x(flowTotal, i)
+		}
+	}
+	if everyone == 0 {
+		return missing, never
+	}
+	n, chance := 0.0, 0.0 // −ln of it
+	began = never
+	for i := h.bins() - 1; i > last; i-- {
+		if v := h.x(other, i); v > 0 && !h.shut[i] {
+			hour := h.slot[i] % 24
+			share := (of[hour] + hourDoubt*ofAll/everyone) / (all[hour] + hourDoubt)
+			n, chance, began = n+v, chance-v*math.Log(max(1-share, 1e-9)), i
+		}
+	}
+	return min(chance/improbable, n/deadLeast), began
 }
 
 func (h *history) dead(silent, other int, share float64, carried int) (score float64, began int) {
