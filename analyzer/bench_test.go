@@ -175,3 +175,36 @@ func BenchmarkBacktestYear(b *testing.B) {
 		b.ReportMetric(float64(len(report.Findings)), "findings")
 	}
 }
+
+// BenchmarkLearn learns of one device after the other: twelve weeks of a shop's hours, and
+// the baselines of one flow (as the default rules ask for) or of all.
+func BenchmarkLearn(b *testing.B) {
+	for name, asked := range map[string]lessons{"total": {flowTotal: true, copies: true}, "all": {true, true, true, true}} {
+		b.Run(name, func(b *testing.B) {
+			site, noise := telemetry.Site{ID: "s", Zone: "Europe/Paris"}, rand.New(rand.NewPCG(1, 2))
+			if err := site.Hours.Add("mon-sat", "08:00-20:00"); err != nil {
+				b.Fatal(err)
+			}
+			n := int(learnBack / binStep)
+			face := newClockface(&calendar{site: site}, time.Date(2026, 1, 4, 23, 0, 0, 0, time.UTC), n)
+			devices := make([]history, 16)
+			for d := range devices {
+				h := &devices[d]
+				*h = history{clockface: face, row: d, need: 1, in: make([]float64, n), out: make([]float64, n), rows: make([]float64, n)}
+				for i := range n {
+					if h.rows[i] = 1; !face.shut[i] {
+						h.in[i], h.out[i] = float64(20+noise.IntN(40)), float64(20+noise.IntN(40))
+					}
+				}
+			}
+			k, l := newKnowledge(len(devices), asked), &learner{}
+			i := 0
+			for b.Loop() {
+				h := &devices[i%len(devices)]
+				h.known = k
+				l.learn(h, k)
+				i++
+			}
+		})
+	}
+}

@@ -24,9 +24,12 @@ func compactOf(v float64) compact {
 	case v >= 4e9:
 		return unknownCount - 1
 	}
-	fraction, exponent := math.Frexp(max(0, v) * compactUnit) // fraction in [0.5, 1)
-	e := max(0, exponent-compactBits)
-	m := math.Round(math.Ldexp(fraction, exponent-e))
+	m, e := max(0, v)*compactUnit, 0
+	if m >= 1<<compactBits {
+		e = int(math.Float64bits(m)>>52) - 1022 - compactBits // its exponent, beyond the significand
+		m *= math.Float64frombits(uint64(1023-e) << 52)       // 2⁻ᵉ
+	}
+	m = math.Round(m)
 	if m == 1<<compactBits {
 		m, e = m/2, e+1
 	}

@@ -3,6 +3,7 @@ package analyzer
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -60,5 +61,32 @@ func TestASpreadComesBackWithinHalfAPercent(t *testing.T) {
 	}
 	if got := excess(7).spread(math.NaN()); got == got {
 		t.Errorf("without a baseline the spread is %v", got)
+	}
+}
+
+// TestMediansAreThoseOfTheSortedValues has lists of every length up to that of a week's
+// slots and more, with few values and many.
+func TestMediansAreThoseOfTheSortedValues(t *testing.T) {
+	random := rand.New(rand.NewPCG(4, 4))
+	middle := func(values []float64) float64 {
+		slices.Sort(values)
+		return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+	}
+	for n := 1; n < 200; n++ {
+		for round := range 20 {
+			values := make([]float64, n)
+			for i := range values {
+				values[i] = float64(random.IntN(2+round*round)) / 2
+			}
+			sorted := slices.Clone(values)
+			want := middle(sorted)
+			for i, v := range sorted {
+				sorted[i] = math.Abs(v - want)
+			}
+			wantMAD := middle(sorted)
+			if m, mad := medianAndMAD(slices.Clone(values)); m != want || mad != wantMAD {
+				t.Fatalf("of %v: %v and %v; want %v and %v", values, m, mad, want, wantMAD)
+			}
+		}
 	}
 }

@@ -1,9 +1,6 @@
 package analyzer
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
 // Who counts people while the site is closed (RULES, rule 26): cleaners and guards are
 // usual, so the limit is the 99.5th percentile of the last 90 closed spans, and five.
@@ -49,7 +46,7 @@ func (l *learner) closedSpans(h *history) (limit float32, open carry) {
 		}
 		lo, sum, clean := hi, 0.0, true
 		for ; lo > 0 && h.shut[lo-1]; lo-- {
-			sum, clean = sum+h.x(flowTotal, lo-1), clean && l.kept[lo-1]
+			sum, clean = sum+l.total[lo-1], clean && l.kept[lo-1]
 		}
 		switch {
 		case hi == end:
@@ -59,10 +56,8 @@ func (l *learner) closedSpans(h *history) (limit float32, open carry) {
 		}
 		hi = lo + 1
 	}
-	n := len(l.ratios)
-	if n < closedLeast {
+	if len(l.ratios) < closedLeast {
 		return float32(missing), open
 	}
-	slices.Sort(l.ratios)
-	return float32(l.ratios[int(math.Ceil(0.995*float64(n)))-1]), open
+	return float32(slices.Max(l.ratios)), open // of less than 200 the 99.5th percentile is the greatest
 }

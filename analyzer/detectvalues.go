@@ -109,15 +109,6 @@ func (h *history) equalBins(i, j int) bool {
 	return h.in[i] == h.in[j] && h.out[i] == h.out[j] && (h.rows[i] > 0) == (h.rows[j] > 0)
 }
 
-// fingerprint is a number that equal days have in common.
-func (h *history) fingerprint(d dayBins) (hash uint64) {
-	for i := d.lo; i < d.hi; i++ {
-		hash = (hash ^ uint64(h.in[i])<<32 ^ uint64(h.out[i])<<1) * 0x9e3779b97f4a7c15
-		hash ^= hash >> 29
-	}
-	return hash
-}
-
 func (h *history) daySurprise(d dayBins) float64 {
 	sum := 0.0
 	for i := d.lo; i < d.hi; i++ {

@@ -86,7 +86,8 @@ type learner struct {
 	hidden []Spell // incidents of the device at hand
 	kept   []bool  // by bin: neither a dated exception nor of an incident
 	clean  []bool  // and complete, not copied and no runaway
-	hashes []uint64
+	total  []float64
+	sums   []float64 // of days, of IN and OUT: one number that equal days have in common
 	weeks  []weekPeak
 	count  [slots]int
 	date   [slots]int32
@@ -145,23 +146,43 @@ func (l *learner) mark(h *history) {
 	for _, s := range l.hidden {
 		h.hide(s, l.kept)
 	}
-	l.clean = slices.Grow(l.clean[:0], h.bins())[:h.bins()]
-	for i := range l.clean {
-		l.clean[i] = l.kept[i] && h.complete(i)
+	n := h.bins()
+	l.clean, l.total = slices.Grow(l.clean[:0], n)[:n], slices.Grow(l.total[:0], n)[:n]
+	in, out, rows, clean, total := h.in[:n], h.out[:n], h.rows[:n], l.clean, l.total[:n]
+	least := enough * h.need
+	for i, kept := range l.kept[:n] {
+		clean[i], total[i] = kept && rows[i] > 0 && rows[i] >= least, in[i]+out[i] // history.complete
 	}
-	l.hashes = l.hashes[:0]
+	l.sums = l.sums[:0]
 	for n, d := range h.days {
-		l.hashes = append(l.hashes, h.fingerprint(d))
+		came, went := 0.0, 0.0
+		for i := d.lo; i < d.hi; i++ {
+			came, went = came+in[i], went+out[i]
+		}
+		l.sums = append(l.sums, came+math.Pi*went)
 		if !d.whole {
 			continue
 		}
-		if k := slices.Index(l.hashes[:n], l.hashes[n]); k >= 0 && h.days[k].whole && h.equalDays(h.days[k], d) && h.daySurprise(d) >= improbable {
-			for i := d.lo; i < d.hi; i++ {
-				l.clean[i] = false
-			}
+		if k := l.sameCounts(h, n); k >= 0 && h.days[k].whole && h.equalDays(h.days[k], d) && h.daySurprise(d) >= improbable {
+			clear(clean[d.lo:d.hi])
 		}
 	}
 	l.runaways(h)
+}
+
+// sameCounts returns the first day before one that counts the same in every bin; -1 when
+// there is none.
+func (l *learner) sameCounts(h *history, n int) int {
+	for k, sum := range l.sums[:n] {
+		if sum != l.sums[n] {
+			continue
+		}
+		d, o := h.days[n], h.days[k]
+		if slices.Equal(h.in[o.lo:o.hi], h.in[d.lo:d.hi]) && slices.Equal(h.out[o.lo:o.hi], h.out[d.lo:d.hi]) {
+			return k
+		}
+	}
+	return -1
 }
 
 // runaways goes week by week: bins over the limit that the four weeks before give
@@ -171,22 +192,25 @@ func (l *learner) runaways(h *history) {
 	for first := 0; first < len(h.days); first += 7 {
 		limit := runawayLimit(l.peakOf(peakWeeks))
 		var week weekPeak
-		for i := h.days[first].lo; i < h.days[min(first+7, len(h.days))-1].hi; i++ {
-			if !l.clean[i] {
+		lo, hi := h.days[first].lo, h.days[min(first+7, len(h.days))-1].hi
+		clean := l.clean[lo:hi]
+		for i, v := range l.total[lo:hi] {
+			if !clean[i] {
 				continue
 			}
-			v := h.x(flowTotal, i)
 			if v > limit {
-				l.clean[i] = false
+				clean[i] = false
 				continue
 			}
-			week.add(v)
+			if week.n++; v > week.top[len(week.top)-1] {
+				week.add(v)
+			}
 		}
 		l.weeks = append(l.weeks, week)
 	}
 }
 
-// weekPeak is the greatest values of a week, descending, and how many there were.
+// weekPeak is the greatest values of a week, descending, and how many there were of all.
 // Of four weeks the 99.5th percentile is the fourth from above, or a later one.
 type weekPeak struct {
 	n   int
@@ -194,10 +218,6 @@ type weekPeak struct {
 }
 
 func (w *weekPeak) add(v float64) {
-	w.n++
-	if v <= w.top[len(w.top)-1] {
-		return
-	}
 	for j := range w.top {
 		if v > w.top[j] {
 			v, w.top[j] = w.top[j], v
@@ -233,9 +253,10 @@ func (l *learner) habits(h *history, k *knowledge) {
 	l.ratios, l.people = l.ratios[:0], l.people[:0]
 	for _, d := range h.days {
 		in, total := 0.0, 0.0
-		for i := d.lo; i < d.hi; i++ {
-			if l.clean[i] {
-				in, total = in+h.in[i], total+h.x(flowTotal, i)
+		counted := l.total[d.lo:d.hi]
+		for i, clean := range l.clean[d.lo:d.hi] {
+			if clean {
+				in, total = in+h.in[d.lo+i], total+counted[i]
 			}
 		}
 		if total > 0 {
@@ -258,16 +279,23 @@ func (l *learner) habits(h *history, k *knowledge) {
 // is none.
 func (l *learner) slots(h *history, flow int) {
 	l.count = [slots]int{}
+	values, full := [...][]float64{h.in, h.out, l.total}[flow], 0
 	for i := h.bins() - 1; i >= 0; i-- {
-		s := h.slot[i]
+		if !l.clean[i] {
+			continue
+		}
+		s, v := h.slot[i], values[i]
 		n := l.count[s]
 		switch {
-		case !l.clean[i]:
 		case n > 0 && l.date[s] == h.day[i]:
-			l.sample[s][n-1] = (l.sample[s][n-1] + h.x(flow, i)) / 2
+			l.sample[s][n-1] = (l.sample[s][n-1] + v) / 2
 		case n < samplesMost:
-			l.sample[s][n], l.date[s] = h.x(flow, i), h.day[i]
-			l.count[s]++
+			l.sample[s][n], l.date[s] = v, h.day[i]
+			if l.count[s]++; n == samplesMost-1 {
+				full++
+			}
+		case full == slots: // and what was of one night has come
+			return
 		}
 	}
 }
@@ -305,9 +333,12 @@ func spreadOf(b, mad float64) float64 { return max(madToSigma*mad, leastSpread(b
 // leastSpread is spreadOf of a slot whose values are all the same.
 func leastSpread(b float64) float64 { return max(math.Sqrt(max(b, 1)), 0.10*b) }
 
-// medianAndMAD returns the median and the median distance from it. It sorts the
-// values and then overwrites them.
+// medianAndMAD returns the median and the median distance from it. It leaves the values
+// in another order, or others.
 func medianAndMAD(values []float64) (m, mad float64) {
+	if len(values) == 8 {
+		return medianAndMAD8((*[8]float64)(values))
+	}
 	m = median(values)
 	for i, v := range values {
 		values[i] = math.Abs(v - m)
@@ -315,7 +346,41 @@ func medianAndMAD(values []float64) (m, mad float64) {
 	return m, median(values)
 }
 
-// median sorts the values and returns the middle one, or the mean of both.
+// medianAndMAD8 is medianAndMAD of as many values as most slots have, without a branch
+// that depends on them: sorted by a network of 19 comparisons (D. E. Knuth, The Art of
+// Computer Programming 3, 5.3.4), the distances below and above the median ascend, and of
+// two ascending lists the lesser half is min(aᵢ, b₃₋ᵢ) (K. E. Batcher, 1968).
+func medianAndMAD8(v *[8]float64) (m, mad float64) {
+	a, b, c, d, e, f, g, h := v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]
+	a, c = min(a, c), max(a, c)
+	b, d = min(b, d), max(b, d)
+	e, g = min(e, g), max(e, g)
+	f, h = min(f, h), max(f, h)
+	a, e = min(a, e), max(a, e)
+	b, f = min(b, f), max(b, f)
+	c, g = min(c, g), max(c, g)
+	d, h = min(d, h), max(d, h)
+	a, b = min(a, b), max(a, b)
+	c, d = min(c, d), max(c, d)
+	e, f = min(e, f), max(e, f)
+	g, h = min(g, h), max(g, h)
+	c, e = min(c, e), max(c, e)
+	d, f = min(d, f), max(d, f)
+	b, e = min(b, e), max(b, e)
+	d, g = min(d, g), max(d, g)
+	b, c = min(b, c), max(b, c)
+	d, e = min(d, e), max(d, e)
+	f, g = min(f, g), max(f, g)
+	m = (d + e) / 2
+	a, b, c, d = m-a, m-b, m-c, m-d
+	e, f, g, h = e-m, f-m, g-m, h-m
+	lesser := max(min(d, h), min(c, g), min(b, f), min(a, e))
+	greater := min(max(d, h), max(c, g), max(b, f), max(a, e))
+	return m, (lesser + greater) / 2
+}
+
+// median returns the middle one of the values, or the mean of both. It leaves them in
+// another order.
 func median(values []float64) float64 {
 	n := len(values)
 	if n == 0 {
@@ -327,8 +392,38 @@ func median(values []float64) float64 {
 				values[j], values[j-1] = values[j-1], values[j]
 			}
 		}
-	} else {
-		slices.Sort(values)
+		return (values[(n-1)/2] + values[n/2]) / 2
 	}
-	return (values[(n-1)/2] + values[n/2]) / 2
+	upper := selected(values, n/2)
+	if n%2 == 1 {
+		return upper
+	}
+	return (slices.Max(values[:n/2]) + upper) / 2
+}
+
+// selected brings the value to its place that it would have in order, lesser ones before
+// it, and returns it (C. A. R. Hoare, Algorithm 65: Find, 1961).
+func selected(values []float64, k int) float64 {
+	for lo, hi := 0, len(values)-1; lo < hi; {
+		pivot, i, j := values[k], lo, hi
+		for i <= j {
+			for values[i] < pivot {
+				i++
+			}
+			for pivot < values[j] {
+				j--
+			}
+			if i <= j {
+				values[i], values[j] = values[j], values[i]
+				i, j = i+1, j-1
+			}
+		}
+		if j < k {
+			lo = i
+		}
+		if k < i {
+			hi = j
+		}
+	}
+	return values[k]
 }
