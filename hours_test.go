@@ -70,6 +70,23 @@ func TestADashboardShadesTheHoursOfTheCalendar(t *testing.T) {
 	t.Error("no dashboard shades opening hours")
 }
 
+func TestPlacesAndTheirHolidaysAreListed(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                   "AU-VIC  Australia, Victoria\n",
+		"au-vic 2026":        "2026-11-03  Melbourne Cup\n",
+		"US 2026 --json":     `"date": "2026-11-26",`,
+		"--json":             `"place": "US"`,
+		"US-WA":              "want US (",
+		"DE-BY --no-such-it": "unknown flag",
+	} {
+		var out, said strings.Builder
+		err := run(t.Context(), append([]string{"devices", "holidays"}, strings.Fields(args)...), &out, &said)
+		if got := fmt.Sprint(out.String(), err); !strings.Contains(got, want) {
+			t.Errorf("belfry devices holidays %s: got %s, want %s", args, got, want)
+		}
+	}
+}
+
 // openSpans writes when a site is open as the engine does; the instants are whole quarters.
 func openSpans(site *telemetry.Site, from, to time.Time) string {
 	var spans []string

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"belfry/telemetry"
@@ -56,6 +57,14 @@ func TestReadRegistry(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.devices, devices); diff != "" {
 			t.Errorf("%s: devices (-want +got):\n%s", tt.file, diff)
+		}
+		text, err := yaml.Marshal(map[string]any{"sites": sites, "devices": devices})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sites, devices, err = ReadRegistry(write(t, "again.yaml", string(text)))
+		if diff := cmp.Diff(tt.sites, sites) + cmp.Diff(tt.devices, devices); err != nil || diff != "" {
+			t.Errorf("%s, written as YAML and read again: %v (-want +got):\n%s", tt.file, err, diff)
 		}
 	}
 }
