@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -222,9 +224,18 @@ func (w *Warehouse) workOff(ctx context.Context, d daySpan, torn, past int) erro
 	if len(behind) == 0 || len(missing)+past > unknownMost {
 		return nil
 	}
+	after := have.oldest(d)
+	late, err := w.lateDays(ctx, d, after)
+	if err != nil {
+		return err
+	}
 	l := look{id: rand.Uint64(), asOf: d.asOf, grid: d.grid}
 	for _, day := range behind {
-		all, err := w.packLate(ctx, l.id, d, day, have.oldest(d), devices)
+		if !late[day] {
+			l.days = append(l.days, day)
+			continue
+		}
+		all, err := w.packLate(ctx, l.id, d, day, after, devices)
 		if err != nil {
 			return fmt.Errorf("make what was late by %s: %w", time.UnixMilli(d.asOf).UTC().Format(time.RFC3339), err)
 		}
@@ -287,14 +298,36 @@ func nextDays(days []int64) []int64 {
 	return days[:n]
 }
 
+// lateWithin is the rows of raw_late about days of a span that arrived since an instant.
+func lateWithin(d daySpan, after int64) string {
+	return fmt.Sprintf("{db}.raw_late WHERE kind = %d AND arrival > fromUnixTimestamp64Milli(%d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%d, 'UTC') AND %s",
+		counts.kind, after, d.asOf, between(d.begin(d.first), d.begin(d.end)))
+}
+
+// lateDays returns the days of a span of which something came late after an instant.
+func (w *Warehouse) lateDays(ctx context.Context, d daySpan, after int64) (map[int64]bool, error) {
+	out, err := w.Query(ctx, "late_days", fmt.Sprintf("SELECT DISTINCT intDiv(toUnixTimestamp64Milli(ts) - %d, %d) FROM ", time.Duration(d.grid)*quarter/time.Millisecond+1, dayMillis)+lateWithin(d, after), "TSV", nil)
+	if err != nil {
+		return nil, err
+	}
+	days := map[int64]bool{}
+	for text := range strings.FieldsSeq(string(out)) {
+		day, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("read which days were late: %w", err)
+		}
+		days[day] = true
+	}
+	return days, nil
+}
+
 // packLate makes the cells of a day anew of which something came late after an instant.
 // When these are very many it makes none of them, and the day is to be made as a whole.
 func (w *Warehouse) packLate(ctx context.Context, look uint64, d daySpan, day, after int64, devices int) (all bool, err error) {
 	d.first, d.end = day, day+1
 	s := d.series()
 	var ids []telemetry.DeviceID
-	sql := fmt.Sprintf("SELECT DISTINCT device FROM {db}.raw_late WHERE kind = %d AND arrival > fromUnixTimestamp64Milli(%d, 'UTC') AND arrival <= fromUnixTimestamp64Milli(%d, 'UTC') AND %s"+
-		" ORDER BY device SETTINGS output_format_arrow_compression_method = 'none'", counts.kind, after, d.asOf, between(s.From, s.To))
+	sql := "SELECT DISTINCT device FROM " + lateWithin(d, after) + " ORDER BY device SETTINGS output_format_arrow_compression_method = 'none'"
 	err = w.stream(ctx, sql, func(r arrow.Record) error {
 		for _, id := range r.Column(0).(*array.Uint64).Uint64Values() {
 			ids = append(ids, telemetry.DeviceID(id))

@@ -24,8 +24,8 @@ const maxListed = 2000
 // ahead is how far a reading's time may be ahead of its arrival (see ingest).
 const ahead = 24 * time.Hour
 
-// Scan answers an analyzer's scan; it is an analyzer.Query. Last arrivals, clocks and
-// readings that came again have ways of their own; for the rest one statement reads each
+// Scan answers an analyzer's scan; it is an analyzer.Query. Last arrivals, clocks, readings
+// that came again and sums over days have ways of their own; for the rest one statement reads each
 // kind of reading at most once, whatever the number of columns.
 func (w *Warehouse) Scan(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
 	var answers []answer
@@ -34,13 +34,15 @@ func (w *Warehouse) Scan(ctx context.Context, s analyzer.Scan) (arrow.Record, er
 			a.record.Release()
 		}
 	}()
+	long := func(c analyzer.Column) bool { return w.alone() && s.Devices == nil && isLong(c) }
+	plain := func(c analyzer.Column) bool { return !isLast(c) && !isClock(c) && !isResent(c) && !long(c) }
 	for _, way := range []struct {
-		takes func(analyzer.Fn) bool
+		takes func(analyzer.Column) bool
 		ask   func(context.Context, analyzer.Scan) (arrow.Record, error)
-	}{{isLast, w.lastArrivals}, {isClock, w.clocks}, {isResent, w.resent}, {isPlain, w.scan}} {
+	}{{isLast, w.lastArrivals}, {isClock, w.clocks}, {isResent, w.resent}, {long, w.longSums}, {plain, w.scan}} {
 		part, places := analyzer.Scan{AsOf: s.AsOf, Devices: s.Devices}, []int(nil)
 		for i, c := range s.Columns {
-			if way.takes(c.Fn) {
+			if way.takes(c) {
 				part.Columns, places = append(part.Columns, c), append(places, i)
 			}
 		}
@@ -60,11 +62,10 @@ func (w *Warehouse) Scan(ctx context.Context, s analyzer.Scan) (arrow.Record, er
 	return join(answers, len(s.Columns)), nil
 }
 
-func isLast(fn analyzer.Fn) bool  { return fn == analyzer.LastArrival }
-func isClock(fn analyzer.Fn) bool { return fn == analyzer.Skew || fn == analyzer.SkewSpread }
-func isPlain(fn analyzer.Fn) bool { return !isLast(fn) && !isClock(fn) && !isResent(fn) }
-func isResent(fn analyzer.Fn) bool {
-	return fn == analyzer.ResentSame || fn == analyzer.ResentChanged
+func isLast(c analyzer.Column) bool  { return c.Fn == analyzer.LastArrival }
+func isClock(c analyzer.Column) bool { return c.Fn == analyzer.Skew || c.Fn == analyzer.SkewSpread }
+func isResent(c analyzer.Column) bool {
+	return c.Fn == analyzer.ResentSame || c.Fn == analyzer.ResentChanged
 }
 
 // scan answers a scan by one statement.
