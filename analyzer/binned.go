@@ -143,7 +143,7 @@ func (p *pass) lookCloser(ctx context.Context, d *deviceColumn, end time.Time, c
 			h := &w.past
 			h.known, h.today = nil, 0
 			value, began := d.use.sig.closer(h, d.use)
-			d.value[h.row] = value
+			d.value[h.row], d.begins[h.row] = value, missing
 			if began != never {
 				d.begins[h.row] = h.begin(began)
 			}
