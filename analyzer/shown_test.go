@@ -59,7 +59,7 @@ func (s hourSpan) moved(weeks int, zone *time.Location) hourSpan {
 	return hourSpan{first, first.Add(s.last.Sub(s.first))}
 }
 
-// sum counts over a hourSpan; ok when each of its hours has a row.
+// sum counts over hours in a row; ok when each of its hours has a row.
 func (h hourly) sum(name string, s hourSpan, of whom) (sum float64, ok bool) {
 	for at := s.first; !at.After(s.last); at = at.Add(time.Hour) {
 		n, ok := h[name][at.UnixMilli()]
@@ -71,7 +71,7 @@ func (h hourly) sum(name string, s hourSpan, of whom) (sum float64, ok bool) {
 	return sum, true
 }
 
-// usual is the same hourSpan in the eight weeks before and the eight after, where whole.
+// usual counts the same local hours in the eight weeks before and the eight after, where whole.
 func (h hourly) usual(name string, s hourSpan, of whom, zone *time.Location) (sums []float64) {
 	for w := -8; w <= 8; w++ {
 		if n, ok := h.sum(name, s.moved(w, zone), of); ok && w != 0 {
@@ -84,7 +84,7 @@ func (h hourly) usual(name string, s hourSpan, of whom, zone *time.Location) (su
 // leastWeeks is of how many weeks something usual is made, of sixteen.
 const leastWeeks = 8
 
-// run is the hourSpan without anybody that an incident began in, a week of it at most.
+// run is the hours in a row without anybody that an incident began in, a week of it at most.
 func (h hourly) run(name string, from time.Time, of whom) (s hourSpan, ok bool) {
 	empty := func(at time.Time) bool {
 		n, ok := h[name][at.UnixMilli()]
