@@ -99,20 +99,16 @@ func (p *pass) learnAll(ctx context.Context, calendars []int32, need lessons) er
 // learnPiece learns of the next devices, but for those that are for other analyzers to
 // evaluate.
 func (p *pass) learnPiece(ctx context.Context, l *learnt) error {
-	f := p.fleet
-	piece := rowList{lo: l.done, n: min(p.cfg.piece, len(f.ids)-l.done)}
-	wanted := func(row int) bool {
-		return l.faces[f.calendarOfDevice(row)] != nil && (p.theirs == nil || !p.theirs[f.siteOf[row]])
+	f, row := p.fleet, l.done
+	var rows []int
+	for ; row < len(f.ids) && len(rows) < p.cfg.piece; row++ {
+		if l.faces[f.calendarOfDevice(row)] != nil && (p.theirs == nil || !p.theirs[f.siteOf[row]]) {
+			rows = append(rows, row)
+		}
 	}
-	for piece.n > 0 && !wanted(piece.lo) {
-		piece.lo, piece.n = piece.lo+1, piece.n-1
-	}
-	if piece.n > 0 {
+	if len(rows) > 0 {
 		s := Series{AsOf: l.since, From: l.since.Add(-learnBack), To: l.since, Step: binStep}
-		err := p.pieceOf(ctx, s, piece, l.faces, func(w *worker, _ int32) {
-			if !wanted(w.past.row) {
-				return
-			}
+		err := p.pieceOf(ctx, s, listed(rows), l.faces, func(w *worker, _ int32) {
 			w.past.known, w.past.today = l.knowledge, 0
 			w.study.hidden = p.hidden(w.past.row, l.since, w.study.hidden[:0])
 			w.study.learn(&w.past, l.knowledge)
@@ -121,7 +117,7 @@ func (p *pass) learnPiece(ctx context.Context, l *learnt) error {
 			return fmt.Errorf("learn as of %s: %w", l.since.Format(time.RFC3339), err)
 		}
 	}
-	if l.done = piece.lo + piece.n; l.done == len(f.ids) {
+	if l.done = row; l.done == len(f.ids) {
 		l.faces = nil
 	}
 	return nil

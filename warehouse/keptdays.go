@@ -61,7 +61,7 @@ func (d daySpan) series() analyzer.Series {
 // that none waits long. nil: there is too little of it.
 func (w *Warehouse) sheetOf(ctx context.Context, s analyzer.Series) (*sheet, error) {
 	d, any := daysWithin(s)
-	if !w.alone() || !any || s.Devices != nil || s.Bins() <= keptMost {
+	if !w.alone() || !any || s.Bins() <= keptMost || s.Devices != nil && len(s.Devices) < w.days.listed {
 		return nil, nil
 	}
 	looks, err := w.lookAt(ctx, d)
@@ -112,8 +112,12 @@ func (w *Warehouse) layBins(ctx context.Context, sh *sheet, s analyzer.Series, f
 // readDays reads what is kept of days.
 func (w *Warehouse) readDays(ctx context.Context, sh *sheet, d daySpan, looks looks, s analyzer.Series) error {
 	r := dayReader{sheet: sh, d: d, first: int(d.begin(d.first).Sub(s.From) / s.Step), looks: looks.byID(d)}
-	sql := fmt.Sprintf("SELECT device, toUInt16(day), look, `in`, `out`, readings, great FROM {db}.raw_days WHERE grid = %d AND device BETWEEN %d AND %d"+
-		" AND day BETWEEN toDate(%d) AND toDate(%d) SETTINGS output_format_arrow_compression_method = 'none'", d.grid, s.First, s.Last, d.first, d.end-1)
+	listed := ""
+	if s.Devices != nil {
+		listed = " AND device IN " + idList(s.Devices)
+	}
+	sql := fmt.Sprintf("SELECT device, toUInt16(day), look, `in`, `out`, readings, great FROM {db}.raw_days WHERE grid = %d AND device BETWEEN %d AND %d%s"+
+		" AND day BETWEEN toDate(%d) AND toDate(%d) SETTINGS output_format_arrow_compression_method = 'none'", d.grid, s.First, s.Last, listed, d.first, d.end-1)
 	if err := w.stream(ctx, sql, r.take); err != nil {
 		return fmt.Errorf("read the days that are kept: %w", err)
 	}

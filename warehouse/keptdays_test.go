@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,6 +69,10 @@ func (x *daysWorld) ask(at time.Time, days int, offset time.Duration) {
 			x.bins += sameBins(x.t, x.w, reel, s)
 		}
 	}
+	s.Devices = []telemetry.DeviceID{telemetry.IDOf("d1"), telemetry.IDOf("d4")}
+	slices.Sort(s.Devices)
+	s.First, s.Last, x.w.days.listed = s.Devices[0], s.Devices[1], 1+x.random.IntN(3)
+	x.bins += sameBins(x.t, x.w, reel, s)
 }
 
 // sum compares sums over the days before an instant, and without those that came at it.

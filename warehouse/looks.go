@@ -29,6 +29,7 @@ import (
 type keptDays struct {
 	turn   chan struct{}      // of capacity 1: one makes days at a time
 	atOnce int                // days of devices that are made for one question
+	listed int                // devices that must be named at least for days to be looked up: of few the readings are quicker
 	making *making            // nil: none are; it is whose turn it is
 	many   map[dayOfGrid]bool // likewise: days that are to be made anew, so much came late
 
@@ -56,8 +57,10 @@ type making struct {
 	next uint64 // device
 }
 
-// madeAtOnce is keptDays.atOnce: what a piece of learning reads, too.
-const madeAtOnce = 2000 * 84
+const (
+	madeAtOnce  = 2000 * 84 // keptDays.atOnce: what a piece of learning reads, too
+	listedLeast = 200       // keptDays.listed
+)
 
 type dayOfGrid struct {
 	grid uint8

@@ -155,7 +155,7 @@ func (s *Server) Database(ctx context.Context, name string) (*Warehouse, error) 
 }
 
 func (s *Server) warehouse(name string) *Warehouse {
-	return &Warehouse{Server: s, db: name, metrics: newMetrics(), notes: notes{turn: make(chan struct{}, 1)}, days: keptDays{turn: make(chan struct{}, 1), atOnce: madeAtOnce, many: map[dayOfGrid]bool{}},
+	return &Warehouse{Server: s, db: name, metrics: newMetrics(), notes: notes{turn: make(chan struct{}, 1)}, days: keptDays{turn: make(chan struct{}, 1), atOnce: madeAtOnce, listed: listedLeast, many: map[dayOfGrid]bool{}},
 		insert: sync.Pool{New: func() any { return newEncoder() }}}
 }
 
