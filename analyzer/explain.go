@@ -96,6 +96,14 @@ func (p *Probe) Next(ctx context.Context, at time.Time) (*Explanation, error) {
 	return p.a.cfg.explain, p.a.Evaluate(ctx, at)
 }
 
+// Prepare explains a piece of what is learned ahead, see Analyzer.Prepare; more says that
+// there was one.
+func (p *Probe) Prepare(ctx context.Context) (x *Explanation, more bool, err error) {
+	p.a.cfg.explain = p.a.explanation(p.a.progress.At)
+	more, err = p.a.Prepare(ctx)
+	return p.a.cfg.explain, more, err
+}
+
 func (a *Analyzer) explanation(at time.Time) *Explanation {
 	return &Explanation{At: at.UTC(), Devices: len(a.fleet.Devices), Sites: a.fleet.peopled(), Scans: []ExplainedScan{}, Rules: []ExplainedRule{}}
 }

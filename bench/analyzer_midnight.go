@@ -19,16 +19,26 @@ type MidnightPace struct {
 	Devices  int `json:"devices"`
 	Readings int `json:"readings"`
 
-	Half    InstantPace `json:"half_past"`      // rules at midnight+30m, with those that are due then anyway
-	Learned InstantPace `json:"an_hour_past"`   // rules at close+60m and on the hour; what is usual is learned
-	Next    NightPace   `json:"next_night"`     // the same a day later: what the warehouse keeps of the weeks before is there
-	Memory  int64       `json:"analyzer_bytes"` // as in FleetPace
+	First  NightPace `json:"first_night"`
+	Next   NightPace `json:"next_night"`
+	Memory int64     `json:"analyzer_bytes"` // as in FleetPace
 }
 
-// NightPace is the two instants of a midnight.
+// NightPace is what follows a midnight.
 type NightPace struct {
-	Half    InstantPace `json:"half_past"`
-	Learned InstantPace `json:"an_hour_past"`
+	Ahead   AheadPace   `json:"ahead"`
+	Half    InstantPace `json:"half_past"`    // rules at midnight+30m, with those that are due then anyway
+	Learned InstantPace `json:"an_hour_past"` // rules at close+60m and on the hour, by what was learned
+}
+
+// AheadPace is what it takes to learn what is usual of twelve weeks, piece by piece while
+// no rule is due. A rule that becomes due waits for one piece.
+type AheadPace struct {
+	Pieces     int     `json:"pieces"`
+	Millis     float64 `json:"ms"`            // all of them
+	Longest    float64 `json:"longest_ms"`    // one of them
+	Rows       int     `json:"rows"`          // bins that were read
+	CPUPerUnit float64 `json:"cpu_us_device"` // microseconds
 }
 
 // midnightAt is a local midnight of the devices, and midnightHours what a day's learning
@@ -59,23 +69,52 @@ func (o *AnalyzerOptions) midnight(ctx context.Context) (*MidnightPace, error) {
 	if err := m.open(ctx, open, fleet); err != nil {
 		return nil, err
 	}
-	for night := range 2 {
+	var ahead [2]AheadPace
+	for night := range ahead {
 		midnight := midnightAt.AddDate(0, 0, night)
-		for _, at := range []time.Time{midnight.Add(-time.Hour), midnight.Add(30 * time.Minute), midnight.Add(time.Hour)} {
+		for _, after := range []time.Duration{-time.Hour, 5 * time.Minute, 30 * time.Minute, time.Hour} {
+			at := midnight.Add(after)
 			if err := b.hoursTo(ctx, m.warehouse.Insert, at, o.Progress); err != nil {
 				return nil, err
 			}
 			o.Progress("midnight", len(m.rounds), 4)
-			if err := m.next(ctx, at, at.After(midnight)); err != nil {
+			if err := m.next(ctx, at, after >= 30*time.Minute); err != nil {
 				return nil, err
+			}
+			if after > 0 && after < 30*time.Minute {
+				if err := m.learnAhead(ctx, &ahead[night]); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
 	b.sites, b.devices, b.ids = nil, nil, nil
-	p := &MidnightPace{Devices: m.devices, Readings: b.readings, Half: m.rounds[0], Learned: m.rounds[1], Next: NightPace{m.rounds[2], m.rounds[3]}, Memory: max(0, heap()-before)}
+	p := &MidnightPace{Devices: m.devices, Readings: b.readings, First: NightPace{ahead[0], m.rounds[0], m.rounds[1]},
+		Next: NightPace{ahead[1], m.rounds[2], m.rounds[3]}, Memory: max(0, heap()-before)}
 	runtime.KeepAlive(fleet)
 	runtime.KeepAlive(m)
 	return p, nil
+}
+
+// learnAhead learns all that the next instants need.
+func (m *measured) learnAhead(ctx context.Context, p *AheadPace) error {
+	cpu := cpuTime()
+	for {
+		began := time.Now()
+		x, more, err := m.probe.Prepare(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			p.CPUPerUnit = float64((cpuTime() - cpu).Microseconds()) / float64(m.devices)
+			return nil
+		}
+		took := ms(time.Since(began))
+		p.Pieces, p.Millis, p.Longest = p.Pieces+1, p.Millis+took, max(p.Longest, took)
+		for _, s := range x.Scans {
+			p.Rows += s.Rows
+		}
+	}
 }
 
 // hoursTo sends the counts of each hour up to an instant, each device's at its own minute.
@@ -115,14 +154,18 @@ func mixed(i int, ts int64) uint32 {
 
 func (p *MidnightPace) print(out io.Writer) {
 	fmt.Fprintf(out, "\na local midnight of %d devices with twelve weeks of hours (%d readings)\n", p.Devices, p.Readings)
-	for _, line := range []struct {
-		name string
-		p    InstantPace
-	}{{"midnight+30m", p.Half}, {"midnight+60m", p.Learned}, {"next night+30m", p.Next.Half}, {"next night+60m", p.Next.Learned}} {
-		fmt.Fprintf(out, "%-16s %10d %10s %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, p.Devices, "", line.p.Millis, line.p.Scans,
-			line.p.Columns, line.p.Programs, line.p.Rows, line.p.Findings, line.p.CPUPerUnit, p.Memory>>20)
-		for _, s := range line.p.Dearest[:min(2, len(line.p.Dearest))] {
-			fmt.Fprintf(out, "%9.0f ms %10d rows  %s: %s\n", s.Millis, s.Rows, s.What, strings.Join(s.Columns, ", "))
+	for i, night := range []NightPace{p.First, p.Next} {
+		a := night.Ahead
+		fmt.Fprintf(out, "night %d: learned ahead in %d pieces, %.0f ms together, the longest %.0f ms; %d bins read, %.2f us of CPU a device\n", i+1, a.Pieces, a.Millis, a.Longest, a.Rows, a.CPUPerUnit)
+		for _, line := range []struct {
+			name string
+			p    InstantPace
+		}{{"midnight+30m", night.Half}, {"midnight+60m", night.Learned}} {
+			fmt.Fprintf(out, "%-16s %10d %10s %9.0f %9.0f %9.0f %9.0f %10d %10d %9.2f %12d\n", line.name, p.Devices, "", line.p.Millis, line.p.Scans,
+				line.p.Columns, line.p.Programs, line.p.Rows, line.p.Findings, line.p.CPUPerUnit, p.Memory>>20)
+			for _, s := range line.p.Dearest[:min(2, len(line.p.Dearest))] {
+				fmt.Fprintf(out, "%9.0f ms %10d rows  %s: %s\n", s.Millis, s.Rows, s.What, strings.Join(s.Columns, ", "))
+			}
 		}
 	}
 }

@@ -37,7 +37,7 @@ func TestTheBenchOfRulesFindsWhatIsWrong(t *testing.T) {
 	if len(r.Fleets) != 2 || r.Fleets[1].Later == 0 || r.Fleets[1].Anew.Findings != 4 || r.Fleets[1].Offline.Findings != 0 || r.Fleets[1].Offline.Holding != 4 || r.Fleets[1].Hour.Rows == 0 || r.Fleets[1].All.Rows == 0 || r.Fleets[1].All.Scans <= 0 {
 		t.Errorf("got %+v", r)
 	}
-	if m := r.Midnight; m.Readings < 40*12*168 || m.Half.Rows+m.Learned.Rows < 40*12*168 || m.Half.Findings+m.Learned.Findings > 0 {
+	if m := r.Midnight; m.Readings < 40*12*168 || m.First.Ahead.Rows < 40*11*168 || m.Next.Ahead.Pieces == 0 || m.First.Half.Findings+m.Next.Learned.Findings > 0 {
 		t.Errorf("got the midnight %+v; want twelve weeks read, and nothing found", m)
 	}
 	if o.Peer > 0 && (r.Peer.Hits != 5 || r.Peer.Ratio <= 0 || r.Peer.Version == "") {
