@@ -25,7 +25,7 @@ const maxListed = 2000
 const ahead = 24 * time.Hour
 
 // Scan answers an analyzer's scan; it is an analyzer.Query. Last arrivals, clocks, readings
-// that came again and sums over days have ways of their own; for the rest one statement reads each
+// that came again and sums of counts have ways of their own; for the rest one statement reads each
 // kind of reading at most once, whatever the number of columns.
 func (w *Warehouse) Scan(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
 	var answers []answer
@@ -34,12 +34,12 @@ func (w *Warehouse) Scan(ctx context.Context, s analyzer.Scan) (arrow.Record, er
 			a.record.Release()
 		}
 	}()
-	long := func(c analyzer.Column) bool { return w.alone() && s.Devices == nil && isLong(c) }
-	plain := func(c analyzer.Column) bool { return !isLast(c) && !isClock(c) && !isResent(c) && !long(c) }
+	sum := func(c analyzer.Column) bool { return w.alone() && isSum(c) }
+	plain := func(c analyzer.Column) bool { return !isLast(c) && !isClock(c) && !isResent(c) && !sum(c) }
 	for _, way := range []struct {
 		takes func(analyzer.Column) bool
 		ask   func(context.Context, analyzer.Scan) (arrow.Record, error)
-	}{{isLast, w.lastArrivals}, {isClock, w.clocks}, {isResent, w.resent}, {long, w.longSums}, {plain, w.scan}} {
+	}{{isLast, w.lastArrivals}, {isClock, w.clocks}, {isResent, w.resent}, {sum, w.sums}, {plain, w.scan}} {
 		part, places := analyzer.Scan{AsOf: s.AsOf, Devices: s.Devices}, []int(nil)
 		for i, c := range s.Columns {
 			if way.takes(c) {

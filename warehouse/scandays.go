@@ -3,6 +3,7 @@ package warehouse
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -14,41 +15,51 @@ import (
 	"belfry/telemetry"
 )
 
-// longWindow is how long the window of a sum is for which days that are kept are summed up.
-const longWindow = 72 * time.Hour
-
-// isLong reports whether a column sums counts over days.
-func isLong(c analyzer.Column) bool {
+// isSum reports whether a column sums up counts over a window.
+func isSum(c analyzer.Column) bool {
 	switch c.Fn {
 	case analyzer.SumIn, analyzer.SumOut, analyzer.SumTotal, analyzer.Rows:
-		return c.Kind == telemetry.Count && !c.From.IsZero() && !c.To.IsZero() && c.To.Sub(c.From) >= longWindow
+		return c.Kind == telemetry.Count && !c.From.IsZero() && !c.To.IsZero()
 	}
 	return false
 }
 
-// longSums is the part of a scan that sums counts over days: of whole days by what is kept
-// of them (see keptDays), of what lies before and after them by their readings.
-func (w *Warehouse) longSums(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
+// longWindow is how long the window of a sum is for which days that are kept are summed up.
+const longWindow = 72 * time.Hour
+
+// sums is the part of a scan that sums up counts: over days of the whole fleet by what is
+// kept of them (see keptDays), else by their readings.
+func (w *Warehouse) sums(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
 	var answers []answer
 	defer func() {
 		for _, a := range answers {
 			a.record.Release()
 		}
 	}()
+	windowOf := func(c analyzer.Column) (long analyzer.Column) { // one for all that are short
+		if s.Devices == nil && c.To.Sub(c.From) >= longWindow {
+			long = windowOf(c)
+		}
+		return long
+	}
 	for i, c := range s.Columns {
 		window := windowOf(c)
 		if slices.IndexFunc(s.Columns, func(c analyzer.Column) bool { return windowOf(c) == window }) < i {
 			continue // looked at already
 		}
-		part, places := analyzer.Scan{AsOf: s.AsOf}, []int(nil)
+		part, places := analyzer.Scan{AsOf: s.AsOf, Devices: s.Devices}, []int(nil)
 		for place, c := range s.Columns {
 			if windowOf(c) == window {
 				part.Columns, places = append(part.Columns, c), append(places, place)
 			}
 		}
-		r, err := w.longSum(ctx, part)
+		var r arrow.Record
+		var err error
+		if !window.To.IsZero() {
+			r, err = w.longSum(ctx, part)
+		}
 		if r == nil && err == nil {
-			r, err = w.scan(ctx, part)
+			r, err = w.sumReadings(ctx, part)
 		}
 		if err != nil {
 			return nil, err
@@ -88,7 +99,7 @@ func (w *Warehouse) longSum(ctx context.Context, s analyzer.Scan) (arrow.Record,
 			c.From, c.To = rest.From, rest.To
 			part.Columns = append(part.Columns, c)
 		}
-		r, err := w.scan(ctx, part)
+		r, err := w.sumReadings(ctx, part)
 		if err != nil {
 			return nil, err
 		}
@@ -122,6 +133,88 @@ func (w *Warehouse) sumDays(ctx context.Context, d daySpan, looks looks, columns
 		next = last + 1
 	}
 	return newRecord(device, values), nil
+}
+
+// sumReadings sums up over windows by the readings in their span, which come in the order
+// in which they lie: the engine's grouping by reading takes several times the CPU.
+func (w *Warehouse) sumReadings(ctx context.Context, s analyzer.Scan) (arrow.Record, error) {
+	span := analyzer.Series{AsOf: s.AsOf, From: s.Columns[0].From, To: s.Columns[0].To, Last: math.MaxUint64}
+	if len(s.Devices) <= maxListed {
+		span.Devices = s.Devices
+	}
+	a := adder{rows: map[uint64]int{}}
+	place := make([]int, len(s.Columns)) // of a column's window
+	for i, c := range s.Columns {
+		span.From, span.To = earlier(span.From, c.From), later(span.To, c.To)
+		window := [2]int64{c.From.UnixMilli(), c.To.UnixMilli()}
+		if place[i] = slices.Index(a.windows, window); place[i] < 0 {
+			place[i], a.windows = len(a.windows), append(a.windows, window)
+		}
+	}
+	if err := w.stream(ctx, seriesSQL(span), a.take); err != nil {
+		return nil, fmt.Errorf("read the counts of a scan: %w", err)
+	}
+	a.end()
+	device := slices.Sorted(maps.Keys(a.rows))
+	values := make([][]float64, len(s.Columns))
+	for i, c := range s.Columns {
+		values[i] = make([]float64, len(device))
+		for j, id := range device {
+			if sum := a.sums[a.rows[id]*len(a.windows)+place[i]]; sum.rows > 0 || c.Fn == analyzer.Rows {
+				values[i][j] = sum.of(c.Fn)
+			} else {
+				values[i][j] = math.NaN()
+			}
+		}
+	}
+	return newRecord(device, values), nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// adder adds up readings, which come by day, device and time, over windows of (from, to],
+// milliseconds.
+type adder struct {
+	windows [][2]int64
+	rows    map[uint64]int
+	sums    []binSums // of each row, by window
+
+	last   lastVersion
+	device uint64
+	row    int // of the device; of none when there are no rows
+}
+
+func (a *adder) take(r arrow.Record) error { return a.last.take(r, a.add) }
+
+func (a *adder) end() { a.last.end(a.add) }
+
+func (a *adder) add(v reading) {
+	if v.device != a.device || len(a.rows) == 0 {
+		var found bool
+		if a.row, found = a.rows[v.device]; !found {
+			a.row = len(a.rows)
+			a.rows[v.device], a.sums = a.row, append(a.sums, make([]binSums, len(a.windows))...)
+		}
+		a.device = v.device
+	}
+	for i, w := range a.windows {
+		if v.ts > w[0] && v.ts <= w[1] {
+			sum := &a.sums[a.row*len(a.windows)+i]
+			*sum = binSums{sum.in + float64(v.in), sum.out + float64(v.out), sum.rows + 1}
+		}
+	}
 }
 
 // sum adds up the bins of a device.

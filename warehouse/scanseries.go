@@ -66,11 +66,7 @@ func seriesSQL(s analyzer.Series) string {
 type binning struct {
 	from, step int64 // milliseconds
 
-	any     bool // a reading is at hand
-	device  uint64
-	ts      int64
-	in, out uint32
-
+	last lastVersion
 	runs []binRun
 	bins []binSum
 }
@@ -86,29 +82,17 @@ type binSum struct {
 	in, out, rows float64
 }
 
-// take takes in a record of readings.
-func (b *binning) take(r arrow.Record) error {
-	device, ts := r.Column(0).(*array.Uint64).Uint64Values(), r.Column(1).(*array.Int64).Int64Values()
-	in, out := r.Column(2).(*array.Uint32).Uint32Values(), r.Column(3).(*array.Uint32).Uint32Values()
-	for i := range device {
-		if !b.any || device[i] != b.device || ts[i] != b.ts {
-			b.end()
-		}
-		b.any, b.device, b.ts, b.in, b.out = true, device[i], ts[i], in[i], out[i]
-	}
-	return nil
-}
+// take takes in a record of seriesSQL.
+func (b *binning) take(r arrow.Record) error { return b.last.take(r, b.add) }
 
-// end adds the reading at hand, whose last version has come.
-func (b *binning) end() {
-	if !b.any {
-		return
-	}
-	b.any = false
-	bin := uint32((b.ts - b.from - 1) / b.step)
+// end adds the last reading.
+func (b *binning) end() { b.last.end(b.add) }
+
+func (b *binning) add(v reading) {
+	bin := uint32((v.ts - b.from - 1) / b.step)
 	n := len(b.runs)
-	if n == 0 || b.runs[n-1].device != b.device || len(b.bins) > 0 && b.bins[len(b.bins)-1].bin > bin {
-		b.runs = append(b.runs, binRun{device: b.device})
+	if n == 0 || b.runs[n-1].device != v.device || len(b.bins) > 0 && b.bins[len(b.bins)-1].bin > bin {
+		b.runs = append(b.runs, binRun{device: v.device})
 		n++
 		b.bins = append(b.bins, binSum{bin: bin})
 	} else if b.bins[len(b.bins)-1].bin != bin {
@@ -116,7 +100,42 @@ func (b *binning) end() {
 	}
 	b.runs[n-1].end = len(b.bins)
 	sum := &b.bins[len(b.bins)-1]
-	sum.in, sum.out, sum.rows = sum.in+float64(b.in), sum.out+float64(b.out), sum.rows+1
+	sum.in, sum.out, sum.rows = sum.in+float64(v.in), sum.out+float64(v.out), sum.rows+1
+}
+
+// reading is a count as seriesSQL tells it.
+type reading struct {
+	device  uint64
+	ts      int64 // milliseconds
+	in, out uint32
+}
+
+// lastVersion is the version at hand of the rows of seriesSQL, of which the last one of each
+// reading counts.
+type lastVersion struct {
+	any bool
+	reading
+}
+
+// take hands on the readings of a record whose last versions have come.
+func (l *lastVersion) take(r arrow.Record, add func(reading)) error {
+	device, ts := r.Column(0).(*array.Uint64).Uint64Values(), r.Column(1).(*array.Int64).Int64Values()
+	in, out := r.Column(2).(*array.Uint32).Uint32Values(), r.Column(3).(*array.Uint32).Uint32Values()
+	for i := range device {
+		if l.any && (device[i] != l.device || ts[i] != l.ts) {
+			add(l.reading)
+		}
+		l.any, l.reading = true, reading{device[i], ts[i], in[i], out[i]}
+	}
+	return nil
+}
+
+// end hands on the last reading, if there was one since the last end.
+func (l *lastVersion) end(add func(reading)) {
+	if l.any {
+		add(l.reading)
+	}
+	l.any = false
 }
 
 // record brings the days of each device together. A bin over midnight in UTC comes
