@@ -58,7 +58,7 @@ type learnt struct {
 const pieceOfLearning = 2000
 
 // begin returns what is left to be learned for the local days of some calendars.
-func (p *pass) begin(calendars []int32, need lessons) (todo []*learnt) {
+func (p *pass) begin(calendars []int32, need lessons) (rest []*learnt) {
 	need = need.and(p.lessons)
 	if p.known == nil || need.and(p.known.asked) != p.known.asked {
 		p.Analyzer.known, p.Analyzer.learnt = newKnowledge(len(p.fleet.Devices), need), map[int32]*learnt{}
@@ -77,11 +77,11 @@ func (p *pass) begin(calendars []int32, need lessons) (todo []*learnt) {
 			l.faces[c] = newClockface(p.fleet.calendars[c], since.Add(-learnBack), int(learnBack/binStep))
 			p.learnt[c], p.Analyzer.ahead = l, time.Time{}
 		}
-		if l.faces != nil && !slices.Contains(todo, l) {
-			todo = append(todo, l)
+		if l.faces != nil && !slices.Contains(rest, l) {
+			rest = append(rest, l)
 		}
 	}
-	return todo
+	return rest
 }
 
 // learnAll learns what is not yet known for some calendars' local days.
@@ -163,11 +163,11 @@ func (a *Analyzer) Prepare(ctx context.Context) (more bool, err error) {
 		return false, nil
 	}
 	p := &pass{Analyzer: a, at: a.progress.At}
-	todo := p.prepares()
-	if len(todo) == 0 {
+	next := p.prepares()
+	if len(next) == 0 {
 		return false, nil
 	}
-	if err = p.learnPiece(ctx, todo[0]); err == nil {
+	if err = p.learnPiece(ctx, next[0]); err == nil {
 		a.unprepared = false
 		return true, nil
 	}

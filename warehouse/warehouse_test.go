@@ -197,13 +197,23 @@ func TestScanComputesEveryColumn(t *testing.T) {
 }
 
 func TestScanOfNothingHasItsColumns(t *testing.T) {
-	r, err := open(t).Scan(t.Context(), analyzer.Scan{AsOf: noon, Columns: []analyzer.Column{{Fn: analyzer.LastArrival}}})
+	w := open(t)
+	r, err := w.Scan(t.Context(), analyzer.Scan{AsOf: noon, Columns: []analyzer.Column{{Fn: analyzer.LastArrival}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Release()
 	if r.NumRows() != 0 || r.NumCols() != 2 {
 		t.Errorf("got %d rows of %d columns, want 0 of 2", r.NumRows(), r.NumCols())
+	}
+	day := analyzer.Column{Fn: analyzer.SumIn, Kind: telemetry.Count, From: noon.Add(-24 * time.Hour), To: noon}
+	of, err := w.Scan(t.Context(), analyzer.Scan{AsOf: noon, Devices: []telemetry.DeviceID{}, Columns: []analyzer.Column{day}}) // a zone without devices
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer of.Release()
+	if of.NumRows() != 0 || of.NumCols() != 2 {
+		t.Errorf("of no devices: got %d rows of %d columns, want 0 of 2", of.NumRows(), of.NumCols())
 	}
 }
 
